@@ -1,0 +1,3 @@
+//! The scheduler as one pure, synchronous state machine.
+
+pub mod model;

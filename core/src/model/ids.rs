@@ -1,0 +1,285 @@
+//! Identifiers and their text forms (Marathon's, so that tools which parse them keep working).
+//!
+//! | id | text |
+//! |---|---|
+//! | pod | `/group/pod` |
+//! | instance | `group_pod.instance-<uuid>` |
+//! | executor | `instance-group_pod.<uuid>`, the same for every incarnation |
+//! | task | `group_pod.instance-<uuid>.<container>.<incarnation>` |
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+pub use uuid::Uuid;
+
+use super::time::Timestamp;
+
+macro_rules! string_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The id with this text.
+            pub fn new(text: impl Into<Arc<str>>) -> Self {
+                Self(text.into())
+            }
+
+            /// The id's text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self::new(text)
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self::new(text)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                std::borrow::Cow::<str>::deserialize(deserializer).map(|text| Self::new(&*text))
+            }
+        }
+    };
+}
+
+string_id! {
+    /// An agent's id, chosen by the master (`AgentID`).
+    AgentId
+}
+string_id! {
+    /// The absolute path of a pod, `/group/pod`. Admission makes sure that ids a person sends are canonical.
+    PodId
+}
+string_id! {
+    /// The absolute path of a group of pods; `/` is the root.
+    GroupId
+}
+string_id! {
+    /// An executor's id (`ExecutorID`).
+    ExecutorId
+}
+string_id! {
+    /// This framework's id, chosen by the master at the first subscription (`FrameworkID`).
+    FrameworkId
+}
+string_id! {
+    /// An offer's id, chosen by the master (`OfferID`).
+    OfferId
+}
+string_id! {
+    /// A task's id (`TaskID`).
+    TaskId
+}
+string_id! {
+    /// A Mesos role: the pool of resources that an offer is made from.
+    Role
+}
+string_id! {
+    /// A deployment's id: a UUID as text.
+    DeploymentId
+}
+
+impl PodId {
+    /// The path without its leading slash and with `_` for every other slash. Reversible, because a path
+    /// segment cannot contain `_`.
+    fn safe_path(&self) -> String {
+        self.as_str().trim_start_matches('/').replace('/', "_")
+    }
+
+    fn from_safe_path(text: &str) -> Self {
+        Self::new(format!("/{}", text.replace('_', "/")))
+    }
+
+    /// The path's segments, outermost first.
+    pub fn segments(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.as_str().split('/').filter(|segment| !segment.is_empty())
+    }
+
+    /// The group that contains this pod directly; `/` for a pod at the root.
+    pub fn group(&self) -> GroupId {
+        match self.as_str().rfind('/') {
+            None | Some(0) => GroupId::new("/"),
+            Some(end) => GroupId::new(&self.as_str()[..end]),
+        }
+    }
+}
+
+/// A new version 7 UUID: ordered by time, the rest from `random`.
+pub fn new_uuid(now: Timestamp, random: [u8; 10]) -> Uuid {
+    uuid::Builder::from_unix_timestamp_millis(now.as_millis().max(0).unsigned_abs(), &random).into_uuid()
+}
+
+/// The text is not an id of the expected form.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidId {
+    /// Not `<pod>.instance-<uuid>`.
+    #[error("'{0}' is not an instance id; one looks like group_pod.instance-<uuid>")]
+    Instance(String),
+    /// Not `<instance id>.<container>.<incarnation>`.
+    #[error("'{0}' is not a task id; one looks like group_pod.instance-<uuid>.<container>.<incarnation>")]
+    Task(String),
+    /// Not a UUID.
+    #[error("Invalid UUID string: {0}")]
+    Uuid(String),
+}
+
+/// One copy of a pod. The id stays the same when the copy is relaunched after its containers ended; each
+/// relaunch is a new *incarnation* with new task ids.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceId {
+    /// The pod that this is a copy of.
+    pub pod: PodId,
+    /// Distinguishes this copy from every other one, past and present.
+    pub uuid: Uuid,
+}
+
+impl InstanceId {
+    /// The id of the Mesos executor that runs this instance. Equal for all incarnations.
+    pub fn executor_id(&self) -> ExecutorId {
+        ExecutorId::new(format!("instance-{}.{}", self.pod.safe_path(), self.uuid))
+    }
+
+    /// The id of the Mesos task that runs `container` in the `incarnation`-th launch, counted from 1.
+    pub fn task_id(&self, container: &str, incarnation: u32) -> TaskId {
+        TaskId::new(format!("{self}.{container}.{incarnation}"))
+    }
+}
+
+impl fmt::Display for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.instance-{}", self.pod.safe_path(), self.uuid)
+    }
+}
+
+impl fmt::Debug for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for InstanceId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (path, uuid) = text
+            .rsplit_once('.')
+            .and_then(|(path, last)| Some((path, last.strip_prefix("instance-")?)))
+            .filter(|(path, _)| !path.is_empty())
+            .ok_or_else(|| InvalidId::Instance(text.to_owned()))?;
+        let uuid = Uuid::try_parse(uuid).map_err(|_| InvalidId::Uuid(uuid.to_owned()))?;
+        Ok(Self { pod: PodId::from_safe_path(path), uuid })
+    }
+}
+
+impl Serialize for InstanceId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for InstanceId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        std::borrow::Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// What a task id says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParsedTaskId<'a> {
+    /// The instance that the task belongs to.
+    pub instance: InstanceId,
+    /// The container's name.
+    pub container: &'a str,
+    /// Which launch of the instance, counted from 1.
+    pub incarnation: u32,
+}
+
+impl TaskId {
+    /// Takes the id apart.
+    ///
+    /// # Errors
+    /// The id is not one of ours.
+    pub fn parse(&self) -> Result<ParsedTaskId<'_>, InvalidId> {
+        let invalid = || InvalidId::Task(self.as_str().to_owned());
+        let (rest, incarnation) = self.as_str().rsplit_once('.').ok_or_else(invalid)?;
+        let (instance, container) = rest.rsplit_once('.').ok_or_else(invalid)?;
+        Ok(ParsedTaskId {
+            instance: instance.parse()?,
+            container,
+            incarnation: incarnation.parse().map_err(|_| invalid())?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instance() -> InstanceId {
+        "a.b_c.instance-0190163d-8694-739b-aea5-966c26f8ad91".parse().unwrap()
+    }
+
+    #[test]
+    fn texts_round_trip() {
+        assert_eq!(instance().pod, PodId::new("/a.b/c"));
+        assert_eq!(instance().to_string(), "a.b_c.instance-0190163d-8694-739b-aea5-966c26f8ad91");
+        assert_eq!(instance().executor_id().as_str(), "instance-a.b_c.0190163d-8694-739b-aea5-966c26f8ad91");
+        let task = instance().task_id("ct-1", 3);
+        assert_eq!(
+            task.parse(),
+            Ok(ParsedTaskId { instance: instance(), container: "ct-1", incarnation: 3 })
+        );
+    }
+
+    #[test]
+    fn foreign_ids_are_refused() {
+        for text in
+            ["", "x", "x.y.1", "x.instance-1.c.1", "x.instance-0190163d-8694-739b-aea5-966c26f8ad91.c.x"]
+        {
+            assert!(TaskId::new(text).parse().is_err(), "{text}");
+        }
+        assert_eq!("p.instance-1".parse::<InstanceId>(), Err(InvalidId::Uuid("1".into())));
+    }
+
+    #[test]
+    fn a_uuid_carries_the_time() {
+        let uuid = new_uuid(Timestamp::from_millis(0x0190_163d_8694), [0xff; 10]);
+        assert_eq!(uuid.to_string(), "0190163d-8694-7fff-bfff-ffffffffffff");
+    }
+
+    #[test]
+    fn a_pod_knows_its_group() {
+        assert_eq!(PodId::new("/a/b/c").group(), GroupId::new("/a/b"));
+        assert_eq!(PodId::new("/a").group(), GroupId::new("/"));
+    }
+}

@@ -1,0 +1,12 @@
+//! What things are: pods, instances, deployments, and the Mesos messages the scheduler speaks.
+//!
+//! Plain values without behaviour that needs a clock or the outside world. The names are those of Marathon
+//! and Mesos; `mesos/` holds the types that cross the wire, free of any encoding.
+
+pub mod deployment;
+pub mod ids;
+pub mod instance;
+pub mod mesos;
+pub mod number;
+pub mod pod;
+pub mod time;
