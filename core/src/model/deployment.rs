@@ -1,1 +1,69 @@
-//! (in progress)
+//! Deployments: accepted changes on their way to becoming true.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{DeploymentId, PodId};
+use super::time::Timestamp;
+
+/// A change of one or more pods. While it lives, its pods are locked against other changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deployment {
+    /// Its name.
+    pub id: DeploymentId,
+    /// When it was accepted; also the version of the definitions it brings.
+    pub version: Timestamp,
+    /// The version of each pod before the change; absent if there was none.
+    pub original: BTreeMap<PodId, Option<Timestamp>>,
+    /// Done one after another.
+    pub steps: Vec<Step>,
+    /// The index of the step that is being done.
+    pub current_step: usize,
+}
+
+/// Actions that are done side by side.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The actions.
+    pub actions: Vec<DeploymentAction>,
+}
+
+/// What a deployment does to one pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentAction {
+    /// What.
+    pub action: ActionKind,
+    /// To which pod.
+    pub pod: PodId,
+    /// For [`ActionKind::ScalePod`]: so many copies must be ready before the action is done. Copies that were
+    /// not ready before are not waited for.
+    #[serde(default)]
+    pub ready_target: u32,
+}
+
+/// The kinds of [`DeploymentAction`] (`DeploymentAction` in Marathon's API).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ActionKind {
+    /// Replace copies of older definitions.
+    RestartPod,
+    /// Bring the number of copies to what is wanted.
+    ScalePod,
+    /// Begin a new pod; the copies come with the next step.
+    StartPod,
+    /// End all copies.
+    StopPod,
+}
+
+impl Deployment {
+    /// The pods it changes, which are locked while it lives.
+    pub fn affected_pods(&self) -> impl Iterator<Item = &PodId> {
+        self.original.keys()
+    }
+
+    /// What it is doing to `pod` just now, if anything.
+    pub fn current_action(&self, pod: &PodId) -> Option<&DeploymentAction> {
+        self.steps.get(self.current_step)?.actions.iter().find(|action| action.pod == *pod)
+    }
+}

@@ -1,1 +1,332 @@
-//! (in progress)
+//! Instances: the copies of a pod, as the scheduler knows and stores them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{AgentId, InstanceId, Role, TaskId};
+use super::mesos::{
+    Attribute, FaultDomain, NetworkStatus, StatusReason, StatusSource, TaskState, TaskStatus,
+};
+use super::time::Timestamp;
+
+/// What state an instance or one of its containers is in (Marathon's names).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Condition {
+    /// Waits for an offer. Instances only.
+    Scheduled,
+    /// Placed on an agent and asked for; Mesos has not confirmed it yet.
+    Provisioned,
+    /// The master has it.
+    Staging,
+    /// The executor has it.
+    Starting,
+    /// It runs.
+    Running,
+    /// It was asked to end and is ending.
+    Killing,
+    /// Its agent cannot be reached.
+    Unreachable,
+    /// Its agent has not been reachable for so long that a replacement is wanted. Instances only.
+    UnreachableInactive,
+    /// Ended by itself, without an error.
+    Finished,
+    /// Ended because it was asked to.
+    Killed,
+    /// Ended with an error.
+    Failed,
+    /// Refused by Mesos: it can never run as it is defined.
+    Error,
+    /// Never started.
+    Dropped,
+    /// Known not to run any more, without a word about how it ended.
+    Gone,
+    /// Nobody knows it.
+    Unknown,
+}
+
+impl Condition {
+    /// Whether the container has ended for good: no process of it is left, as far as anyone can say.
+    pub const fn is_terminal(self) -> bool {
+        match self {
+            Self::Finished
+            | Self::Killed
+            | Self::Failed
+            | Self::Error
+            | Self::Dropped
+            | Self::Gone
+            | Self::Unknown => true,
+            Self::Scheduled
+            | Self::Provisioned
+            | Self::Staging
+            | Self::Starting
+            | Self::Running
+            | Self::Killing
+            | Self::Unreachable
+            | Self::UnreachableInactive => false,
+        }
+    }
+
+    /// Whether the container may have a process that uses resources (Marathon's `Active`).
+    pub const fn is_active(self) -> bool {
+        matches!(
+            self,
+            Self::Provisioned
+                | Self::Staging
+                | Self::Starting
+                | Self::Running
+                | Self::Killing
+                | Self::Unreachable
+        )
+    }
+
+    /// The Mesos state that Marathon's API shows for it.
+    pub const fn task_state(self) -> TaskState {
+        match self {
+            Self::Scheduled | Self::Provisioned | Self::Staging => TaskState::TaskStaging,
+            Self::Starting => TaskState::TaskStarting,
+            Self::Running => TaskState::TaskRunning,
+            Self::Killing => TaskState::TaskKilling,
+            Self::Unreachable | Self::UnreachableInactive => TaskState::TaskUnreachable,
+            Self::Finished => TaskState::TaskFinished,
+            Self::Killed => TaskState::TaskKilled,
+            Self::Failed => TaskState::TaskFailed,
+            Self::Error => TaskState::TaskError,
+            Self::Dropped => TaskState::TaskDropped,
+            Self::Gone => TaskState::TaskGone,
+            Self::Unknown => TaskState::TaskUnknown,
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// What is wanted of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Goal {
+    /// That it ends and is forgotten. Never taken back.
+    Decommissioned,
+    /// That it runs, and is launched again when it ends.
+    Running,
+    /// That it ends but keeps its reservation, to be launched again later. Resident pods only.
+    Stopped,
+}
+
+/// Why an instance shall end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GoalReason {
+    /// Its pod was deleted.
+    DeletingPod,
+    /// A copy of an older definition makes place for a newer one.
+    Upgrading,
+    /// There are more copies than wanted.
+    OverCapacity,
+    /// A person asked for it.
+    UserRequest,
+}
+
+/// The agent that an instance was placed on, as it was then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentInfo {
+    /// Its id.
+    pub agent_id: AgentId,
+    /// The name under which it is known.
+    pub host: String,
+    /// Its place.
+    pub domain: Option<FaultDomain>,
+    /// Its attributes.
+    pub attributes: Vec<Attribute>,
+}
+
+/// One copy of a pod.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Instance {
+    /// Its name.
+    pub id: InstanceId,
+    /// The version of the definition that it was, or is to be, launched from.
+    pub version: Timestamp,
+    /// The role whose resources it uses.
+    pub role: Role,
+    /// What is wanted of it.
+    pub goal: Goal,
+    /// Why it shall end, if it shall.
+    pub goal_reason: Option<GoalReason>,
+    /// When it was first wanted.
+    pub created: Timestamp,
+    /// Its state: a function of its containers' states (see `lifecycle::condition`).
+    pub condition: Condition,
+    /// Since when it has been in that state.
+    pub since: Timestamp,
+    /// Since when all of its containers have run.
+    pub active_since: Option<Timestamp>,
+    /// The verdict of its containers' health checks; absent while one is missing or there are none.
+    pub healthy: Option<bool>,
+    /// How often it was launched; 0 before the first time.
+    pub incarnation: u32,
+    /// Where it runs or ran last.
+    pub agent: Option<Arc<AgentInfo>>,
+    /// Its containers in the newest incarnation, in the order of the definition; none before the first.
+    pub tasks: Vec<Task>,
+}
+
+impl Instance {
+    /// A copy that waits for its first launch.
+    pub fn scheduled(id: InstanceId, version: Timestamp, role: Role, now: Timestamp) -> Self {
+        Self {
+            id,
+            version,
+            role,
+            goal: Goal::Running,
+            goal_reason: None,
+            created: now,
+            condition: Condition::Scheduled,
+            since: now,
+            active_since: None,
+            healthy: None,
+            incarnation: 0,
+            agent: None,
+            tasks: Vec::new(),
+        }
+    }
+
+    /// Whether every container has ended, or none was ever launched.
+    pub fn has_ended(&self) -> bool {
+        self.tasks.iter().all(|task| task.condition.is_terminal())
+    }
+
+    /// Whether it waits to be launched: it is wanted and nothing of it is left from an earlier launch.
+    pub fn is_waiting(&self) -> bool {
+        self.goal == Goal::Running && self.has_ended()
+    }
+
+    /// The Mesos id of `task`, one of this instance's.
+    pub fn task_id(&self, task: &Task) -> TaskId {
+        self.id.task_id(&task.container, self.incarnation)
+    }
+
+    /// The id of the agent that it runs on, or ran on last.
+    pub fn agent_id(&self) -> Option<&AgentId> {
+        self.agent.as_ref().map(|agent| &agent.agent_id)
+    }
+}
+
+/// One container of an instance: a Mesos task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Task {
+    /// The container's name.
+    pub container: Arc<str>,
+    /// Its state.
+    pub condition: Condition,
+    /// Since when it has been in that state.
+    pub since: Timestamp,
+    /// When it was asked for.
+    pub staged_at: Timestamp,
+    /// When it was first seen running.
+    pub started_at: Option<Timestamp>,
+    /// Since when its agent has been unreachable, by the master's clock. Set exactly while `condition` is
+    /// [`Condition::Unreachable`].
+    pub unreachable_since: Option<Timestamp>,
+    /// The furthest it got before it became unreachable: where a late update may not lead it back from.
+    pub reached: Condition,
+    /// The verdict of its health check.
+    pub healthy: Option<bool>,
+    /// The agent's ports that were taken for it, in the order of its endpoints with a host port.
+    pub host_ports: Vec<u16>,
+    /// What Mesos said last.
+    pub last: Option<Box<LastStatus>>,
+}
+
+impl Task {
+    /// A container that was just placed.
+    pub fn provisioned(container: Arc<str>, host_ports: Vec<u16>, now: Timestamp) -> Self {
+        Self {
+            container,
+            condition: Condition::Provisioned,
+            since: now,
+            staged_at: now,
+            started_at: None,
+            unreachable_since: None,
+            reached: Condition::Provisioned,
+            healthy: None,
+            host_ports,
+            last: None,
+        }
+    }
+}
+
+/// The parts of a task's newest status update that people look at.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastStatus {
+    /// The state.
+    pub state: Option<TaskState>,
+    /// Mesos' words.
+    pub message: Option<String>,
+    /// Why.
+    pub reason: Option<StatusReason>,
+    /// Who said so.
+    pub source: Option<StatusSource>,
+    /// The container's networks, as last reported: a later update without any does not erase them.
+    pub networks: Vec<NetworkStatus>,
+}
+
+impl LastStatus {
+    /// Takes over what `status` says.
+    pub fn refresh(&mut self, status: &TaskStatus) {
+        self.state = Some(status.state);
+        self.message.clone_from(&status.message);
+        self.reason = status.reason;
+        self.source = status.source;
+        if !status.networks.is_empty() {
+            self.networks.clone_from(&status.networks);
+        }
+    }
+}
+
+/// How one incarnation of an instance ended, kept for people to look at (`terminationHistory`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Termination {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Which launch of it.
+    pub incarnation: u32,
+    /// Where it ran.
+    pub agent: Option<Arc<AgentInfo>>,
+    /// When it was launched or, if it got so far, ran.
+    pub started_at: Timestamp,
+    /// When the last of its containers ended.
+    pub terminated_at: Timestamp,
+    /// How the instance as a whole ended.
+    pub condition: Condition,
+    /// Mesos' words about the container that ended it.
+    pub message: Option<String>,
+    /// How each container ended.
+    pub containers: Vec<ContainerTermination>,
+}
+
+/// How one container ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerTermination {
+    /// The container's name.
+    pub container: Arc<str>,
+    /// The Mesos task that ran it.
+    pub task_id: TaskId,
+    /// How it ended.
+    pub condition: Condition,
+    /// When.
+    pub terminated_at: Timestamp,
+    /// Mesos' words, such as `Command exited with status 1`.
+    pub message: Option<String>,
+    /// Why, in Mesos' terms.
+    pub reason: Option<StatusReason>,
+}
