@@ -1,3 +1,40 @@
 //! The scheduler as one pure, synchronous state machine.
+//!
+//! ```text
+//!    HTTP API, CLI                       Mesos master
+//!         │ Command                           │ Offers, Update, Rescind, …
+//!         ▼                                   ▼
+//!   now, Input ───►  Scheduler::step  ───►  Output { records, actions }
+//!                         │                      │         │
+//!                         ▼                      ▼         ▼
+//!              deadline: when to Tick    made durable   then performed,
+//!                                           first          in order
+//! ```
+//!
+//! An [`Input`] goes in, an [`Output`] comes out, and that is all: no I/O, no clock, no thread, no environment,
+//! no order that could differ between two processes. Equal histories give equal outputs.
+//!
+//! **The driver's contract.** For each input, in order: call [`Scheduler::step`] with a time that never goes
+//! back; make the output's records durable, all or none; then perform its actions, in order. Several outputs may
+//! share one write. If the write fails, stop. Send [`Input::Tick`] when [`Scheduler::deadline`] has come. After
+//! a crash, [`Scheduler::restore`] continues from the stored entries.
+//!
+//! Where things live: `model` says what things are, `admission` what a person may ask for, `lifecycle` what
+//! becomes of one instance, `placement` what fits an offer, `rollout` how many instances of which definition
+//! there shall be, `queue` what waits and why, `kill` how things end, `reconcile` how we and Mesos come to agree,
+//! and `view` how all of it looks from outside.
 
+pub mod config;
+pub mod input;
 pub mod model;
+pub mod output;
+pub mod placement;
+pub mod record;
+mod scheduler;
+pub mod view;
+
+pub use config::Config;
+pub use input::{Command, CommandId, Input, Origin};
+pub use output::{Accept, Action, Output, Refusal, Response};
+pub use record::{Entry, Key, Record};
+pub use scheduler::{RestoreError, Scheduler, Subscription};

@@ -4,6 +4,7 @@
 //! and Mesos; `mesos/` holds the types that cross the wire, free of any encoding.
 
 pub mod deployment;
+pub mod event;
 pub mod ids;
 pub mod instance;
 pub mod mesos;

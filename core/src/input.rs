@@ -1,0 +1,101 @@
+//! What happens to the scheduler.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::ids::{DeploymentId, InstanceId, PodId};
+use crate::model::mesos::Event;
+use crate::model::pod::PodSpec;
+
+/// Everything that can happen to the scheduler. There is no other way in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Input {
+    /// Somebody wants something. Exactly one [`Action::Reply`](crate::Action::Reply) with the same id answers.
+    Command {
+        /// Chosen by the driver.
+        id: CommandId,
+        /// Who asks, for the event stream.
+        origin: Origin,
+        /// What is wanted.
+        command: Box<Command>,
+    },
+    /// The connection to the master is gone; its stream gives no more events.
+    Disconnected,
+    /// The master says something. The first event of a connection is `Subscribed`.
+    Event(Box<Event>),
+    /// Time has passed: at or after [`deadline`](crate::Scheduler::deadline).
+    Tick,
+}
+
+/// Ties an answer to its command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CommandId(pub u64);
+
+/// Who sent a command.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Origin {
+    /// The client's address.
+    pub client_ip: String,
+    /// The path of the request.
+    pub uri: String,
+}
+
+/// What somebody can want. Definitions have passed admission.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Stop a deployment (`DELETE /v2/deployments/{id}`).
+    CancelDeployment {
+        /// The deployment.
+        id: DeploymentId,
+        /// Leave everything as it is; otherwise a new deployment leads back to where it was.
+        force: bool,
+    },
+    /// Begin a pod (`POST /v2/pods`).
+    CreatePod {
+        /// Its definition; the version is set when it is accepted.
+        pod: PodSpec,
+        /// Cancel deployments that are in the way.
+        force: bool,
+    },
+    /// End a pod and all its copies (`DELETE /v2/pods/{id}`).
+    DeletePod {
+        /// The pod.
+        id: PodId,
+        /// Cancel deployments that are in the way.
+        force: bool,
+    },
+    /// End copies of a pod (`DELETE /v2/pods/{id}::instances`). They are launched again, or, when wiped,
+    /// replaced by new ones.
+    KillInstances {
+        /// The pod.
+        pod: PodId,
+        /// The copies; those that do not exist are passed over.
+        instances: Vec<InstanceId>,
+        /// Forget them, with their reservations and volumes.
+        wipe: bool,
+    },
+    /// End one copy of a pod (`DELETE /v2/pods/{id}::instances/{instance}`), which must exist.
+    KillInstance {
+        /// The pod.
+        pod: PodId,
+        /// The copy.
+        instance: InstanceId,
+        /// Forget it, with its reservations and volumes.
+        wipe: bool,
+    },
+    /// Launch at once what waits for its back-off to end (`DELETE /v2/queue/{id}/delay`).
+    ResetDelay {
+        /// The pod.
+        pod: PodId,
+    },
+    /// Change a pod (`PUT /v2/pods/{id}`).
+    UpdatePod {
+        /// Its new definition; the version is set when it is accepted.
+        pod: PodSpec,
+        /// Cancel deployments that are in the way.
+        force: bool,
+    },
+}

@@ -1,0 +1,144 @@
+//! What the scheduler answers: records to be kept, then actions to be done.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::input::CommandId;
+use crate::model::event::ApiEvent;
+use crate::model::ids::{DeploymentId, OfferId, PodId};
+use crate::model::instance::Instance;
+use crate::model::mesos::Call;
+use crate::model::pod::PodSpec;
+use crate::model::time::Timestamp;
+use crate::placement::Launch;
+use crate::record::Record;
+
+/// The answer to one [`Input`](crate::Input).
+///
+/// The driver makes `records` durable, all of them or none, and only then performs `actions`, in order. It may
+/// make the records of several outputs durable in one go, as long as the order of outputs and actions is kept.
+/// If the records cannot be made durable, it stops.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[must_use = "records must be made durable and actions performed"]
+pub struct Output {
+    /// What must survive a crash.
+    pub records: Vec<Record>,
+    /// What to tell the world.
+    pub actions: Vec<Action>,
+}
+
+/// Something to tell the world.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large calls are the rare ones; boxing would cost the common"
+)]
+pub enum Action {
+    /// Launch pods on offers of one agent: an `ACCEPT` call.
+    Accept(Box<Accept>),
+    /// Tell the master. Dropped by the driver when there is no subscription; the scheduler says again what
+    /// still matters after the next one.
+    Call(Call),
+    /// Tell whoever listens to the event stream.
+    Publish(Box<ApiEvent>),
+    /// Answer a command.
+    Reply {
+        /// The command.
+        id: CommandId,
+        /// The answer.
+        result: Result<Box<Response>, Box<Refusal>>,
+    },
+}
+
+/// Offers used up for launches. Kept small, because a cluster may need hundreds of thousands: the driver
+/// writes it out with [`Accept::to_call`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Accept {
+    /// The offers, all of one agent and one role.
+    pub offer_ids: Vec<OfferId>,
+    /// The pod instances to be launched.
+    pub launches: Vec<Launch>,
+    /// How long the rest of the offers need not be offered again.
+    pub refuse: Duration,
+}
+
+/// What became of a command.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Response {
+    /// The back-off is over.
+    DelayReset,
+    /// A deployment was cancelled and everything left as it was.
+    DeploymentCancelled,
+    /// A deployment was cancelled, and another one leads back.
+    DeploymentReverted {
+        /// The deployment that leads back.
+        deployment: DeploymentId,
+        /// When it was accepted.
+        version: Timestamp,
+    },
+    /// The copies that end now, as they were.
+    InstancesKilled(Vec<Instance>),
+    /// The pod is accepted; a deployment starts its copies.
+    PodCreated {
+        /// The definition with its version.
+        pod: Arc<PodSpec>,
+        /// The deployment.
+        deployment: DeploymentId,
+    },
+    /// The pod is gone from the API; a deployment ends its copies.
+    PodDeleted {
+        /// The deployment.
+        deployment: DeploymentId,
+    },
+    /// The change is accepted; a deployment makes it true.
+    PodUpdated {
+        /// The definition with its version.
+        pod: Arc<PodSpec>,
+        /// The deployment.
+        deployment: DeploymentId,
+    },
+}
+
+/// Why a command was refused. It changed nothing. The texts are Marathon's where it has one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// There is such a pod already.
+    #[error("A pod with id [{0}] already exists.")]
+    AlreadyExists(PodId),
+    /// Other deployments are changing the pod.
+    #[error(
+        "App is locked by one or more deployments. Override with the option '?force=true'. View details at \
+         '/v2/deployments/<DEPLOYMENT_ID>'."
+    )]
+    Locked {
+        /// They hold the lock.
+        deployments: Vec<DeploymentId>,
+    },
+    /// Too many deployments at once; forced changes are let through.
+    #[error(
+        "Max number ({limit}) of running deployments is achieved. Wait for existing deployments to complete \
+         or cancel one using force=true parameter. You can increase max deployment number by using \
+         --max_running_deployments parameter"
+    )]
+    TooManyDeployments {
+        /// The limit.
+        limit: usize,
+    },
+    /// No such deployment.
+    #[error("DeploymentPlan {0} does not exist")]
+    UnknownDeployment(DeploymentId),
+    /// No such instance.
+    #[error("Instance '{0}' does not exist")]
+    UnknownInstance(String),
+    /// No such pod.
+    #[error("Pod '{0}' does not exist")]
+    UnknownPod(PodId),
+    /// Nothing of the pod waits.
+    #[error("Pod '{0}' is not waiting to be launched")]
+    NotQueued(PodId),
+}

@@ -1,0 +1,65 @@
+//! One offer: whether a copy of a pod fits it, and what exactly is asked of Mesos then.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::ids::{InstanceId, Role};
+use crate::model::instance::AgentInfo;
+use crate::model::mesos::{Reservation, ResourceKind};
+use crate::model::number::Scalar;
+use crate::model::pod::PodSpec;
+
+/// A copy of a pod that is to be launched, with everything that was decided about it. The task group that
+/// Mesos is asked for is a function of it: [`Launch::task_group`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Launch {
+    /// The copy.
+    pub instance: InstanceId,
+    /// Which launch of it this is, from 1.
+    pub incarnation: u32,
+    /// The definition.
+    pub spec: Arc<PodSpec>,
+    /// The agent.
+    pub agent: Arc<AgentInfo>,
+    /// The role that the offer was made to.
+    pub role: Role,
+    /// The kinds of reservation that resources are taken from; an empty stack means unreserved.
+    pub pools: Arc<[Vec<Reservation>]>,
+    /// Which amounts are taken from where.
+    pub draws: Vec<Draw>,
+    /// The agent's ports that are taken, in the order of the containers' endpoints that have a host port.
+    pub ports: Vec<PortDraw>,
+}
+
+/// An amount taken for one member of the group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draw {
+    /// For whom.
+    pub member: Member,
+    /// Of what.
+    pub kind: ResourceKind,
+    /// How much.
+    pub amount: Scalar,
+    /// An index into [`Launch::pools`].
+    pub pool: usize,
+}
+
+/// Who of a group uses something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Member {
+    /// The container with this index in the definition.
+    Container(usize),
+    /// The executor.
+    Executor,
+}
+
+/// A port taken from the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortDraw {
+    /// The port.
+    pub port: u16,
+    /// An index into [`Launch::pools`].
+    pub pool: usize,
+}

@@ -1,0 +1,162 @@
+//! What must survive a crash: the scheduler's durable state as a set of keyed entries.
+//!
+//! A store keeps the newest entry of each key. Given back to [`Scheduler::restore`](crate::Scheduler::restore)
+//! in any order, the entries rebuild the scheduler.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::deployment::Deployment;
+use crate::model::ids::{DeploymentId, FrameworkId, InstanceId, PodId};
+use crate::model::instance::{AgentInfo, Instance, Termination};
+use crate::model::pod::PodSpec;
+use crate::model::time::Timestamp;
+
+/// A change of the durable state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Record {
+    /// Forget the entry with this key.
+    Delete(Key),
+    /// Keep this entry, in place of an older one with the same key.
+    Put(Entry),
+}
+
+/// One piece of durable state.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Entry {
+    /// A change on its way.
+    Deployment(Deployment),
+    /// An instance that was given up while its containers may still run: to be killed if it comes back.
+    Forgotten(Forgotten),
+    /// This framework's id.
+    Framework {
+        /// The id that Mesos gave.
+        id: FrameworkId,
+    },
+    /// A copy of a pod.
+    Instance(Box<Instance>),
+    /// What is known of a pod apart from its definitions.
+    Pod(PodState),
+    /// One definition of a pod. Never changed and never deleted: history is permanent.
+    PodVersion(Arc<PodSpec>),
+}
+
+/// The name of an [`Entry`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Key {
+    /// Of [`Entry::Deployment`].
+    Deployment(DeploymentId),
+    /// Of [`Entry::Forgotten`].
+    Forgotten(InstanceId),
+    /// Of [`Entry::Framework`].
+    Framework,
+    /// Of [`Entry::Instance`].
+    Instance(InstanceId),
+    /// Of [`Entry::Pod`].
+    Pod(PodId),
+    /// Of [`Entry::PodVersion`].
+    PodVersion(PodId, Timestamp),
+}
+
+impl Entry {
+    /// The entry's name.
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Deployment(deployment) => Key::Deployment(deployment.id.clone()),
+            Self::Forgotten(forgotten) => Key::Forgotten(forgotten.instance.clone()),
+            Self::Framework { .. } => Key::Framework,
+            Self::Instance(instance) => Key::Instance(instance.id.clone()),
+            Self::Pod(pod) => Key::Pod(pod.id.clone()),
+            Self::PodVersion(spec) => Key::PodVersion(spec.id.clone(), spec.version),
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    /// A text that is unique among all keys and sorts entries of one kind together.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deployment(id) => write!(f, "deployment {id}"),
+            Self::Forgotten(id) => write!(f, "forgotten {id}"),
+            Self::Framework => write!(f, "framework"),
+            Self::Instance(id) => write!(f, "instance {id}"),
+            Self::Pod(id) => write!(f, "pod {id}"),
+            Self::PodVersion(id, version) => write!(f, "pod-version {id} {version}"),
+        }
+    }
+}
+
+/// The text names no entry.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is not the key of a record")]
+pub struct InvalidKey(pub String);
+
+impl FromStr for Key {
+    type Err = InvalidKey;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = || InvalidKey(text.to_owned());
+        let (kind, rest) = text.split_once(' ').unwrap_or((text, ""));
+        match kind {
+            "deployment" => Ok(Self::Deployment(DeploymentId::from(rest))),
+            "forgotten" => rest.parse().map(Self::Forgotten).map_err(|_| invalid()),
+            "framework" => Ok(Self::Framework),
+            "instance" => rest.parse().map(Self::Instance).map_err(|_| invalid()),
+            "pod" => Ok(Self::Pod(PodId::from(rest))),
+            "pod-version" => {
+                let (id, version) = rest.split_once(' ').ok_or_else(invalid)?;
+                Ok(Self::PodVersion(PodId::from(id), version.parse().map_err(|_| invalid())?))
+            }
+            _ => Err(invalid()),
+        }
+    }
+}
+
+/// What is known of a pod apart from its definitions. Kept for ever, through deletion and re-creation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodState {
+    /// The pod.
+    pub id: PodId,
+    /// The version of its current definition; absent when it is deleted.
+    pub current: Option<Timestamp>,
+    /// The version since which instances need not be replaced: later definitions changed only settings that
+    /// reach running instances.
+    pub config_version: Timestamp,
+    /// The newest version ever given, so that the next one is greater even if the clock went back.
+    pub newest: Timestamp,
+    /// The delay before the next launch.
+    pub delay: Option<LaunchDelay>,
+    /// How its instances ended lately, oldest first.
+    pub terminations: Vec<Termination>,
+}
+
+/// The delay before the next launch of a pod's copies (Marathon's back-off).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LaunchDelay {
+    /// The definition that failed; a newer one is not held back.
+    pub version: Timestamp,
+    /// How long the newest delay is, in milliseconds.
+    pub millis: u64,
+    /// When it ends.
+    pub until: Timestamp,
+}
+
+/// An instance that was given up while its containers may still run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Forgotten {
+    /// The instance.
+    pub instance: InstanceId,
+    /// When it was given up.
+    pub since: Timestamp,
+    /// Where it was.
+    pub agent: Option<Arc<AgentInfo>>,
+}

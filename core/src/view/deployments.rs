@@ -1,0 +1,93 @@
+//! Deployments as `GET /v2/deployments` shows them.
+
+use serde::Serialize;
+
+use crate::model::deployment::{ActionKind, Deployment, Step};
+use crate::model::ids::{DeploymentId, PodId};
+use crate::model::time::Timestamp;
+
+/// A deployment on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeploymentStatus {
+    /// Its id.
+    pub id: DeploymentId,
+    /// When it was accepted.
+    pub version: Timestamp,
+    /// Always empty: Podium runs pods only. Kept because clients read it.
+    pub affected_apps: [PodId; 0],
+    /// The pods it changes.
+    pub affected_pods: Vec<PodId>,
+    /// All it does, in order.
+    pub steps: Vec<StepStatus>,
+    /// What it is doing now.
+    pub current_actions: Vec<CurrentAction>,
+    /// The number of the step it is at, from 1.
+    pub current_step: usize,
+    /// How many steps there are.
+    pub total_steps: usize,
+}
+
+/// Actions that are done side by side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StepStatus {
+    /// The actions.
+    pub actions: Vec<ActionStatus>,
+}
+
+/// What a deployment does to one pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ActionStatus {
+    /// What.
+    pub action: ActionKind,
+    /// To which pod.
+    pub pod: PodId,
+}
+
+/// What a deployment is doing to one pod just now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CurrentAction {
+    /// What.
+    pub action: ActionKind,
+    /// To which pod.
+    pub pod: PodId,
+    /// Always empty: pods have no readiness checks. Kept because clients read it.
+    pub readiness_check_results: [PodId; 0],
+    /// What it waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+impl From<&Step> for StepStatus {
+    fn from(step: &Step) -> Self {
+        let actions = step.actions.iter();
+        Self { actions: actions.map(|a| ActionStatus { action: a.action, pod: a.pod.clone() }).collect() }
+    }
+}
+
+impl DeploymentStatus {
+    /// Shows `deployment`; `waits_for` says what an action of it waits for.
+    pub(crate) fn new(deployment: &Deployment, waits_for: impl Fn(&PodId) -> Option<String>) -> Self {
+        let current = deployment.steps.get(deployment.current_step);
+        Self {
+            id: deployment.id.clone(),
+            version: deployment.version,
+            affected_apps: [],
+            affected_pods: deployment.affected_pods().cloned().collect(),
+            steps: deployment.steps.iter().map(StepStatus::from).collect(),
+            current_actions: current
+                .into_iter()
+                .flat_map(|step| &step.actions)
+                .map(|action| CurrentAction {
+                    action: action.action,
+                    pod: action.pod.clone(),
+                    readiness_check_results: [],
+                    message: waits_for(&action.pod),
+                })
+                .collect(),
+            current_step: (deployment.current_step + 1).min(deployment.steps.len()),
+            total_steps: deployment.steps.len(),
+        }
+    }
+}
