@@ -1,0 +1,171 @@
+//! How many copies of a pod, and when, where and how they are started, replaced and stopped.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::ids::Role;
+use crate::model::number::Number;
+
+/// How many copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scaling {
+    /// How the number is found.
+    pub kind: ScalingKind,
+    /// The number of copies.
+    pub instances: u32,
+    /// No scaling may go beyond it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_instances: Option<u32>,
+}
+
+/// How the number of copies is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScalingKind {
+    /// A fixed number.
+    Fixed,
+}
+
+/// When, where and how copies are started, replaced and stopped.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scheduling {
+    /// The delay after failures.
+    pub backoff: Backoff,
+    /// How a new definition replaces an old one.
+    pub upgrade: Upgrade,
+    /// Where copies may run.
+    #[serde(default)]
+    pub placement: Placement,
+    /// Which copies go first when there are too many.
+    pub kill_selection: KillSelection,
+    /// What happens to copies that cannot be reached.
+    pub unreachable_strategy: UnreachableStrategy,
+}
+
+/// The delay after failures. Times are in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Backoff {
+    /// After the first failure.
+    pub backoff: Number,
+    /// Grows by this factor with each further failure.
+    pub backoff_factor: Number,
+    /// Never longer than this.
+    pub max_launch_delay: Number,
+}
+
+/// How a new definition replaces an old one.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Upgrade {
+    /// The part of the copies that stays healthy throughout, 0 to 1.
+    pub minimum_health_capacity: Number,
+    /// The part of the copies that may run in addition, 0 to 1.
+    pub maximum_over_capacity: Number,
+}
+
+/// Where copies may run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Placement {
+    /// All must hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constraints: Vec<Constraint>,
+    /// The roles whose resources may be used; the daemon's default if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted_resource_roles: Vec<Role>,
+}
+
+/// A condition on the agent of a copy.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Constraint {
+    /// `@hostname`, `@region`, `@zone` or the name of an attribute.
+    pub field_name: String,
+    /// The kind of condition.
+    pub operator: ConstraintOperator,
+    /// Its operand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+}
+
+/// The kinds of [`Constraint`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ConstraintOperator {
+    /// All copies on one value.
+    Cluster,
+    /// Spread evenly over the values.
+    GroupBy,
+    /// The value is exactly this.
+    Is,
+    /// The value matches a regular expression.
+    Like,
+    /// At most so many copies on one value.
+    MaxPer,
+    /// Every copy on another value.
+    Unique,
+    /// The value does not match a regular expression.
+    Unlike,
+}
+
+/// Which copies go first when there are too many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum KillSelection {
+    /// Those that have run longest.
+    OldestFirst,
+    /// Those that have run shortest.
+    #[default]
+    YoungestFirst,
+}
+
+/// What happens to copies that cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum UnreachableStrategy {
+    /// They are replaced, then forgotten.
+    #[serde(rename_all = "camelCase")]
+    Enabled {
+        /// Seconds after which a replacement is wanted.
+        inactive_after_seconds: u64,
+        /// Seconds after which the copy is forgotten, and killed should it return.
+        expunge_after_seconds: u64,
+    },
+    /// They are neither replaced nor forgotten.
+    Disabled(Disabled),
+}
+
+impl UnreachableStrategy {
+    /// Neither replace nor forget.
+    pub const DISABLED: Self = Self::Disabled(Disabled::Disabled);
+
+    /// Time until a replacement is wanted; never if absent.
+    pub fn inactive_after(self) -> Option<Duration> {
+        match self {
+            Self::Enabled { inactive_after_seconds, .. } => Some(Duration::from_secs(inactive_after_seconds)),
+            Self::Disabled(_) => None,
+        }
+    }
+
+    /// Time until the copy is forgotten; never if absent. Never before it would be replaced.
+    pub fn expunge_after(self) -> Option<Duration> {
+        match self {
+            Self::Enabled { inactive_after_seconds, expunge_after_seconds } => {
+                Some(Duration::from_secs(expunge_after_seconds.max(inactive_after_seconds)))
+            }
+            Self::Disabled(_) => None,
+        }
+    }
+}
+
+/// The word `disabled`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Disabled {
+    /// Neither replace nor forget.
+    Disabled,
+}
