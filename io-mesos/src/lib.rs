@@ -1,1 +1,3 @@
-//! Placeholder until its first commit.
+//! The Mesos v1 scheduler API.
+
+pub mod proto;
