@@ -1,3 +1,4 @@
 //! The Mesos v1 scheduler API.
 
 pub mod proto;
+pub mod recordio;
