@@ -1,4 +1,5 @@
 //! The Mesos v1 scheduler API.
 
+pub mod codec;
 pub mod proto;
 pub mod recordio;
