@@ -1,1 +1,6 @@
-//! Placeholder until its first commit.
+//! The embedded cluster: a Mesos of real processes on this machine.
+
+pub mod runtime;
+mod supervisor;
+
+pub use supervisor::run_if_asked;
