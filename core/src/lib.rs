@@ -24,6 +24,7 @@
 //! there shall be, `queue` what waits and why, `kill` how things end, `reconcile` how we and Mesos come to agree,
 //! and `view` how all of it looks from outside.
 
+pub mod admission;
 pub mod config;
 pub mod input;
 pub mod model;

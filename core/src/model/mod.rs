@@ -10,4 +10,5 @@ pub mod instance;
 pub mod mesos;
 pub mod number;
 pub mod pod;
+pub mod regex;
 pub mod time;
