@@ -316,7 +316,7 @@ impl Translate for FrameworkInfo {
                 .filter(|timeout| i64::try_from(timeout.as_nanos()).is_ok())
                 .ok_or_else(|| {
                     let rule = "it must fit into 64 bits of nanoseconds (292 years)";
-                    Invalid::unusable("failover_timeout", failover_timeout, rule)
+                    Invalid::unusable("failover_timeout", format_args!("{failover_timeout:?}"), rule)
                 })?,
             checkpoint: proto.checkpoint.unwrap_or_default(),
             role: proto.role.map(Role::from),

@@ -200,7 +200,11 @@ impl Translate for Duration {
 /// A duration in seconds, as Mesos writes most of them.
 fn read_seconds(field: &str, seconds: f64) -> Result<Duration, Invalid> {
     duration_from_seconds(seconds).ok_or_else(|| {
-        Invalid::unusable(field, seconds, "a duration is a number of seconds from 0 to 1.8e13")
+        Invalid::unusable(
+            field,
+            format_args!("{seconds:?}"),
+            "a duration is a number of seconds from 0 to 1.8e13",
+        )
     })
 }
 
