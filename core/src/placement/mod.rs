@@ -1,5 +1,7 @@
 //! One offer: whether a copy of a pod fits it, and what exactly is asked of Mesos then.
 
+mod task_group;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};

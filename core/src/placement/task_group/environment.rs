@@ -1,0 +1,148 @@
+//! Environment variables (Marathon's names).
+//!
+//! What the definition says wins over what is generated, and a container's environment over the pod's: whoever
+//! writes `HOST` or `ENDPOINT_WEB` wants the process to see that. (Marathon lets the generated ones win.)
+
+use std::collections::BTreeMap;
+
+use super::Assembly;
+use crate::model::mesos::{EnvironmentValue, EnvironmentVariable};
+use crate::model::pod::{Container, EnvironmentValue as PodEnvironmentValue, PodSpec};
+
+/// Labels with longer names or values have no variable, so that no environment grows without bound.
+const MAX_LABEL_VARIABLE: usize = 512;
+const LABEL_PREFIX: &str = "MARATHON_APP_LABEL_";
+
+/// The variables that are equal in all containers of a copy.
+pub(super) struct Shared(Vec<(String, EnvironmentValue)>);
+
+impl Shared {
+    pub(super) fn new(assembly: &Assembly<'_>) -> Self {
+        let launch = assembly.launch;
+        let spec = assembly.spec;
+        let mut variables = vec![
+            ("HOST".to_owned(), text(&*launch.agent.host)),
+            ("MESOS_EXECUTOR_ID".to_owned(), text(launch.instance.executor_id().as_str())),
+            ("MARATHON_APP_ID".to_owned(), text(spec.id.as_str())),
+            ("MARATHON_APP_VERSION".to_owned(), text(spec.version.to_string())),
+            (
+                "MARATHON_APP_ENFORCE_GROUP_ROLE".to_owned(),
+                text(if runs_in_group_role(assembly) { "TRUE" } else { "FALSE" }),
+            ),
+        ];
+        variables.extend(
+            endpoint_variables(assembly).into_iter().map(|(name, port)| (name, text(port.to_string()))),
+        );
+        Self(variables)
+    }
+
+    /// The whole environment of `container`, by name, each name once.
+    pub(super) fn of(&self, assembly: &Assembly<'_>, container: &Container) -> Vec<EnvironmentVariable> {
+        let mut variables: BTreeMap<String, EnvironmentValue> = self.0.iter().cloned().collect();
+        let own = [
+            ("MESOS_TASK_ID", text(assembly.task_id(container).as_str())),
+            ("MARATHON_CONTAINER_ID", text(&*container.name)),
+            ("MARATHON_CONTAINER_RESOURCE_CPUS", decimal(container.resources.cpus.0)),
+            ("MARATHON_CONTAINER_RESOURCE_MEM", decimal(container.resources.mem.0)),
+            ("MARATHON_CONTAINER_RESOURCE_DISK", decimal(container.resources.disk.0)),
+            ("MARATHON_CONTAINER_RESOURCE_GPUS", text(container.resources.gpus.to_string())),
+        ];
+        variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        insert_labels(&mut variables, assembly.spec, container);
+        for (name, value) in assembly.spec.environment.iter().chain(&container.environment) {
+            let value = match value {
+                PodEnvironmentValue::Value(value) => EnvironmentValue::Value(value.clone()),
+                PodEnvironmentValue::Secret { secret } => EnvironmentValue::Secret(assembly.secret(secret)),
+            };
+            variables.insert(name.clone(), value);
+        }
+        variables.into_iter().map(|(name, value)| EnvironmentVariable { name, value }).collect()
+    }
+}
+
+/// Whether the copy runs in the role of its top-level group, as it must where the group enforces its role.
+fn runs_in_group_role(assembly: &Assembly<'_>) -> bool {
+    let mut segments = assembly.spec.id.segments();
+    let (group, rest) = (segments.next(), segments.next());
+    rest.is_some() && group == Some(assembly.launch.role.as_str())
+}
+
+/// The variables by which containers find their own endpoints and each other's.
+fn endpoint_variables(assembly: &Assembly<'_>) -> Vec<(String, u16)> {
+    let prefix = assembly.config.env_vars_prefix.to_uppercase();
+    let mut taken = Vec::new();
+    let mut variables = Vec::new();
+    for ports in assembly.endpoints.iter().flatten() {
+        let mut name = escape(&ports.endpoint.name);
+        if taken.contains(&name) {
+            // `a-b` and `a--b`: the first keeps the usual form. Replaced character by character, names that
+            // differ stay different, and differ from all usual forms by their `__`.
+            name = ports.endpoint.name.to_ascii_uppercase().replace('-', "_");
+        }
+        if let Some(port) = ports.listening() {
+            variables.push((format!("{prefix}ENDPOINT_{name}"), port));
+        }
+        if let Some(port) = ports.host {
+            variables.push((format!("{prefix}EP_HOST_{name}"), port));
+        }
+        if let Some(port) = ports.container {
+            variables.push((format!("{prefix}EP_CONTAINER_{name}"), port));
+        }
+        taken.push(name);
+    }
+    variables
+}
+
+/// `MARATHON_APP_LABELS` and one variable per label; a container's labels cover the pod's.
+fn insert_labels(variables: &mut BTreeMap<String, EnvironmentValue>, spec: &PodSpec, container: &Container) {
+    let mut names = Vec::new();
+    let labels: BTreeMap<_, _> = spec.labels.iter().chain(&container.labels).collect();
+    for (key, value) in labels {
+        if key.len() >= MAX_LABEL_VARIABLE - LABEL_PREFIX.len() || value.len() >= MAX_LABEL_VARIABLE {
+            continue;
+        }
+        let name = escape(key);
+        variables.insert(format!("{LABEL_PREFIX}{name}"), text(&**value));
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    variables.insert("MARATHON_APP_LABELS".to_owned(), text(names.join(" ")));
+}
+
+/// `name` as a part of a variable's name: upper case, and `_` for each run of anything but letters and digits.
+fn escape(name: &str) -> String {
+    let mut escaped = String::with_capacity(name.len());
+    let mut in_gap = false;
+    for character in name.chars() {
+        let keep = character.is_ascii_alphanumeric() || character == '_';
+        if keep {
+            escaped.push(character.to_ascii_uppercase());
+        } else if !in_gap {
+            escaped.push('_');
+        }
+        in_gap = !keep;
+    }
+    escaped
+}
+
+fn text(value: impl Into<String>) -> EnvironmentValue {
+    EnvironmentValue::Value(value.into())
+}
+
+/// With a fraction always, as Marathon writes amounts: `0.1`, `32.0`.
+fn decimal(value: f64) -> EnvironmentValue {
+    EnvironmentValue::Value(format!("{value:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_escaped_by_runs() {
+        assert_eq!(escape("http-endpoint"), "HTTP_ENDPOINT");
+        assert_eq!(escape("com.example//a_b"), "COM_EXAMPLE_A_B");
+        assert_eq!(escape("grün"), "GR_N");
+    }
+}
