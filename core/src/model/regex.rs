@@ -6,13 +6,14 @@
 //! | Java | here |
 //! |---|---|
 //! | `\d \w \s` are ASCII, `\h` is a space | written out as classes |
-//! | `\Q…\E`, `\0nn`, `\uhhhh`, `\cX`, `\<` | written as code points |
+//! | `\Q…\E`, `\0nn`, `\uhhhh`, `\cX`, `\<` | written as literals |
 //! | `\p{Lower}` and its kin | `[[:lower:]]` |
-//! | flags `d`, `u`, `U` | dropped |
+//! | flags `d` and `u` | dropped |
 //! | what only the engine knows: `(?P<n>…)`, `(?(1)…)`, `\K`, `[a--b]` | refused, or literal as in Java |
 //!
-//! Not supported, and refused: `\X`, `\N{…}`, `\b{g}`, `\p{java…}`, `\p{In…}`, surrogates, look-behind of
-//! variable length.
+//! Not supported, and refused: `\X`, `\N{…}`, `\b{g}`, `\p{java…}`, `\p{In…}`, surrogates, flag `U`, references
+//! to groups that do not exist, look-behind of variable length. Different: `(?i)` also folds letters beyond
+//! ASCII, and `.` also matches the line ends that are not `\n`.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -84,15 +85,31 @@ impl JavaRegex {
 struct Translator<'a> {
     rest: Peekable<Chars<'a>>,
     output: String,
-    /// Whether white space and comments are ignored (`(?x)`), for each open group and the whole.
-    comments: Vec<bool>,
+    /// The whole and the groups that are open, innermost last.
+    groups: Vec<Group>,
+    /// The groups' names so far.
+    names: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Group {
+    /// Whether white space and comments are ignored (`(?x)`).
+    comments: bool,
+    /// Flags that were set in the middle, `(?i)`, each written as the group `(?i:` that is open since. (The
+    /// engine lets flags leak out of the group in which they are set.)
+    flags: Vec<String>,
 }
 
 type Step = Result<(), String>;
 
 impl<'a> Translator<'a> {
     fn new(pattern: &'a str) -> Self {
-        Self { rest: pattern.chars().peekable(), output: String::new(), comments: vec![false] }
+        Self {
+            rest: pattern.chars().peekable(),
+            output: String::new(),
+            groups: vec![Group::default()],
+            names: Vec::new(),
+        }
     }
 
     fn translate(mut self) -> Result<String, String> {
@@ -102,22 +119,51 @@ impl<'a> Translator<'a> {
                 '[' => self.class()?,
                 '(' => self.group()?,
                 ')' => {
-                    self.comments.pop();
-                    if self.comments.is_empty() {
+                    self.close_flags();
+                    self.groups.pop();
+                    if self.groups.is_empty() {
                         return Err("it closes a group that is not open".to_owned());
                     }
                     self.output.push(')');
                 }
-                '#' if self.comments.last() == Some(&true) => {
-                    while self.rest.next().is_some_and(|char| char != '\n') {}
+                '|' => {
+                    // Flags hold for the alternatives that follow, too.
+                    let flags = self.close_flags();
+                    self.output.push('|');
+                    self.open_flags(flags);
                 }
+                '{' => self.repetition()?,
+                '#' if self.in_comments_mode() => self.comment(),
                 _ => self.output.push(char),
             }
         }
-        if self.comments.len() > 1 {
+        if self.groups.len() > 1 {
             return Err("a group is not closed".to_owned());
         }
+        self.close_flags();
         Ok(self.output)
+    }
+
+    fn in_comments_mode(&self) -> bool {
+        self.groups.last().is_some_and(|group| group.comments)
+    }
+
+    /// After `#`.
+    fn comment(&mut self) {
+        while self.rest.next().is_some_and(|char| char != '\n') {}
+    }
+
+    fn open_flags(&mut self, flags: Vec<String>) {
+        for flags in flags {
+            self.output.push_str(&format!("(?{flags}:"));
+            self.groups.last_mut().into_iter().for_each(|group| group.flags.push(flags.clone()));
+        }
+    }
+
+    fn close_flags(&mut self) -> Vec<String> {
+        let flags = self.groups.last_mut().map(|group| std::mem::take(&mut group.flags)).unwrap_or_default();
+        self.output.push_str(&")".repeat(flags.len()));
+        flags
     }
 
     fn take(&mut self, expected: char) -> bool {
@@ -136,15 +182,30 @@ impl<'a> Translator<'a> {
     fn literal(&mut self, char: char) {
         if char.is_ascii_alphanumeric() {
             self.output.push(char);
+        } else if char.is_ascii_punctuation() && !matches!(char, '<' | '>') {
+            self.output.push('\\');
+            self.output.push(char);
         } else {
             self.output.push_str(&format!(r"\x{{{:X}}}", u32::from(char)));
         }
     }
 
+    /// After `{`, which must begin a repetition: `{2}`, `{2,}` or `{2,3}`.
+    fn repetition(&mut self) -> Step {
+        let bounds = self.take_while(|char| char.is_ascii_digit() || char == ',');
+        let (low, high) = bounds.split_once(',').unwrap_or((&bounds, &bounds));
+        let low: Option<u32> = low.parse().ok();
+        let high = if high.is_empty() { Some(u32::MAX) } else { high.parse().ok() };
+        if low.is_none() || high < low || !self.take('}') {
+            return Err("a repetition is malformed".to_owned());
+        }
+        self.output.push_str(&format!("{{{bounds}}}"));
+        Ok(())
+    }
+
     /// After `(`.
     fn group(&mut self) -> Step {
-        let comments = self.comments.last().copied().unwrap_or_default();
-        self.comments.push(comments);
+        self.groups.push(Group { comments: self.in_comments_mode(), flags: Vec::new() });
         if self.rest.peek() == Some(&'*') {
             return Err("nothing to repeat".to_owned());
         }
@@ -167,6 +228,10 @@ impl<'a> Translator<'a> {
                 }
                 let name = self.group_name()?;
                 self.output.push_str(&format!("(?<{name}>"));
+                if self.names.contains(&name) {
+                    return Err(format!("two groups are named {name}"));
+                }
+                self.names.push(name);
                 Ok(())
             }
             _ => self.flags(),
@@ -185,31 +250,23 @@ impl<'a> Translator<'a> {
 
     /// `(?flags)` or `(?flags:`, from the flags on.
     fn flags(&mut self) -> Step {
-        let is_flag = |char| "idmsuxU".contains(char);
+        let is_flag = |char| "idmsux".contains(char);
         let on = self.take_while(is_flag);
         let off = if self.take('-') { self.take_while(is_flag) } else { String::new() };
-        if on.contains('x') || off.contains('x') {
-            let innermost = self.comments.len() - 1;
-            self.comments[innermost] = !off.contains('x');
-        }
+        let comments = if off.contains('x') { false } else { on.contains('x') || self.in_comments_mode() };
         let kept = |flags: &str| flags.chars().filter(|flag| "imsx".contains(*flag)).collect::<String>();
         let (on, off) = (kept(&on), kept(&off));
         let flags = if off.is_empty() { on } else { format!("{on}-{off}") };
         if self.take(':') {
             self.output.push_str(&format!("(?{flags}:"));
-            return Ok(());
-        }
-        if !self.take(')') {
+        } else if self.take(')') {
+            // Without a colon this is no group: the flags hold for the rest of the enclosing one.
+            self.groups.pop();
+            self.open_flags(vec![flags]);
+        } else {
             return Err("'(?' is followed by what Java does not know".to_owned());
         }
-        // Without a colon the flags hold for the rest of the enclosing group.
-        let comments = self.comments.pop().unwrap_or_default();
-        if let Some(enclosing) = self.comments.last_mut() {
-            *enclosing = comments;
-        }
-        if !flags.is_empty() {
-            self.output.push_str(&format!("(?{flags})"));
-        }
+        self.groups.last_mut().into_iter().for_each(|group| group.comments = comments);
         Ok(())
     }
 
@@ -249,12 +306,11 @@ impl<'a> Translator<'a> {
                     self.output.push('-');
                     after_hyphen = true;
                 }
-                // The engine's, not Java's: `[[:alpha:]]` and `[a~~b]`.
-                ':' if was_opening => self.literal(':'),
+                // `[[:alpha:]]` and `[a~~b]` mean something to the engine, not to Java.
+                ':' if was_opening => self.output.push_str(":-:"),
                 '~' => self.literal('~'),
-                '#' if self.comments.last() == Some(&true) => {
-                    while self.rest.next().is_some_and(|char| char != '\n') {}
-                }
+                ' ' | '\t'..='\r' if self.in_comments_mode() => opening = was_opening,
+                '#' if self.in_comments_mode() => self.comment(),
                 _ => self.output.push(char),
             }
             next = self.rest.next();
