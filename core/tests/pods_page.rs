@@ -88,7 +88,7 @@ fn fragment_image() {
 fn fragment_volumes() {
     let volumes = fragment(include_str!("pods_page/fragment_volumes.json"));
     let mut mounts = fragment(include_str!("pods_page/fragment_volume_mounts.json"));
-    let as_printed = completed(&[volumes.clone()], &[mounts.clone()]);
+    let as_printed = completed(std::slice::from_ref(&volumes), std::slice::from_ref(&mounts));
     insta::assert_json_snapshot!("fragment_volumes_as_printed", read_pod(&as_printed, &rules()).unwrap_err());
 
     mounts["volumeMounts"][0]["name"] = json!("etc");
