@@ -27,11 +27,18 @@
 pub mod admission;
 pub mod config;
 pub mod input;
+mod kill;
+mod lifecycle;
 pub mod model;
 pub mod output;
 pub mod placement;
+mod queue;
+mod random;
+mod reconcile;
 pub mod record;
+mod rollout;
 mod scheduler;
+mod state;
 pub mod view;
 
 pub use config::Config;

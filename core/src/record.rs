@@ -126,15 +126,25 @@ pub struct PodState {
     pub id: PodId,
     /// The version of its current definition; absent when it is deleted.
     pub current: Option<Timestamp>,
-    /// The version since which instances need not be replaced: later definitions changed only settings that
-    /// reach running instances.
-    pub config_version: Timestamp,
     /// The newest version ever given, so that the next one is greater even if the clock went back.
     pub newest: Timestamp,
     /// The delay before the next launch.
     pub delay: Option<LaunchDelay>,
     /// How its instances ended lately, oldest first.
     pub terminations: Vec<Termination>,
+}
+
+impl PodState {
+    /// So many ends are kept.
+    pub const MAX_TERMINATIONS: usize = 20;
+
+    /// Keeps how an instance ended, and forgets the oldest end if there are too many.
+    pub(crate) fn add_termination(&mut self, termination: Termination) {
+        if self.terminations.len() >= Self::MAX_TERMINATIONS {
+            self.terminations.remove(0);
+        }
+        self.terminations.push(termination);
+    }
 }
 
 /// The delay before the next launch of a pod's copies (Marathon's back-off).

@@ -1,21 +1,50 @@
 //! The state machine itself: one input in, one output out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::Config;
 use crate::input::Input;
-use crate::model::ids::{FrameworkId, PodId, Role};
-use crate::model::mesos::{Call, FrameworkInfo};
+use crate::model::event::{ApiEvent, ApiEventKind};
+use crate::model::ids::{AgentId, FrameworkId, PodId, Role, TaskId};
+use crate::model::mesos::{Call, Event, FrameworkInfo, MasterInfo, Operation, OperationInfo};
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
-use crate::output::{Accept, Output};
+use crate::output::{Accept, Action, Output};
+use crate::queue::Demand;
+use crate::random::Random;
+use crate::reconcile::Reconciliation;
 use crate::record::Entry;
-use crate::view::{DeploymentStatus, PodStatus, QueueItem};
+use crate::state::State;
 
 /// The scheduler.
 #[derive(Clone, Debug)]
 pub struct Scheduler {
-    config: Config,
+    pub(crate) config: Config,
+    /// Everything that outlives a connection.
+    pub(crate) state: State,
+    pub(crate) random: Random,
+    /// The time of the input that is being taken.
+    pub(crate) now: Timestamp,
+    /// The master at the other end, while there is a subscription.
+    pub(crate) connection: Option<Connection>,
+    pub(crate) demand: Demand,
+    pub(crate) reconciliation: Reconciliation,
+    /// Tasks of ours that Mesos reported and that we have no record of.
+    pub(crate) unknown_tasks: BTreeMap<TaskId, Option<AgentId>>,
+    /// Where the next batch of offers begins to ask who waits.
+    pub(crate) launch_cursor: Option<PodId>,
+    /// What the output being made will ask of the driver, answers apart.
+    pub(crate) actions: Vec<Action>,
+    /// The answers in the output being made.
+    pub(crate) replies: Vec<Action>,
+}
+
+/// A subscription that is open.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Connection {
+    /// Who answers.
+    pub(crate) master: MasterInfo,
 }
 
 /// How to subscribe: the scheduler's wishes at this moment.
@@ -30,8 +59,8 @@ pub struct Subscription {
 /// Stored entries that contradict each other.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreError {
-    /// A pod's current definition is missing.
-    #[error("the definition {version} of pod '{pod}' is referred to but was not stored")]
+    /// A definition is missing.
+    #[error("the definition {version} of pod '{pod}' is in use but was not stored")]
     MissingVersion {
         /// The pod.
         pod: PodId,
@@ -41,10 +70,22 @@ pub enum RestoreError {
 }
 
 impl Scheduler {
-    /// A scheduler that knows nothing yet. All that is random comes from `seed`, which should be fresh for
-    /// each start.
-    pub fn new(config: Config, _seed: u64) -> Self {
-        Self { config }
+    /// A scheduler that knows nothing yet. All that is random comes from `seed`, which must be fresh for each
+    /// start: names of new instances are made from it.
+    pub fn new(config: Config, seed: u64) -> Self {
+        Self {
+            config,
+            state: State::default(),
+            random: Random::new(seed),
+            now: Timestamp::EPOCH,
+            connection: None,
+            demand: Demand::default(),
+            reconciliation: Reconciliation::default(),
+            unknown_tasks: BTreeMap::new(),
+            launch_cursor: None,
+            actions: Vec::new(),
+            replies: Vec::new(),
+        }
     }
 
     /// A scheduler that continues from what was stored, in any order.
@@ -54,19 +95,44 @@ impl Scheduler {
     pub fn restore(
         config: Config,
         seed: u64,
-        _entries: impl IntoIterator<Item = Entry>,
+        entries: impl IntoIterator<Item = Entry>,
     ) -> Result<Self, RestoreError> {
-        Ok(Self::new(config, seed))
+        let mut scheduler = Self::new(config, seed);
+        for entry in entries {
+            scheduler.state.load(entry);
+        }
+        if let Some((pod, version)) = scheduler.state.missing_version() {
+            return Err(RestoreError::MissingVersion { pod, version });
+        }
+        scheduler.state.rebuild(&scheduler.config);
+        Ok(scheduler)
     }
 
-    /// Takes one input. `now` never goes back; an earlier time counts as the latest one seen.
-    pub fn step(&mut self, _now: Timestamp, _input: Input) -> Output {
-        Output::default()
+    /// Takes one input. A time earlier than one seen before counts as that one: time never goes back.
+    pub fn step(&mut self, now: Timestamp, input: Input) -> Output {
+        self.now = self.now.max(now);
+        match input {
+            Input::Command { id, origin, command } => self.on_command(id, origin, *command),
+            Input::Disconnected => self.on_disconnected(),
+            Input::Event(event) => self.on_event(*event),
+            Input::Tick => {}
+        }
+        for uuid in self.state.due(self.now) {
+            self.on_instance_due(uuid);
+        }
+        self.drive_pods();
+        self.pump_kills();
+        self.pump_reconciliation();
+        self.pump_demand();
+        self.take_output()
     }
 
     /// When to send [`Input::Tick`] at the latest; never if absent.
     pub fn deadline(&self) -> Option<Timestamp> {
-        None
+        let connected = self
+            .is_connected()
+            .then(|| [self.state.kills.deadline(), self.reconciliation.deadline(), self.demand.deadline]);
+        connected.into_iter().flatten().flatten().chain(self.state.deadline()).min()
     }
 
     /// The settings.
@@ -76,60 +142,169 @@ impl Scheduler {
 
     /// This framework's id, once Mesos has given one.
     pub fn framework_id(&self) -> Option<&FrameworkId> {
-        None
+        self.state.framework_id()
     }
 
     /// Whether there is a subscription.
     pub fn is_connected(&self) -> bool {
-        false
+        self.connection.is_some()
+    }
+
+    /// The master at the other end, while there is a subscription.
+    pub fn master(&self) -> Option<&MasterInfo> {
+        self.connection.as_ref().map(|connection| &connection.master)
     }
 
     /// How to subscribe now.
     pub fn subscription(&self) -> Subscription {
-        Subscription { framework_info: self.config.framework_info(), suppressed_roles: Vec::new() }
-    }
-
-    /// The current definitions of all pods, by id.
-    pub fn pods(&self) -> impl Iterator<Item = &Arc<PodSpec>> {
-        std::iter::empty()
-    }
-
-    /// The current definition of a pod.
-    pub fn pod(&self, _id: &PodId) -> Option<&Arc<PodSpec>> {
-        None
-    }
-
-    /// Every version a pod has had, oldest first; empty if there never was one.
-    pub fn pod_versions(&self, _id: &PodId) -> Vec<Timestamp> {
-        Vec::new()
-    }
-
-    /// One definition a pod has had, also of a deleted pod.
-    pub fn pod_version(&self, _id: &PodId, _version: Timestamp) -> Option<&Arc<PodSpec>> {
-        None
-    }
-
-    /// The state of a pod.
-    pub fn pod_status(&self, _id: &PodId, _now: Timestamp) -> Option<PodStatus> {
-        None
-    }
-
-    /// The deployments on their way, oldest first.
-    pub fn deployments(&self) -> Vec<DeploymentStatus> {
-        Vec::new()
-    }
-
-    /// What waits to be launched.
-    pub fn queue(&self, _now: Timestamp) -> Vec<QueueItem> {
-        Vec::new()
+        let (roles, suppressed_roles) = self.roles_for_subscription();
+        let mut framework_info = self.config.framework_info();
+        framework_info.id = self.framework_id().cloned();
+        framework_info.roles = roles;
+        Subscription { framework_info, suppressed_roles }
     }
 
     /// Writes `accept` out as the call for Mesos.
     pub fn accept_call(&self, accept: &Accept) -> Call {
+        let framework_id = self.framework_id().cloned().unwrap_or_else(|| FrameworkId::from(""));
+        accept.to_call(&self.config, &framework_id)
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Subscribed { framework_id, master, .. } => {
+                self.on_subscribed(framework_id, master.unwrap_or_default());
+            }
+            Event::Offers(offers) => self.on_offers(&offers),
+            Event::Update(status) => self.on_status_update(status),
+            Event::UpdateOperationStatus(status) => self.on_operation_status(status),
+            Event::InverseOffers(offers) => {
+                // Pods are not moved away from maintenance by themselves; the answer is advisory anyway.
+                let inverse_offer_ids = offers.into_iter().map(|offer| offer.id).collect();
+                self.call(Call::AcceptInverseOffers { inverse_offer_ids });
+            }
+            // An offer is answered in the step in which it comes, so none can be outstanding here. If the
+            // answer crossed the withdrawal, Mesos drops the launch and says so.
+            Event::Rescind(_) | Event::RescindInverseOffer(_) => {}
+            // The end of the subscription follows as `Input::Disconnected`; what it means for the process is
+            // the driver's business.
+            Event::Error { .. } => {}
+            // A hint only: what became of tasks comes as updates. If those got lost, reconciliation finds out.
+            Event::Failure(failure) => self.on_failure(&failure),
+            Event::Heartbeat | Event::Message { .. } | Event::Unknown => {}
+        }
+    }
+
+    fn on_subscribed(&mut self, framework_id: FrameworkId, master: MasterInfo) {
+        let at = format!("{}:{}", master.hostname.as_deref().unwrap_or_default(), master.port);
+        let is_first = self.framework_id() != Some(&framework_id);
+        // The wishes that this subscription was made with are those of just before it.
+        let (roles, suppressed) = self.roles_for_subscription();
+        self.connection = Some(Connection { master });
+        self.on_subscribed_with(&roles, &suppressed);
+        if is_first {
+            self.state.set_framework_id(framework_id.clone());
+            self.publish(ApiEventKind::SchedulerRegisteredEvent { framework_id, master: at });
+        } else {
+            self.publish(ApiEventKind::SchedulerReregisteredEvent { master: at });
+        }
+        self.restart_kills();
+        self.start_reconciliation();
+        self.note_new_demand();
+    }
+
+    fn on_disconnected(&mut self) {
+        if self.connection.take().is_some() {
+            self.publish(ApiEventKind::SchedulerDisconnectedEvent {});
+        }
+        self.demand = Demand::default();
+        self.reconciliation = Reconciliation::default();
+    }
+
+    fn on_failure(&mut self, failure: &crate::model::mesos::ExecutorFailure) {
+        let Some(executor) = &failure.executor_id else { return };
+        let Some(uuid) = executor.as_str().rsplit_once('.').and_then(|(_, uuid)| uuid.parse().ok()) else {
+            return;
+        };
+        if self.state.instance(uuid).is_some_and(|instance| !instance.has_ended()) {
+            self.ask_about(uuid);
+        }
+    }
+
+    fn on_operation_status(&mut self, status: crate::model::mesos::OperationStatus) {
+        if let (Some(uuid), Some(operation_id)) = (status.uuid, status.operation_id) {
+            self.call(Call::AcknowledgeOperation { agent_id: status.agent_id, operation_id, uuid });
+        }
+    }
+
+    /// Asks the driver to tell the master.
+    pub(crate) fn call(&mut self, call: Call) {
+        self.actions.push(Action::Call(call));
+    }
+
+    /// Asks the driver to tell whoever listens.
+    pub(crate) fn publish(&mut self, kind: ApiEventKind) {
+        self.state.changes.events.push(kind);
+    }
+
+    fn take_output(&mut self) -> Output {
+        let timestamp = self.now;
+        let events = std::mem::take(&mut self.state.changes.events);
+        let mut actions = std::mem::take(&mut self.actions);
+        if self.connection.is_none() {
+            actions.retain(|action| !matches!(action, Action::Call(_) | Action::Accept(_)));
+        }
+        actions
+            .extend(events.into_iter().map(|kind| Action::Publish(Box::new(ApiEvent { timestamp, kind }))));
+        actions.append(&mut self.replies);
+        Output { records: self.state.take_records(), actions }
+    }
+}
+
+/// Reading.
+impl Scheduler {
+    /// The current definitions of all pods, by id.
+    pub fn pods(&self) -> impl Iterator<Item = &Arc<PodSpec>> {
+        self.state.pods().values().filter_map(|pod| pod.spec())
+    }
+
+    /// The current definition of a pod.
+    pub fn pod(&self, id: &PodId) -> Option<&Arc<PodSpec>> {
+        self.state.pod(id)?.spec()
+    }
+
+    /// Every version a pod has had, oldest first; empty if there never was one.
+    pub fn pod_versions(&self, id: &PodId) -> Vec<Timestamp> {
+        self.state.pod(id).map(|pod| pod.versions.keys().copied().collect()).unwrap_or_default()
+    }
+
+    /// One definition a pod has had, also of a deleted pod.
+    pub fn pod_version(&self, id: &PodId, version: Timestamp) -> Option<&Arc<PodSpec>> {
+        self.state.pod(id)?.spec_of(version)
+    }
+
+    /// The number of instances of all pods.
+    pub fn instance_count(&self) -> usize {
+        self.state.instance_count()
+    }
+
+    /// Tasks of ours that Mesos reported and that we have no record of, with their agents.
+    pub fn unknown_tasks(&self) -> impl Iterator<Item = (&TaskId, Option<&AgentId>)> {
+        self.unknown_tasks.iter().map(|(task, agent)| (task, agent.as_ref()))
+    }
+}
+
+impl Accept {
+    /// The call for Mesos.
+    pub fn to_call(&self, config: &Config, framework_id: &FrameworkId) -> Call {
+        let group = |launch: &crate::placement::Launch| Operation {
+            id: None,
+            info: OperationInfo::LaunchGroup(Box::new(launch.task_group(config, framework_id))),
+        };
         Call::Accept {
-            offer_ids: accept.offer_ids.clone(),
-            operations: Vec::new(),
-            refuse: Some(accept.refuse),
+            offer_ids: self.offer_ids.clone(),
+            operations: self.launches.iter().map(group).collect(),
+            refuse: Some(self.refuse),
         }
     }
 }

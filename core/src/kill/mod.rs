@@ -1,1 +1,146 @@
-//! (in progress)
+//! How things end: whom to kill first, how many at once, and how often to ask.
+//!
+//! Whether an instance must die is a property of the instance (`lifecycle::must_die`), durable with it. This
+//! queue only paces the asking: a limited number at a time, oldest request first, each repeated with growing
+//! pauses until Mesos confirms the end, because a `KILL` can get lost without a trace (the default executor
+//! ignores one that comes before a container has been started). When repeating does not help, the executor
+//! itself is shut down.
+
+mod selection;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+
+pub(crate) use self::selection::select_victims;
+use crate::model::ids::{AgentId, TaskId, Uuid};
+use crate::model::instance::Task;
+use crate::model::mesos::Call;
+use crate::model::time::Timestamp;
+use crate::scheduler::Scheduler;
+
+/// The pause after the first attempt; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+
+/// So many requests are repeated before the executor itself is shut down. With the default settings that
+/// comes after two minutes.
+const ATTEMPTS_BEFORE_SHUTDOWN: u32 = 7;
+
+/// Instances that must end, and how far the asking has got.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KillQueue {
+    /// Those not asked yet, in the order in which they were added.
+    waiting: BTreeMap<u64, Uuid>,
+    /// Their places in `waiting`.
+    places: FxHashMap<Uuid, u64>,
+    /// The next free place.
+    next_place: u64,
+    /// Those asked and not yet ended.
+    in_flight: BTreeMap<Uuid, Attempts>,
+    /// When to ask them again.
+    timers: BTreeSet<(Timestamp, Uuid)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Attempts {
+    made: u32,
+    next: Timestamp,
+}
+
+impl KillQueue {
+    /// Adds an instance, unless it is there already.
+    pub(crate) fn add(&mut self, uuid: Uuid) {
+        if self.in_flight.contains_key(&uuid) || self.places.contains_key(&uuid) {
+            return;
+        }
+        self.places.insert(uuid, self.next_place);
+        self.waiting.insert(self.next_place, uuid);
+        self.next_place += 1;
+    }
+
+    /// Removes an instance, because it has ended, is out of reach or need not end after all.
+    pub(crate) fn remove(&mut self, uuid: Uuid) {
+        if let Some(place) = self.places.remove(&uuid) {
+            self.waiting.remove(&place);
+        }
+        if let Some(attempts) = self.in_flight.remove(&uuid) {
+            self.timers.remove(&(attempts.next, uuid));
+        }
+    }
+
+    /// When somebody has to be asked again; at once if somebody has not been asked and may be.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Forgets how often anybody was asked: there is a new connection.
+    fn start_over(&mut self) {
+        self.timers.clear();
+        for uuid in std::mem::take(&mut self.in_flight).into_keys() {
+            self.add(uuid);
+        }
+    }
+
+    /// The next instance to be asked, with the number of attempts made before.
+    fn next(&mut self, now: Timestamp, chunk: usize, longest_pause: Duration) -> Option<(Uuid, u32)> {
+        let (uuid, made) = match self.timers.first().copied() {
+            Some((at, uuid)) if at <= now => {
+                self.timers.pop_first();
+                (uuid, self.in_flight.get(&uuid).map_or(0, |attempts| attempts.made))
+            }
+            _ if self.in_flight.len() < chunk => {
+                let (_, uuid) = self.waiting.pop_first()?;
+                self.places.remove(&uuid);
+                (uuid, 0)
+            }
+            _ => return None,
+        };
+        let pause = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(made)).min(longest_pause);
+        let next = now + pause.max(Duration::from_millis(1));
+        self.in_flight.insert(uuid, Attempts { made: made + 1, next });
+        self.timers.insert((next, uuid));
+        Some((uuid, made))
+    }
+}
+
+/// The call that asks for the end of a task.
+pub(crate) fn kill_call(task_id: TaskId, agent_id: Option<AgentId>) -> Call {
+    Call::Kill { task_id, agent_id, grace_period: None }
+}
+
+impl Scheduler {
+    /// Asks for the end of whatever must end and is due to be asked. Does nothing without a connection.
+    pub(crate) fn pump_kills(&mut self) {
+        if !self.is_connected() {
+            return;
+        }
+        let (chunk, longest_pause) = (self.config.kill_chunk_size, self.config.kill_retry_timeout);
+        while let Some((uuid, attempts)) = self.state.kills.next(self.now, chunk, longest_pause) {
+            let Some(instance) = self.state.instance(uuid) else {
+                self.state.kills.remove(uuid);
+                continue;
+            };
+            let agent_id = instance.agent_id().cloned();
+            let mut calls: Vec<Call> = instance
+                .tasks
+                .iter()
+                .filter(|task| Task::can_be_killed(task))
+                .map(|task| kill_call(instance.task_id(task), agent_id.clone()))
+                .collect();
+            if attempts >= ATTEMPTS_BEFORE_SHUTDOWN
+                && let Some(agent_id) = agent_id
+            {
+                calls.push(Call::Shutdown { executor_id: instance.id.executor_id(), agent_id });
+            }
+            for call in calls {
+                self.call(call);
+            }
+        }
+    }
+
+    /// A new connection: whatever was asked on the old one may not have been heard.
+    pub(crate) fn restart_kills(&mut self) {
+        self.state.kills.start_over();
+    }
+}

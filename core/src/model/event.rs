@@ -106,3 +106,11 @@ impl From<&Deployment> for DeploymentPlan {
         Self { id: deployment.id.clone(), steps: deployment.steps.clone(), version: deployment.version }
     }
 }
+
+impl IpAddress {
+    /// The address with its protocol.
+    pub fn new(address: &str) -> Self {
+        let protocol = if address.contains(':') { "IPv6" } else { "IPv4" };
+        Self { ip_address: address.to_owned(), protocol: protocol.to_owned() }
+    }
+}

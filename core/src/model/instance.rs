@@ -130,6 +130,27 @@ pub enum GoalReason {
     UserRequest,
 }
 
+/// That the containers of an instance shall end now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KillRequest {
+    /// Since when.
+    pub at: Timestamp,
+    /// Why.
+    pub reason: KillReason,
+}
+
+/// Why the containers of an instance shall end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KillReason {
+    /// One container ended and the others did not follow it.
+    GroupEnded,
+    /// It did not start in time.
+    LaunchTimeout,
+    /// A person asked for it.
+    UserRequest,
+}
+
 /// The agent that an instance was placed on, as it was then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -158,6 +179,8 @@ pub struct Instance {
     pub goal: Goal,
     /// Why it shall end, if it shall.
     pub goal_reason: Option<GoalReason>,
+    /// That its containers shall end now, whatever becomes of it afterwards. Cleared by the next launch.
+    pub kill_requested: Option<KillRequest>,
     /// When it was first wanted.
     pub created: Timestamp,
     /// Its state: a function of its containers' states (see `lifecycle::condition`).
@@ -170,6 +193,9 @@ pub struct Instance {
     pub healthy: Option<bool>,
     /// How often it was launched; 0 before the first time.
     pub incarnation: u32,
+    /// Whether Mesos was asked about the newest launch because it had not said a word about it.
+    #[serde(default)]
+    pub launch_questioned: bool,
     /// Where it runs or ran last.
     pub agent: Option<Arc<AgentInfo>>,
     /// Its containers in the newest incarnation, in the order of the definition; none before the first.
@@ -185,12 +211,14 @@ impl Instance {
             role,
             goal: Goal::Running,
             goal_reason: None,
+            kill_requested: None,
             created: now,
             condition: Condition::Scheduled,
             since: now,
             active_since: None,
             healthy: None,
             incarnation: 0,
+            launch_questioned: false,
             agent: None,
             tasks: Vec::new(),
         }
@@ -245,6 +273,19 @@ pub struct Task {
 }
 
 impl Task {
+    /// Whether it makes sense to ask for its end: it has not ended, and its agent can be reached.
+    pub fn can_be_killed(&self) -> bool {
+        !self.condition.is_terminal() && self.condition != Condition::Unreachable
+    }
+
+    /// Whether it has ended beyond doubt. Mesos also reports an end when it merely lost track of a task
+    /// (`TASK_UNKNOWN`, `TASK_LOST`) or was told so by an operator (`TASK_GONE_BY_OPERATOR`).
+    pub fn has_surely_ended(&self) -> bool {
+        let doubtful = [TaskState::TaskUnknown, TaskState::TaskLost, TaskState::TaskGoneByOperator];
+        let state = self.last.as_ref().and_then(|last| last.state);
+        self.condition.is_terminal() && !state.is_some_and(|state| doubtful.contains(&state))
+    }
+
     /// A container that was just placed.
     pub fn provisioned(container: Arc<str>, host_ports: Vec<u16>, now: Timestamp) -> Self {
         Self {
@@ -266,6 +307,9 @@ impl Task {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastStatus {
+    /// When it came.
+    #[serde(default)]
+    pub at: Option<Timestamp>,
     /// The state.
     pub state: Option<TaskState>,
     /// Mesos' words.
@@ -280,11 +324,17 @@ pub struct LastStatus {
 
 impl LastStatus {
     /// Takes over what `status` says.
-    pub fn refresh(&mut self, status: &TaskStatus) {
+    pub fn refresh(&mut self, status: &TaskStatus, now: Timestamp) {
+        self.at = Some(now);
         self.state = Some(status.state);
         self.message.clone_from(&status.message);
         self.reason = status.reason;
         self.source = status.source;
+        self.refresh_networks(status);
+    }
+
+    /// Takes over the networks that `status` names, if it names any.
+    pub fn refresh_networks(&mut self, status: &TaskStatus) {
         if !status.networks.is_empty() {
             self.networks.clone_from(&status.networks);
         }

@@ -1,5 +1,9 @@
 //! One offer: whether a copy of a pod fits it, and what exactly is asked of Mesos then.
 
+mod matcher;
+mod offers;
+mod pool;
+mod ports;
 mod task_group;
 
 use std::sync::Arc;

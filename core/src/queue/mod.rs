@@ -1,1 +1,7 @@
-//! (in progress)
+//! What waits to be launched: how long it must wait after failures, and how the master learns that we want
+//! offers, or none.
+
+pub(crate) mod backoff;
+mod demand;
+
+pub(crate) use self::demand::Demand;

@@ -1,1 +1,154 @@
-//! (in progress)
+//! How we and Mesos come to agree on what runs: after every subscription, and from time to time.
+//!
+//! ```text
+//!  subscribed, or the interval is over
+//!        │
+//!        ▼
+//!  a round: all tasks that have not ended, asked about in chunks, always with their agent
+//!        │                                        then all that Mesos knows (implicit)
+//!        ▼
+//!  unanswered ones are asked about again, with growing pauses
+//! ```
+//!
+//! Answers come as ordinary status updates. No answer is legal: a master that has just taken over says
+//! nothing about agents that have not come back yet.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
+
+use crate::model::ids::{TaskId, Uuid};
+use crate::model::mesos::{Call, ReconcileTask};
+use crate::model::time::Timestamp;
+use crate::scheduler::Scheduler;
+
+/// So many tasks are asked about with one call.
+const CHUNK: usize = 1000;
+
+/// The pause between two chunks: a large cluster's answers should not come all at once.
+const CHUNK_PAUSE: Duration = Duration::from_millis(100);
+
+/// The first pause before unanswered questions are repeated; it doubles up to the interval between rounds.
+const FIRST_RETRY: Duration = Duration::from_secs(15);
+
+/// Given-up instances are remembered so long. Mesos itself forgets lost agents after two weeks.
+const FORGET_AFTER: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// How far the comparison with Mesos has got.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reconciliation {
+    /// Instances to be asked about, in order.
+    queue: VecDeque<Uuid>,
+    /// Whether to ask for everything Mesos knows once the queue is empty.
+    implicit: bool,
+    /// Questions without an answer so far.
+    unanswered: BTreeSet<TaskId>,
+    /// When the next chunk may be sent.
+    next_chunk: Option<Timestamp>,
+    /// When to repeat what is unanswered, and the pause before that.
+    retry: Option<(Timestamp, Duration)>,
+    /// When the next round begins.
+    next_round: Option<Timestamp>,
+}
+
+impl Reconciliation {
+    /// When something is to be asked.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        let retry = self.retry.map(|(at, _)| at).filter(|_| !self.unanswered.is_empty());
+        [self.next_chunk, retry, self.next_round].into_iter().flatten().min()
+    }
+
+    /// Mesos said something about `task`.
+    pub(crate) fn answered(&mut self, task: &TaskId) {
+        self.unanswered.remove(task);
+    }
+}
+
+impl Scheduler {
+    /// There is a new subscription: everything is uncertain.
+    pub(crate) fn start_reconciliation(&mut self) {
+        let queue = self.state.pods().values().flat_map(|pod| &pod.instances).copied().collect();
+        self.reconciliation = Reconciliation {
+            queue,
+            implicit: true,
+            next_chunk: Some(self.now),
+            next_round: Some(self.now + self.config.reconciliation_interval),
+            ..Reconciliation::default()
+        };
+    }
+
+    /// Asks about one instance, out of turn.
+    pub(crate) fn ask_about(&mut self, uuid: Uuid) {
+        self.reconciliation.queue.push_front(uuid);
+        self.reconciliation.next_chunk = Some(self.now);
+    }
+
+    /// Asks whatever is due to be asked.
+    pub(crate) fn pump_reconciliation(&mut self) {
+        let now = self.now;
+        if !self.is_connected() {
+            return;
+        }
+        if self.reconciliation.next_round.is_some_and(|at| at <= now) {
+            self.start_reconciliation();
+            self.drop_old_forgotten();
+        }
+        if self.reconciliation.next_chunk.is_some_and(|at| at <= now) {
+            self.send_chunk();
+        }
+        if let Some((at, pause)) = self.reconciliation.retry
+            && at <= now
+            && !self.reconciliation.unanswered.is_empty()
+        {
+            let pause = (pause * 2).min(self.config.reconciliation_interval);
+            self.reconciliation.retry = Some((now + pause, pause));
+            self.repeat_unanswered();
+        }
+    }
+
+    fn send_chunk(&mut self) {
+        let mut tasks = Vec::new();
+        while tasks.len() < CHUNK
+            && let Some(uuid) = self.reconciliation.queue.pop_front()
+        {
+            let Some(instance) = self.state.instance(uuid) else { continue };
+            let alive = instance.tasks.iter().filter(|task| !task.condition.is_terminal());
+            tasks.extend(alive.map(|task| ReconcileTask {
+                task_id: instance.task_id(task),
+                agent_id: instance.agent_id().cloned(),
+            }));
+        }
+        self.reconciliation.next_chunk = None;
+        if !tasks.is_empty() {
+            self.reconciliation.unanswered.extend(tasks.iter().map(|task| task.task_id.clone()));
+            self.reconciliation.retry.get_or_insert((self.now + FIRST_RETRY, FIRST_RETRY));
+            self.call(Call::Reconcile { tasks });
+        }
+        if !self.reconciliation.queue.is_empty() {
+            self.reconciliation.next_chunk = Some(self.now + CHUNK_PAUSE);
+        } else if std::mem::take(&mut self.reconciliation.implicit) {
+            self.call(Call::Reconcile { tasks: Vec::new() });
+        }
+    }
+
+    /// Asks again about what is unanswered and still matters.
+    fn repeat_unanswered(&mut self) {
+        let unanswered = std::mem::take(&mut self.reconciliation.unanswered);
+        let instances: BTreeSet<Uuid> =
+            unanswered.iter().filter_map(|task| task.parse().ok()).map(|id| id.instance.uuid).collect();
+        self.reconciliation.queue.extend(instances);
+        self.reconciliation.next_chunk.get_or_insert(self.now);
+        self.send_chunk();
+    }
+
+    fn drop_old_forgotten(&mut self) {
+        let old: Vec<Uuid> = self
+            .state
+            .all_forgotten()
+            .filter(|forgotten| self.now.since(forgotten.since) > FORGET_AFTER)
+            .map(|forgotten| forgotten.instance.uuid)
+            .collect();
+        for uuid in old {
+            self.state.drop_forgotten(uuid);
+        }
+    }
+}

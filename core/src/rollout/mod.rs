@@ -1,1 +1,23 @@
-//! (in progress)
+//! Many instances: how many of which definition there shall be, and the way there.
+//!
+//! ```text
+//!   command ─► change.rs: new definition, deployment with its steps, locks
+//!                              │
+//!   any change of an instance ─┤
+//!                              ▼
+//!              drive.rs: for each pod that something happened to, compare
+//!              what there is (tally) with what there shall be, and do what
+//!              is missing: create, decommission; nothing if all is well
+//!                              │
+//!                              ▼
+//!              progress.rs: is the current step of its deployment done?
+//! ```
+//!
+//! Nothing here remembers how far it got: every decision is made from what there is at that moment. So an
+//! instance lost midway is simply one that is missing, a restart of the scheduler resumes where things are, and
+//! a floor or ceiling is kept at every moment and not only at the start.
+
+mod capacity;
+mod change;
+mod drive;
+mod progress;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::model::deployment::{ActionKind, Deployment, Step};
 use crate::model::ids::{DeploymentId, PodId};
 use crate::model::time::Timestamp;
+use crate::scheduler::Scheduler;
 
 /// A deployment on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -66,9 +67,17 @@ impl From<&Step> for StepStatus {
     }
 }
 
+impl Scheduler {
+    /// The deployments on their way, oldest first.
+    pub fn deployments(&self) -> Vec<DeploymentStatus> {
+        let deployments = self.state.deployments().values();
+        deployments.map(|d| DeploymentStatus::new(d, |pod| self.what_deployment_waits_for(pod))).collect()
+    }
+}
+
 impl DeploymentStatus {
     /// Shows `deployment`; `waits_for` says what an action of it waits for.
-    pub(crate) fn new(deployment: &Deployment, waits_for: impl Fn(&PodId) -> Option<String>) -> Self {
+    fn new(deployment: &Deployment, waits_for: impl Fn(&PodId) -> Option<String>) -> Self {
         let current = deployment.steps.get(deployment.current_step);
         Self {
             id: deployment.id.clone(),

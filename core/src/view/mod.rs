@@ -3,6 +3,7 @@
 mod deployments;
 mod pod_status;
 mod queue;
+mod status;
 
 pub use deployments::{CurrentAction, DeploymentStatus, StepStatus};
 pub use pod_status::{

@@ -1,12 +1,14 @@
 //! What waits to be launched, as `GET /v2/queue` shows it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::model::ids::Role;
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
+use crate::scheduler::Scheduler;
 
 /// Copies of one pod that wait.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -35,4 +37,25 @@ pub struct DelayStatus {
     pub time_left_seconds: u64,
     /// Whether there is none or it has ended.
     pub overdue: bool,
+}
+
+impl Scheduler {
+    /// What waits to be launched at `now`, by pod.
+    pub fn queue(&self, now: Timestamp) -> Vec<QueueItem> {
+        let pods = self.state.waiting_pods().iter().filter_map(|id| self.state.pod(id));
+        pods.filter_map(|pod| {
+            let spec = pod.spec()?.clone();
+            let left = pod.state.delay.map_or(Duration::ZERO, |delay| delay.until.since(now));
+            let waiting = pod.waiting.iter().filter_map(|uuid| self.state.instance(*uuid));
+            Some(QueueItem {
+                count: u32::try_from(pod.waiting.len()).unwrap_or(u32::MAX),
+                role: spec.role.clone(),
+                delay: DelayStatus { time_left_seconds: left.as_secs(), overdue: left.is_zero() },
+                since: waiting.map(|instance| instance.since).min().unwrap_or(now),
+                message: self.why_pod_waits(pod, now),
+                pod: spec,
+            })
+        })
+        .collect()
+    }
 }

@@ -1,0 +1,128 @@
+//! What becomes of an instance when nothing happens to it: every timer of its life.
+
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::lifecycle::is_broken;
+use crate::model::ids::Uuid;
+use crate::model::instance::{Condition, Goal, Instance, KillReason, KillRequest, Task};
+use crate::model::pod::UnreachableStrategy;
+use crate::model::time::Timestamp;
+use crate::scheduler::Scheduler;
+
+/// How long the rest of a group may outlive the container that took it down. The default executor gives each
+/// member 3 s and then kills it; after more than three times that, something is stuck.
+const GROUP_END_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a launch may go without a word before Mesos is asked about it.
+const LAUNCH_QUESTION_DELAY: Duration = Duration::from_secs(10);
+
+/// What is due next for an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    /// Ask Mesos whether it knows of the launch.
+    AskAboutLaunch,
+    /// Give it up: it is forgotten and killed should it return.
+    Expunge,
+    /// Kill what is left of its group.
+    KillRestOfGroup,
+    /// Kill it: it did not start in time.
+    LaunchTimeout,
+    /// Want a replacement.
+    Inactive,
+}
+
+/// When something becomes due for `instance`, whose pod has this `strategy` now.
+pub(crate) fn deadline(
+    instance: &Instance,
+    strategy: UnreachableStrategy,
+    config: &Config,
+) -> Option<Timestamp> {
+    due(instance, strategy, config).map(|(at, _)| at)
+}
+
+fn due(instance: &Instance, strategy: UnreachableStrategy, config: &Config) -> Option<(Timestamp, Due)> {
+    if instance.goal != Goal::Running || instance.has_ended() {
+        return None;
+    }
+    if let Some(since) = unreachable_since(instance) {
+        return if instance.condition == Condition::UnreachableInactive {
+            strategy.expunge_after().map(|after| (since + after, Due::Expunge))
+        } else {
+            strategy.inactive_after().map(|after| (since + after, Due::Inactive))
+        };
+    }
+    if instance.kill_requested.is_some() {
+        return None;
+    }
+    if is_broken(instance) {
+        let ended = instance.tasks.iter().filter(|task| task.condition.is_terminal());
+        return ended
+            .map(|task| (task.since + GROUP_END_TIMEOUT, Due::KillRestOfGroup))
+            .max_by_key(|due| due.0);
+    }
+    instance.tasks.iter().filter_map(|task| due_of_launch(task, instance, config)).min_by_key(|due| due.0)
+}
+
+fn due_of_launch(task: &Task, instance: &Instance, config: &Config) -> Option<(Timestamp, Due)> {
+    match task.condition {
+        Condition::Provisioned if !instance.launch_questioned => {
+            Some((task.staged_at + LAUNCH_QUESTION_DELAY, Due::AskAboutLaunch))
+        }
+        Condition::Provisioned => {
+            Some((task.staged_at + config.task_launch_confirm_timeout, Due::LaunchTimeout))
+        }
+        // Counted from the last progress, so that a slow image of one container does not condemn the others.
+        Condition::Staging | Condition::Starting => {
+            let progress = instance.tasks.iter().map(|task| task.since).max().unwrap_or(task.since);
+            Some((progress + config.task_launch_timeout, Due::LaunchTimeout))
+        }
+        _ => None,
+    }
+}
+
+/// Since when `instance` has been out of reach. Its containers are on one agent, so they count together.
+fn unreachable_since(instance: &Instance) -> Option<Timestamp> {
+    instance.tasks.iter().filter_map(|task| task.unreachable_since).min()
+}
+
+impl Scheduler {
+    /// Does what is due for the instance `uuid`.
+    pub(crate) fn on_instance_due(&mut self, uuid: Uuid) {
+        let now = self.now;
+        let Some(instance) = self.state.instance(uuid) else { return };
+        let Some(pod) = self.state.pod(&instance.id.pod) else { return };
+        let strategy = pod.unreachable_strategy();
+        let Some((at, due)) = due(instance, strategy, &self.config) else { return };
+        if at > now {
+            return;
+        }
+        match due {
+            Due::AskAboutLaunch => {
+                self.ask_about(uuid);
+                self.state.edit(&self.config, uuid, |instance| instance.launch_questioned = true);
+            }
+            Due::Expunge => {
+                self.state.forget(uuid, now);
+            }
+            Due::KillRestOfGroup => self.request_kill(uuid, KillReason::GroupEnded),
+            Due::LaunchTimeout => self.request_kill(uuid, KillReason::LaunchTimeout),
+            Due::Inactive => {
+                self.state.edit(&self.config, uuid, |instance| {
+                    instance.condition = Condition::UnreachableInactive;
+                    instance.since = now;
+                });
+                // With `0/0`, or after time spent without a scheduler, it may be due to be forgotten as well.
+                self.on_instance_due(uuid);
+            }
+        }
+    }
+
+    /// Has the containers of the instance `uuid` ended, whatever becomes of it afterwards.
+    pub(crate) fn request_kill(&mut self, uuid: Uuid, reason: KillReason) {
+        let now = self.now;
+        self.state.edit(&self.config, uuid, |instance| {
+            instance.kill_requested.get_or_insert(KillRequest { at: now, reason });
+        });
+    }
+}

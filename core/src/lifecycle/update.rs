@@ -1,0 +1,334 @@
+//! A status update arrives.
+
+use crate::config::UnknownTasks;
+use crate::kill::kill_call;
+use crate::lifecycle::condition::{condition_of, condition_of_instance, health_of_instance};
+use crate::model::event::{ApiEventKind, IpAddress};
+use crate::model::ids::ParsedTaskId;
+use crate::model::instance::{
+    Condition, ContainerTermination, Goal, Instance, KillReason, LastStatus, Task, Termination,
+};
+use crate::model::mesos::{Call, TaskStatus};
+use crate::model::pod::PodSpec;
+use crate::model::time::Timestamp;
+use crate::output::Action;
+use crate::queue::backoff;
+use crate::scheduler::Scheduler;
+
+/// Marathon keeps so much of a message.
+const MAX_MESSAGE_LENGTH: usize = 10_000;
+
+/// What a status update meant for its container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    /// Nothing new.
+    None,
+    /// Its state, its health or where it can be reached is another one.
+    Changed,
+    /// It was given up for ended, and is alive.
+    Returned,
+}
+
+impl Scheduler {
+    /// Takes in what Mesos says about a task, and confirms it once that is durable.
+    pub(crate) fn on_status_update(&mut self, mut status: TaskStatus) {
+        if let Some(message) = &mut status.message {
+            truncate(message);
+        }
+        match status.task_id.clone().parse() {
+            Ok(task) => self.on_update_of_ours(&task, &status),
+            Err(_) => self.on_update_of_unknown_task(&status),
+        }
+        self.reconciliation.answered(&status.task_id);
+        // Last, so that everything the update led to goes with the same records.
+        self.acknowledge(&status);
+    }
+
+    fn on_update_of_ours(&mut self, id: &ParsedTaskId<'_>, status: &TaskStatus) {
+        let uuid = id.instance.uuid;
+        let Some(instance) = self.state.instance(uuid).filter(|instance| instance.id == id.instance) else {
+            if self.state.forgotten(uuid).is_some() {
+                self.on_update_of_forgotten(id, status);
+            } else {
+                self.on_update_of_unknown_task(status);
+            }
+            return;
+        };
+        let member = instance.tasks.iter().position(|task| *task.container == *id.container);
+        let (Some(member), true) = (member, instance.incarnation == id.incarnation) else {
+            // An earlier launch, which had ended before this one began. If it lives, it must not.
+            if may_be_alive(status) {
+                self.kill_stray(status);
+            }
+            return;
+        };
+        let Some(spec) =
+            self.state.pod(&instance.id.pod).and_then(|pod| pod.spec_of(instance.version)).cloned()
+        else {
+            return;
+        };
+        let now = self.now;
+        let mut task = instance.tasks[member].clone();
+        match apply(&mut task, status, now) {
+            Effect::None => {}
+            Effect::Changed => {
+                self.state.edit(&self.config, uuid, |instance| {
+                    instance.tasks[member] = task;
+                    refresh(instance, &spec, now);
+                });
+                self.publish_status_update(id, status);
+                self.after_change(id);
+            }
+            Effect::Returned => self.kill_stray(status),
+        }
+    }
+
+    /// Looks at what became of the instance as a whole.
+    fn after_change(&mut self, id: &ParsedTaskId<'_>) {
+        let uuid = id.instance.uuid;
+        let now = self.now;
+        let Some(instance) = self.state.instance(uuid) else { return };
+        if instance.has_ended() {
+            self.on_instance_ended(instance.clone());
+        } else if instance.condition == Condition::Unreachable {
+            if instance.goal == Goal::Running {
+                // `0/0` replaces at once.
+                self.on_instance_due(uuid);
+            } else if !instance.tasks.iter().any(Task::can_be_killed) {
+                // Not wanted any more and out of reach: nobody waits for it. It is killed if it returns.
+                self.state.forget(uuid, now);
+            }
+        }
+    }
+
+    /// Every container of `instance` has ended.
+    fn on_instance_ended(&mut self, instance: Instance) {
+        let uuid = instance.id.uuid;
+        let on_purpose = instance.goal != Goal::Running
+            || instance.kill_requested.is_some_and(|request| request.reason == KillReason::UserRequest);
+        if !on_purpose {
+            let termination = termination_of(&instance, self.now);
+            let delay = backoff::after_end(&self.state, &instance, self.now);
+            self.state.edit_pod(&instance.id.pod, |pod| {
+                pod.add_termination(termination);
+                if let Some(delay) = delay {
+                    pod.delay = Some(delay);
+                }
+            });
+        }
+        let surely = instance.tasks.iter().all(Task::has_surely_ended);
+        match (instance.goal, surely) {
+            // Launched again as the next incarnation.
+            (Goal::Running | Goal::Stopped, true) => {}
+            (Goal::Decommissioned, true) => {
+                self.state.remove(uuid);
+            }
+            // Something of it may still be alive somewhere: a new instance takes its place, and if this one
+            // shows up again, it is killed.
+            (_, false) => {
+                self.state.forget(uuid, self.now);
+            }
+        }
+    }
+
+    /// An instance that was given up speaks up again, or is confirmed to be gone.
+    fn on_update_of_forgotten(&mut self, id: &ParsedTaskId<'_>, status: &TaskStatus) {
+        if may_be_alive(status) {
+            self.kill_stray(status);
+        } else if condition_of(status).is_terminal() {
+            self.publish(ApiEventKind::UnknownInstanceTerminatedEvent {
+                instance_id: id.instance.clone(),
+                run_spec_id: id.instance.pod.clone(),
+                condition: condition_of(status),
+            });
+        }
+    }
+
+    /// A task that we have no record of. Its records may have been lost, so it is not killed unless the settings
+    /// say so.
+    fn on_update_of_unknown_task(&mut self, status: &TaskStatus) {
+        if may_be_alive(status) {
+            self.unknown_tasks.insert(status.task_id.clone(), status.agent_id.clone());
+            if self.config.unknown_tasks == UnknownTasks::Kill {
+                self.kill_stray(status);
+            }
+        } else if self.unknown_tasks.remove(&status.task_id).is_some()
+            && let Ok(id) = status.task_id.parse()
+        {
+            self.publish(ApiEventKind::UnknownInstanceTerminatedEvent {
+                instance_id: id.instance.clone(),
+                run_spec_id: id.instance.pod,
+                condition: condition_of(status),
+            });
+        }
+    }
+
+    /// Kills a task that has no place in any instance. Mesos repeats its state until it ends, and so do we.
+    fn kill_stray(&mut self, status: &TaskStatus) {
+        self.call(kill_call(status.task_id.clone(), status.agent_id.clone()));
+    }
+
+    fn acknowledge(&mut self, status: &TaskStatus) {
+        if let (Some(uuid), Some(agent_id)) = (status.uuid, &status.agent_id) {
+            let (agent_id, task_id) = (agent_id.clone(), status.task_id.clone());
+            self.actions.push(Action::Call(Call::Acknowledge { agent_id, task_id, uuid }));
+        }
+    }
+
+    fn publish_status_update(&mut self, id: &ParsedTaskId<'_>, status: &TaskStatus) {
+        let Some(instance) = self.state.instance(id.instance.uuid) else { return };
+        let task = instance.tasks.iter().find(|task| *task.container == *id.container);
+        let networks = task.and_then(|task| task.last.as_ref()).map(|last| last.networks.as_slice());
+        let event = ApiEventKind::StatusUpdateEvent {
+            slave_id: instance.agent_id().cloned(),
+            task_id: status.task_id.clone(),
+            task_status: status.state,
+            message: status.message.clone().unwrap_or_default(),
+            app_id: instance.id.pod.clone(),
+            host: instance.agent.as_ref().map(|agent| agent.host.clone()),
+            ip_addresses: networks
+                .unwrap_or_default()
+                .iter()
+                .flat_map(|network| &network.ip_addresses)
+                .map(|address| IpAddress::new(address))
+                .collect(),
+            ports: task.map(|task| task.host_ports.clone()).unwrap_or_default(),
+            version: instance.version,
+        };
+        self.publish(event);
+    }
+}
+
+/// Whether the task may have a process.
+fn may_be_alive(status: &TaskStatus) -> bool {
+    matches!(
+        condition_of(status),
+        Condition::Staging | Condition::Starting | Condition::Running | Condition::Killing
+    )
+}
+
+/// How far a container has got on its way to its end.
+fn progress(condition: Condition) -> u8 {
+    match condition {
+        Condition::Scheduled => 0,
+        Condition::Provisioned => 1,
+        Condition::Staging => 2,
+        Condition::Starting => 3,
+        Condition::Running => 4,
+        Condition::Killing => 5,
+        Condition::Unreachable | Condition::UnreachableInactive => 6,
+        Condition::Finished
+        | Condition::Killed
+        | Condition::Failed
+        | Condition::Error
+        | Condition::Dropped
+        | Condition::Gone
+        | Condition::Unknown => 7,
+    }
+}
+
+/// Changes `task` as `status` says.
+fn apply(task: &mut Task, status: &TaskStatus, now: Timestamp) -> Effect {
+    let said = condition_of(status);
+    if task.condition.is_terminal() {
+        let returned = may_be_alive(status) && !task.has_surely_ended();
+        return if returned { Effect::Returned } else { Effect::None };
+    }
+    let before = (task.condition, task.healthy);
+    if said.is_terminal() {
+        task.unreachable_since = None;
+        task.condition = said;
+    } else if said == Condition::Unreachable {
+        if task.condition != Condition::Unreachable {
+            let since = status.unreachable_time.or(status.timestamp).unwrap_or(now);
+            // A master's clock that runs ahead must not delay anything.
+            task.unreachable_since = Some(since.min(now));
+            task.condition = Condition::Unreachable;
+        }
+    } else {
+        // Back in reach, or further on its way; never back on it.
+        if progress(said) > progress(task.reached) {
+            task.reached = said;
+        }
+        task.unreachable_since = None;
+        task.condition = task.reached;
+        if said == Condition::Running {
+            task.healthy = status.healthy.or(task.healthy);
+        }
+    }
+    if task.condition == Condition::Running && task.started_at.is_none() {
+        task.started_at = Some(now);
+    }
+    let moved =
+        !status.networks.is_empty() && task.last.as_ref().is_none_or(|last| last.networks != status.networks);
+    if (task.condition, task.healthy) == before && !moved && task.last.is_some() {
+        return Effect::None;
+    }
+    if task.condition != before.0 {
+        task.since = now;
+    }
+    let last = task.last.get_or_insert_default();
+    if said == task.condition {
+        last.refresh(status, now);
+    } else {
+        // Late words: only the addresses in them may be news.
+        last.refresh_networks(status);
+    }
+    Effect::Changed
+}
+
+/// Derives the instance's condition and health from its containers.
+fn refresh(instance: &mut Instance, spec: &PodSpec, now: Timestamp) {
+    let condition = condition_of_instance(&instance.tasks);
+    let still_inactive =
+        condition == Condition::Unreachable && instance.condition == Condition::UnreachableInactive;
+    if condition != instance.condition && !still_inactive {
+        instance.condition = condition;
+        instance.since = now;
+    }
+    instance.healthy = health_of_instance(&instance.tasks, spec);
+    if instance.active_since.is_none() && instance.tasks.iter().all(|task| task.started_at.is_some()) {
+        instance.active_since = Some(now);
+    }
+}
+
+fn termination_of(instance: &Instance, now: Timestamp) -> Termination {
+    let containers = instance.tasks.iter().map(|task| {
+        let last = task.last.as_deref().cloned().unwrap_or_default();
+        let LastStatus { message, reason, .. } = last;
+        ContainerTermination {
+            container: task.container.clone(),
+            task_id: instance.task_id(task),
+            condition: task.condition,
+            terminated_at: task.since,
+            message,
+            reason,
+        }
+    });
+    let containers: Vec<ContainerTermination> = containers.collect();
+    // The container that ended first in the way the whole instance did: it took the others with it.
+    let culprit = containers
+        .iter()
+        .filter(|container| container.condition == instance.condition)
+        .min_by_key(|container| container.terminated_at);
+    Termination {
+        instance: instance.id.clone(),
+        incarnation: instance.incarnation,
+        agent: instance.agent.clone(),
+        started_at: instance
+            .active_since
+            .or_else(|| instance.tasks.iter().map(|task| task.staged_at).min())
+            .unwrap_or(instance.since),
+        terminated_at: now,
+        condition: instance.condition,
+        message: culprit.and_then(|container| container.message.clone()),
+        containers,
+    }
+}
+
+fn truncate(message: &mut String) {
+    if message.len() > MAX_MESSAGE_LENGTH {
+        let end = message.floor_char_boundary(MAX_MESSAGE_LENGTH);
+        message.truncate(end);
+    }
+}

@@ -1,0 +1,114 @@
+//! What an agent has free in the offers at hand, while launches are being planned on it.
+
+use std::sync::Arc;
+
+use crate::model::ids::{ExecutorId, OfferId, Role};
+use crate::model::instance::AgentInfo;
+use crate::model::mesos::{Offer, PortRange, Reservation, ResourceKind, ResourceValue, Unavailability};
+use crate::model::number::Scalar;
+use crate::model::pod::ScalarResources;
+
+/// Offers of one agent to one role, put together.
+#[derive(Clone, Debug)]
+pub(crate) struct Pool {
+    /// The offers.
+    pub(crate) offer_ids: Vec<OfferId>,
+    /// The agent.
+    pub(crate) agent: Arc<AgentInfo>,
+    /// The role.
+    pub(crate) role: Role,
+    /// Our executors that are alive there.
+    pub(crate) executor_ids: Vec<ExecutorId>,
+    /// The agent's maintenance.
+    pub(crate) unavailability: Option<Unavailability>,
+    /// What is free, by reservation.
+    pub(crate) stacks: Vec<Stack>,
+}
+
+/// What is free under one stack of reservations.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stack {
+    /// The reservations; none means unreserved.
+    pub(crate) reservations: Vec<Reservation>,
+    /// Plain amounts.
+    pub(crate) scalars: ScalarResources,
+    /// Ports.
+    pub(crate) ports: Vec<PortRange>,
+}
+
+impl Stack {
+    /// The role it is reserved for, if it is.
+    pub(crate) fn reserved_role(&self) -> Option<&Role> {
+        self.reservations.last().map(|reservation| &reservation.role)
+    }
+}
+
+impl Pool {
+    /// A pool with what `offer` holds.
+    pub(crate) fn new(offer: &Offer, default_role: &Role) -> Self {
+        let mut pool = Self {
+            offer_ids: Vec::new(),
+            agent: Arc::new(AgentInfo {
+                agent_id: offer.agent_id.clone(),
+                host: offer.hostname.clone(),
+                domain: offer.domain.clone(),
+                attributes: offer.attributes.clone(),
+            }),
+            role: offer.role.clone().unwrap_or_else(|| default_role.clone()),
+            executor_ids: Vec::new(),
+            unavailability: None,
+            stacks: Vec::new(),
+        };
+        pool.add(offer);
+        pool
+    }
+
+    /// Adds what another offer of the same agent and role holds.
+    pub(crate) fn add(&mut self, offer: &Offer) {
+        self.offer_ids.push(offer.id.clone());
+        self.executor_ids.extend(offer.executor_ids.iter().cloned());
+        self.unavailability = offer.unavailability.clone();
+        for resource in &offer.resources {
+            // Plain resources only: what may be taken away again, what is shared, and separate disks are
+            // not for ordinary containers.
+            let special = resource.revocable || resource.shared || resource.provider_id.is_some();
+            if special || resource.disk.as_ref().is_some_and(|disk| *disk != Default::default()) {
+                continue;
+            }
+            let stack = self.stack(&resource.reservations);
+            match &resource.value {
+                ResourceValue::Scalar(amount) => {
+                    if let Some(free) = amount_of(&mut stack.scalars, &resource.kind) {
+                        *free += *amount;
+                    }
+                }
+                ResourceValue::Ranges(ranges) if resource.kind == ResourceKind::Ports => {
+                    stack.ports.extend(ranges);
+                }
+                ResourceValue::Ranges(_) | ResourceValue::Set(_) => {}
+            }
+        }
+        // What is reserved is used before what anybody could use.
+        self.stacks.sort_by_key(|stack| stack.reservations.is_empty());
+    }
+
+    fn stack(&mut self, reservations: &[Reservation]) -> &mut Stack {
+        let found = self.stacks.iter().position(|stack| stack.reservations == reservations);
+        let index = found.unwrap_or_else(|| {
+            self.stacks.push(Stack { reservations: reservations.to_vec(), ..Stack::default() });
+            self.stacks.len() - 1
+        });
+        &mut self.stacks[index]
+    }
+}
+
+/// The amount of `kind` in `scalars`; none for kinds that are not plain amounts.
+pub(crate) fn amount_of<'a>(scalars: &'a mut ScalarResources, kind: &ResourceKind) -> Option<&'a mut Scalar> {
+    match kind {
+        ResourceKind::Cpus => Some(&mut scalars.cpus),
+        ResourceKind::Mem => Some(&mut scalars.mem),
+        ResourceKind::Disk => Some(&mut scalars.disk),
+        ResourceKind::Gpus => Some(&mut scalars.gpus),
+        ResourceKind::Ports | ResourceKind::Other(_) => None,
+    }
+}

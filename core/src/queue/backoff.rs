@@ -1,0 +1,123 @@
+//! The delay before a copy of a pod is launched again (Pods page, `scheduling.backoff`).
+//!
+//! ```text
+//! first failure       delay = min(backoff, maxLaunchDelay)
+//! each further one    delay = min(delay · backoffFactor, maxLaunchDelay)
+//! ```
+//!
+//! What differs from Marathon: a copy that ran for a good while before it failed counts as a first failure
+//! again, so success does lower the delay; a copy that finished without an error waits for the first delay and
+//! never longer; copies that start do not push the delay of others further away; and the delay is durable.
+
+use std::time::Duration;
+
+use crate::model::instance::{Condition, Instance};
+use crate::model::pod::Backoff;
+use crate::model::time::Timestamp;
+use crate::record::LaunchDelay;
+use crate::state::State;
+
+/// A copy that ran at least so long, and at least twice as long as the delay before it, was a success.
+const SUCCESS: Duration = Duration::from_secs(60);
+
+/// The delay after `instance` has ended without being asked to; none if nothing is to be waited for.
+pub(crate) fn after_end(state: &State, instance: &Instance, now: Timestamp) -> Option<LaunchDelay> {
+    let pod = state.pod(&instance.id.pod)?;
+    let backoff = pod.spec()?.scheduling.backoff;
+    let ran = instance.tasks.iter().filter_map(|task| task.started_at).min().map(|at| now.since(at));
+    let previous = pod.state.delay.filter(|delay| delay.version == instance.version);
+    Some(next(backoff, previous, instance.condition, ran.unwrap_or_default(), instance.version, now))
+}
+
+fn next(
+    backoff: Backoff,
+    previous: Option<LaunchDelay>,
+    condition: Condition,
+    ran: Duration,
+    version: Timestamp,
+    now: Timestamp,
+) -> LaunchDelay {
+    let longest = millis(backoff.max_launch_delay.0);
+    let first = millis(backoff.backoff.0).min(longest);
+    let was_success = |delay: &LaunchDelay| ran >= SUCCESS.max(Duration::from_millis(delay.millis) * 2);
+    let grown = match previous {
+        Some(delay) if condition != Condition::Finished && !was_success(&delay) => {
+            grow(delay.millis, backoff.backoff_factor.0).clamp(first.min(longest), longest)
+        }
+        _ => first,
+    };
+    // Copies that fail together must not shorten each other's delay.
+    let until = (now + Duration::from_millis(grown)).max(previous.map_or(now, |delay| delay.until));
+    LaunchDelay { version, millis: grown, until }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "float-to-int casts saturate")]
+fn millis(seconds: f64) -> u64 {
+    (seconds * 1000.0).round() as u64
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "delays are far below 2^53 ms, and float-to-int casts saturate"
+)]
+fn grow(millis: u64, factor: f64) -> u64 {
+    (millis as f64 * factor).round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::number::Number;
+
+    const BACKOFF: Backoff =
+        Backoff { backoff: Number(1.0), backoff_factor: Number(1.15), max_launch_delay: Number(3600.0) };
+    const V: Timestamp = Timestamp::from_millis(7);
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    fn failure(previous: Option<LaunchDelay>, ran: u64, now: Timestamp) -> LaunchDelay {
+        next(BACKOFF, previous, Condition::Failed, Duration::from_secs(ran), V, now)
+    }
+
+    #[test]
+    fn the_delay_grows_by_its_factor_up_to_its_limit() {
+        let first = failure(None, 0, at(100));
+        assert_eq!(first, LaunchDelay { version: V, millis: 1000, until: at(101) });
+        let second = failure(Some(first), 0, at(102));
+        assert_eq!(second.millis, 1150);
+        let mut delay = second;
+        for _ in 0..100 {
+            delay = failure(Some(delay), 0, delay.until);
+        }
+        assert_eq!(delay.millis, 3_600_000);
+    }
+
+    #[test]
+    fn a_long_run_makes_the_next_failure_a_first_one() {
+        let delay = LaunchDelay { version: V, millis: 50_000, until: at(0) };
+        assert_eq!(failure(Some(delay), 99, at(500)).millis, 57_500);
+        assert_eq!(failure(Some(delay), 100, at(500)).millis, 1000);
+    }
+
+    #[test]
+    fn finishing_is_no_failure() {
+        let delay = LaunchDelay { version: V, millis: 50_000, until: at(0) };
+        let next = next(BACKOFF, Some(delay), Condition::Finished, Duration::ZERO, V, at(10));
+        assert_eq!(next, LaunchDelay { version: V, millis: 1000, until: at(11) });
+    }
+
+    #[test]
+    fn absurd_numbers_do_no_harm() {
+        let absurd = Backoff {
+            backoff: Number(1e300),
+            backoff_factor: Number(1e300),
+            max_launch_delay: Number(1e300),
+        };
+        let first = next(absurd, None, Condition::Failed, Duration::ZERO, V, at(0));
+        let _ = next(absurd, Some(first), Condition::Failed, Duration::ZERO, V, at(0));
+    }
+}

@@ -1,0 +1,136 @@
+//! Whether we want offers, told to the master: `REVIVE`, `SUPPRESS`, and the set of roles.
+//!
+//! A role is wanted while some copy waits for its offers and may be launched. The master is told of a new
+//! need at once, but not more often than `--min_revive_offers_interval`; while a need lasts, the request is
+//! repeated now and then, because filters of earlier refusals may hide what has become free meanwhile. A role
+//! without need is suppressed, so that its share of the cluster goes to others.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::model::ids::Role;
+use crate::model::mesos::Call;
+use crate::model::time::Timestamp;
+use crate::scheduler::Scheduler;
+
+/// A lasting need is repeated after so long.
+const REPEAT: Duration = Duration::from_secs(30);
+
+/// What the master knows of our needs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Demand {
+    /// The roles we are subscribed with.
+    roles: BTreeSet<Role>,
+    /// Those of them that are suppressed.
+    suppressed: BTreeSet<Role>,
+    /// When offers were last asked for.
+    last_revive: Option<Timestamp>,
+    /// Somebody began to wait since then.
+    is_new: bool,
+    /// When to look again.
+    pub(crate) deadline: Option<Timestamp>,
+}
+
+impl Scheduler {
+    /// The roles that some definition or instance uses.
+    fn used_roles(&self) -> BTreeSet<Role> {
+        let mut roles: BTreeSet<Role> = self.pods().map(|spec| spec.role.clone()).collect();
+        roles.insert(self.config.mesos_role.clone());
+        roles
+    }
+
+    /// The roles that copies wait for which may be launched now, and when the next delay ends.
+    fn wanted_roles(&self) -> (BTreeSet<Role>, Option<Timestamp>) {
+        let mut wanted = BTreeSet::new();
+        let mut delay_ends: Option<Timestamp> = None;
+        for pod in self.state.waiting_pods().iter().filter_map(|id| self.state.pod(id)) {
+            let until = pod.state.delay.map(|delay| delay.until).filter(|until| *until > self.now);
+            match (until, pod.spec()) {
+                (Some(until), _) => delay_ends = Some(delay_ends.map_or(until, |end| end.min(until))),
+                (None, Some(spec)) => {
+                    wanted.insert(spec.role.clone());
+                }
+                (None, None) => {}
+            }
+        }
+        (wanted, delay_ends)
+    }
+
+    /// A delay was taken away: somebody may be launched at once.
+    pub(crate) fn note_new_demand(&mut self) {
+        self.state.changes.waiting = true;
+        self.state.changes.demand = true;
+    }
+
+    /// The roles to subscribe with, and those of them that want no offers for now.
+    pub(crate) fn roles_for_subscription(&self) -> (Vec<Role>, Vec<Role>) {
+        let roles = self.used_roles();
+        let (wanted, _) = self.wanted_roles();
+        let suppressed = roles.difference(&wanted).cloned().collect();
+        (roles.into_iter().collect(), suppressed)
+    }
+
+    /// A new subscription stated these wishes.
+    pub(crate) fn on_subscribed_with(&mut self, roles: &[Role], suppressed: &[Role]) {
+        self.demand = Demand {
+            roles: roles.iter().cloned().collect(),
+            suppressed: suppressed.iter().cloned().collect(),
+            last_revive: Some(self.now),
+            is_new: false,
+            deadline: None,
+        };
+    }
+
+    /// Tells the master what has changed about our needs.
+    pub(crate) fn pump_demand(&mut self) {
+        self.demand.is_new |= std::mem::take(&mut self.state.changes.demand);
+        let changed = std::mem::take(&mut self.state.changes.waiting)
+            || self.demand.deadline.is_some_and(|at| at <= self.now);
+        // Most steps have nothing to do with waiting.
+        if !changed || !self.is_connected() {
+            return;
+        }
+        let (wanted, delay_ends) = self.wanted_roles();
+        let used = self.used_roles();
+        if !used.is_subset(&self.demand.roles) {
+            self.demand.roles = used;
+            let suppressed: Vec<Role> = self.demand.roles.difference(&wanted).cloned().collect();
+            let mut framework_info = self.config.framework_info();
+            framework_info.id = self.framework_id().cloned();
+            framework_info.roles = self.demand.roles.iter().cloned().collect();
+            self.demand.suppressed = suppressed.iter().cloned().collect();
+            self.call(Call::UpdateFramework { framework_info, suppressed_roles: suppressed });
+        }
+        let unwanted: Vec<Role> = self
+            .demand
+            .roles
+            .iter()
+            .filter(|role| !wanted.contains(*role) && !self.demand.suppressed.contains(*role))
+            .cloned()
+            .collect();
+        if !unwanted.is_empty() {
+            self.demand.suppressed.extend(unwanted.iter().cloned());
+            self.call(Call::Suppress { roles: unwanted });
+        }
+        self.demand.deadline = delay_ends;
+        if wanted.is_empty() {
+            return;
+        }
+        let is_new = self.demand.is_new || wanted.iter().any(|role| self.demand.suppressed.contains(role));
+        let pause = if is_new { self.config.min_revive_offers_interval } else { REPEAT };
+        let due = self.demand.last_revive.map_or(self.now, |last| last + pause);
+        if due <= self.now {
+            self.demand.last_revive = Some(self.now);
+            self.demand.is_new = false;
+            self.demand.suppressed.retain(|role| !wanted.contains(role));
+            self.call(Call::Revive { roles: wanted.into_iter().collect() });
+            self.set_demand_deadline(self.now + REPEAT);
+        } else {
+            self.set_demand_deadline(due);
+        }
+    }
+
+    fn set_demand_deadline(&mut self, at: Timestamp) {
+        self.demand.deadline = Some(self.demand.deadline.map_or(at, |deadline| deadline.min(at)));
+    }
+}

@@ -1,0 +1,176 @@
+//! One pod: from what there is to what there shall be.
+
+use super::capacity::Capacity;
+use crate::kill::select_victims;
+use crate::model::deployment::ActionKind;
+use crate::model::ids::{InstanceId, PodId, Uuid, new_uuid};
+use crate::model::instance::{Condition, Goal, GoalReason, Instance};
+use crate::model::pod::PodSpec;
+use crate::scheduler::Scheduler;
+use crate::state::{Stage, Tally};
+
+/// What to do about a pod right now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Moves {
+    /// So many new copies are wanted.
+    create: u32,
+    /// So many copies are too many: while definitions are being replaced, of the current one.
+    surplus: u32,
+    /// So many copies of older definitions may go although they are ready.
+    old_ready: u32,
+    /// So many copies of older definitions may go that are not ready.
+    old_unready: u32,
+    /// Whether copies that are out of reach and were replaced are of no use any more.
+    inactive: bool,
+}
+
+impl Scheduler {
+    /// Looks at every pod that something happened to, until nothing more is to be done.
+    pub(crate) fn drive_pods(&mut self) {
+        while let Some(id) = self.state.changes.touched.pop_first() {
+            self.drive_pod(&id);
+            self.advance_deployment_of(&id);
+        }
+    }
+
+    fn drive_pod(&mut self, id: &PodId) {
+        let Some(pod) = self.state.pod(id) else { return };
+        let Some(spec) = pod.spec().cloned() else {
+            self.decommission_all(id);
+            return;
+        };
+        let action = pod.deployment.as_ref().and_then(|deployment| {
+            self.state.deployments().get(deployment)?.current_action(id).map(|action| action.action)
+        });
+        if action == Some(ActionKind::StartPod) {
+            return;
+        }
+        let replacing = action == Some(ActionKind::RestartPod);
+        let moves = plan(pod.tally, &spec, replacing);
+        for _ in 0..moves.create {
+            self.create_instance(&spec);
+        }
+        if moves.surplus > 0 {
+            self.decommission(id, moves.surplus, GoalReason::OverCapacity, |stage, is_current| {
+                (is_current || !replacing) && !matches!(stage, Stage::Inactive | Stage::Stopping)
+            });
+        }
+        if moves.inactive {
+            let all = u32::MAX;
+            self.decommission(id, all, GoalReason::OverCapacity, |stage, _| stage == Stage::Inactive);
+        }
+        if moves.old_unready > 0 {
+            self.decommission(id, moves.old_unready, GoalReason::Upgrading, |stage, is_current| {
+                !is_current && !matches!(stage, Stage::Ready | Stage::Stopping)
+            });
+        }
+        if moves.old_ready > 0 {
+            self.decommission(id, moves.old_ready, GoalReason::Upgrading, |stage, is_current| {
+                !is_current && stage == Stage::Ready
+            });
+        }
+    }
+
+    fn create_instance(&mut self, spec: &PodSpec) {
+        let mut random = [0; 10];
+        self.random.fill(&mut random);
+        let id = InstanceId { pod: spec.id.clone(), uuid: new_uuid(self.now, random) };
+        let instance = Instance::scheduled(id, spec.version, spec.role.clone(), self.now);
+        self.state.insert(&self.config, instance);
+    }
+
+    /// Decommissions `count` of those copies of a pod that `eligible` names, by kill selection.
+    fn decommission(
+        &mut self,
+        id: &PodId,
+        count: u32,
+        reason: GoalReason,
+        eligible: impl Fn(Stage, bool) -> bool,
+    ) {
+        let Some(pod) = self.state.pod(id) else { return };
+        let Some(spec) = pod.spec() else { return };
+        let candidates = self
+            .state
+            .instances_of(pod)
+            .map(|instance| (instance, pod.stage(instance)))
+            .filter(|(instance, stage)| eligible(*stage, pod.counts_as_current(instance, *stage)));
+        let victims = select_victims(candidates, spec.scheduling.kill_selection, count as usize);
+        for uuid in victims {
+            self.decommission_instance(uuid, reason);
+        }
+    }
+
+    fn decommission_all(&mut self, id: &PodId) {
+        let Some(pod) = self.state.pod(id) else { return };
+        let wanted: Vec<Uuid> = self
+            .state
+            .instances_of(pod)
+            .filter(|instance| instance.goal != Goal::Decommissioned)
+            .map(|instance| instance.id.uuid)
+            .collect();
+        for uuid in wanted {
+            self.decommission_instance(uuid, GoalReason::DeletingPod);
+        }
+    }
+
+    /// Ends an instance for good. One that never ran, or has ended, is gone at once; one that is out of reach
+    /// is given up, and killed should it return.
+    pub(crate) fn decommission_instance(&mut self, uuid: Uuid, reason: GoalReason) {
+        let now = self.now;
+        self.state.edit(&self.config, uuid, |instance| {
+            instance.goal = Goal::Decommissioned;
+            instance.goal_reason = Some(reason);
+        });
+        let Some(instance) = self.state.instance(uuid) else { return };
+        let unreachable =
+            matches!(instance.condition, Condition::Unreachable | Condition::UnreachableInactive);
+        if instance.has_ended() {
+            self.state.remove(uuid);
+        } else if unreachable {
+            self.state.forget(uuid, now);
+        }
+    }
+}
+
+/// Compares what there is with what `spec` wants.
+fn plan(tally: Tally, spec: &PodSpec, replacing: bool) -> Moves {
+    let wanted = spec.instances();
+    if !replacing {
+        // Copies of older definitions stay until a deployment replaces them.
+        let there = tally.counted();
+        return Moves {
+            create: wanted.saturating_sub(there),
+            surplus: there.saturating_sub(wanted),
+            inactive: wanted == 0 && tally.get(Stage::Inactive) > 0,
+            ..Moves::default()
+        };
+    }
+    let capacity = Capacity::of(spec);
+    let (current, old) = (tally.current, tally.old);
+    let ready = tally.get(Stage::Ready);
+    // An old copy goes when a new one is ready in its place, and only while enough are ready without it.
+    let old_counted = old.counted() + old.get(Stage::Inactive);
+    let replaced = old_counted.saturating_sub(wanted.saturating_sub(current.get(Stage::Ready)));
+    // A new copy comes when there is room for it. Those that are ending still take their room.
+    let missing = wanted.saturating_sub(current.counted());
+    let room = capacity.ceiling.saturating_sub(tally.all() - tally.get(Stage::Inactive));
+    // Where there is no room for what is missing, old copies have to make it.
+    let in_the_way = missing.saturating_sub(room).min(old_counted);
+    let ending = tally.get(Stage::Stopping);
+    let to_go = replaced.max(in_the_way.saturating_sub(ending));
+    // Those that do not serve go first, and need no floor. One that is merely out of reach may serve again: it
+    // goes last, when all have been replaced.
+    let idle = old.get(Stage::Launching) + old.get(Stage::Unready) + old.get(Stage::Ending);
+    let out_of_reach = old.get(Stage::Unreachable) + old.get(Stage::Inactive);
+    let old_idle = to_go.min(idle);
+    let spare = ready.saturating_sub(capacity.floor);
+    let old_ready = (to_go - old_idle).min(spare).min(old.get(Stage::Ready));
+    let all_replaced = current.get(Stage::Ready) >= wanted;
+    Moves {
+        create: missing.min(room),
+        surplus: current.counted().saturating_sub(wanted),
+        old_ready,
+        old_unready: if all_replaced { idle + out_of_reach } else { old_idle },
+        inactive: wanted == 0 && tally.get(Stage::Inactive) > 0,
+    }
+}

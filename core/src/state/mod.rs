@@ -1,0 +1,521 @@
+//! Everything the scheduler knows, behind the one door through which it changes.
+//!
+//! ```text
+//!   insert / edit / remove an instance          put a pod, a version, a deployment
+//!              │                                              │
+//!              ▼                                              ▼
+//!      ┌─ the entry itself ─┬─ tally of its pod ─┬─ timers ─┬─ kill queue ─┐
+//!      └────────────────────┴────────────────────┴──────────┴──────────────┘
+//!              │
+//!              ▼
+//!        Changes: keys to be recorded, pods to look at again, events to publish
+//! ```
+//!
+//! Whatever is derived from an instance (counts, deadlines, the need to be killed) is brought up to date right
+//! here, so no decision can forget to. What has to be durable is collected as keys and read off once, at the
+//! end of a step.
+
+mod tally;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+pub(crate) use self::tally::{Stage, Tally};
+use crate::admission::{Change, change};
+use crate::config::Config;
+use crate::kill::KillQueue;
+use crate::lifecycle;
+use crate::model::deployment::Deployment;
+use crate::model::event::ApiEventKind;
+use crate::model::ids::{DeploymentId, FrameworkId, InstanceId, PodId, Uuid};
+use crate::model::instance::{Instance, Task};
+use crate::model::pod::{PodSpec, UnreachableStrategy};
+use crate::model::time::Timestamp;
+use crate::record::{Entry, Forgotten, Key, PodState, Record};
+
+/// A pod with everything that is derived from its instances.
+#[derive(Clone, Debug)]
+pub(crate) struct Pod {
+    /// The durable part.
+    pub(crate) state: PodState,
+    /// Every definition it has had.
+    pub(crate) versions: BTreeMap<Timestamp, Arc<PodSpec>>,
+    /// Its instances, oldest first.
+    pub(crate) instances: BTreeSet<Uuid>,
+    /// Those of them that wait for an offer, oldest first.
+    pub(crate) waiting: BTreeSet<Uuid>,
+    /// How many of them are in which stage.
+    pub(crate) tally: Tally,
+    /// The versions in use whose copies need not be replaced: they differ from the current definition at most
+    /// in settings.
+    compatible: BTreeSet<Timestamp>,
+    /// The deployment that changes it, if one does.
+    pub(crate) deployment: Option<DeploymentId>,
+}
+
+impl Pod {
+    /// A pod that has no definition yet.
+    pub(crate) fn new(id: PodId) -> Self {
+        Self {
+            state: PodState {
+                id,
+                current: None,
+                newest: Timestamp::EPOCH,
+                delay: None,
+                terminations: Vec::new(),
+            },
+            versions: BTreeMap::new(),
+            instances: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            tally: Tally::default(),
+            compatible: BTreeSet::new(),
+            deployment: None,
+        }
+    }
+
+    /// Its current definition; none when it is deleted.
+    pub(crate) fn spec(&self) -> Option<&Arc<PodSpec>> {
+        self.versions.get(&self.state.current?)
+    }
+
+    /// The definition of `version`.
+    pub(crate) fn spec_of(&self, version: Timestamp) -> Option<&Arc<PodSpec>> {
+        self.versions.get(&version)
+    }
+
+    /// What happens to instances that cannot be reached: as the current definition says, also for instances of
+    /// older ones. Those of a deleted pod are neither replaced nor waited for.
+    pub(crate) fn unreachable_strategy(&self) -> UnreachableStrategy {
+        self.spec().map_or(UnreachableStrategy::DISABLED, |spec| spec.scheduling.unreachable_strategy)
+    }
+
+    /// Whether an instance of this pod in `stage` need not be replaced. One that waits is launched from the
+    /// current definition, whatever it was launched from before.
+    pub(crate) fn counts_as_current(&self, instance: &Instance, stage: Stage) -> bool {
+        stage == Stage::Waiting || self.compatible.contains(&instance.version)
+    }
+
+    /// Those of `versions`, and the current one, whose copies need not be replaced.
+    fn compatible_of(&self, versions: BTreeSet<Timestamp>) -> BTreeSet<Timestamp> {
+        let Some(current) = self.spec() else { return BTreeSet::new() };
+        let reaches_no_copy = |version: &Timestamp| {
+            self.spec_of(*version).is_some_and(|spec| change(spec, current) < Change::Upgrade)
+        };
+        versions.into_iter().filter(reaches_no_copy).chain(self.state.current).collect()
+    }
+
+    /// The stage of an instance of this pod.
+    pub(crate) fn stage(&self, instance: &Instance) -> Stage {
+        let has_health_checks = self.spec_of(instance.version).is_some_and(|spec| spec.has_health_checks());
+        Stage::of(instance, has_health_checks)
+    }
+}
+
+/// An instance with what is known about it for now.
+#[derive(Clone, Debug)]
+struct Slot {
+    instance: Instance,
+    /// When to look at it again; also in [`State::timers`].
+    deadline: Option<Timestamp>,
+}
+
+/// What a step has changed so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changes {
+    /// Entries to be recorded, or deleted if they are not there any more.
+    keys: BTreeSet<Key>,
+    /// Instances to be recorded, apart from `keys` because there are so many more of them.
+    instances: BTreeSet<(PodId, Uuid)>,
+    /// Pods whose instances or definition changed: rollouts look at them again.
+    pub(crate) touched: BTreeSet<PodId>,
+    /// Whether the set of those that wait for offers is another one.
+    pub(crate) waiting: bool,
+    /// Whether somebody began to wait for offers.
+    pub(crate) demand: bool,
+    /// What listeners shall hear.
+    pub(crate) events: Vec<ApiEventKind>,
+}
+
+/// Everything the scheduler knows that outlives a connection.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct State {
+    framework_id: Option<FrameworkId>,
+    pods: BTreeMap<PodId, Pod>,
+    /// By uuid. Never iterated: order comes from the pods.
+    instances: FxHashMap<Uuid, Box<Slot>>,
+    forgotten: BTreeMap<Uuid, Forgotten>,
+    deployments: BTreeMap<DeploymentId, Deployment>,
+    /// Instances to be looked at, by time.
+    timers: BTreeSet<(Timestamp, Uuid)>,
+    /// Pods of which some instance waits for an offer.
+    waiting_pods: BTreeSet<PodId>,
+    /// Instances that must end.
+    pub(crate) kills: KillQueue,
+    /// What the current step has changed.
+    pub(crate) changes: Changes,
+}
+
+impl State {
+    /// This framework's id.
+    pub(crate) fn framework_id(&self) -> Option<&FrameworkId> {
+        self.framework_id.as_ref()
+    }
+
+    /// Keeps this framework's id.
+    pub(crate) fn set_framework_id(&mut self, id: FrameworkId) {
+        self.framework_id = Some(id);
+        self.changes.keys.insert(Key::Framework);
+    }
+
+    /// All pods that ever were, by id.
+    pub(crate) fn pods(&self) -> &BTreeMap<PodId, Pod> {
+        &self.pods
+    }
+
+    /// A pod that is or was.
+    pub(crate) fn pod(&self, id: &PodId) -> Option<&Pod> {
+        self.pods.get(id)
+    }
+
+    /// Changes the durable part of a pod, which is made if it never was.
+    pub(crate) fn edit_pod<R>(&mut self, id: &PodId, change: impl FnOnce(&mut PodState) -> R) -> R {
+        let pod = self.pods.entry(id.clone()).or_insert_with(|| Pod::new(id.clone()));
+        let result = change(&mut pod.state);
+        self.changes.keys.insert(Key::Pod(id.clone()));
+        self.changes.touched.insert(id.clone());
+        result
+    }
+
+    /// Makes `spec` the pod's current definition.
+    pub(crate) fn set_spec(&mut self, config: &Config, spec: Arc<PodSpec>) {
+        let (id, version) = (spec.id.clone(), spec.version);
+        self.changes.keys.insert(Key::PodVersion(id.clone(), version));
+        self.edit_pod(&id, |state| {
+            state.current = Some(version);
+            state.newest = state.newest.max(version);
+        });
+        if let Some(pod) = self.pods.get_mut(&id) {
+            pod.versions.insert(version, spec);
+        }
+        self.recount(config, &id);
+    }
+
+    /// Takes the pod's definition away; its history stays.
+    pub(crate) fn delete_spec(&mut self, config: &Config, id: &PodId) {
+        self.edit_pod(id, |state| state.current = None);
+        self.recount(config, id);
+    }
+
+    /// An instance.
+    pub(crate) fn instance(&self, uuid: Uuid) -> Option<&Instance> {
+        self.instances.get(&uuid).map(|slot| &slot.instance)
+    }
+
+    /// The instances of a pod, oldest first.
+    pub(crate) fn instances_of<'a>(&'a self, pod: &'a Pod) -> impl Iterator<Item = &'a Instance> {
+        pod.instances.iter().filter_map(|uuid| self.instance(*uuid))
+    }
+
+    /// The number of all instances.
+    pub(crate) fn instance_count(&self) -> usize {
+        self.instances.len()
+    }
+
+    /// Adds an instance.
+    pub(crate) fn insert(&mut self, config: &Config, instance: Instance) {
+        self.changes.note_instance_changed(&instance);
+        self.put(config, instance);
+    }
+
+    /// Changes an instance, and everything that is derived from it. Nothing happens if there is none.
+    pub(crate) fn edit<R>(
+        &mut self,
+        config: &Config,
+        uuid: Uuid,
+        change: impl FnOnce(&mut Instance) -> R,
+    ) -> Option<R> {
+        let mut slot = self.instances.remove(&uuid)?;
+        let (condition, goal, healthy) = (slot.instance.condition, slot.instance.goal, slot.instance.healthy);
+        self.forget_derived(&slot);
+        let result = change(&mut slot.instance);
+        if (slot.instance.condition, slot.instance.goal) != (condition, goal) {
+            self.changes.note_instance_changed(&slot.instance);
+        }
+        if slot.instance.healthy != healthy {
+            self.changes.note_health_changed(&slot.instance);
+        }
+        self.put_slot(config, slot);
+        Some(result)
+    }
+
+    /// Removes an instance, all of whose containers have ended.
+    pub(crate) fn remove(&mut self, uuid: Uuid) -> Option<Instance> {
+        let slot = self.instances.remove(&uuid)?;
+        self.forget_derived(&slot);
+        if let Some(pod) = self.pods.get_mut(&slot.instance.id.pod) {
+            pod.instances.remove(&uuid);
+        }
+        self.kills.remove(uuid);
+        self.changes.instances.insert((slot.instance.id.pod.clone(), uuid));
+        self.changes.touched.insert(slot.instance.id.pod.clone());
+        Some(slot.instance)
+    }
+
+    /// Removes an instance whose containers may still run: they are killed if they come back.
+    pub(crate) fn forget(&mut self, uuid: Uuid, now: Timestamp) -> Option<Instance> {
+        let instance = self.remove(uuid)?;
+        let forgotten =
+            Forgotten { instance: instance.id.clone(), since: now, agent: instance.agent.clone() };
+        self.changes.keys.insert(Key::Forgotten(instance.id.clone()));
+        self.forgotten.insert(uuid, forgotten);
+        Some(instance)
+    }
+
+    /// An instance that was forgotten.
+    pub(crate) fn forgotten(&self, uuid: Uuid) -> Option<&Forgotten> {
+        self.forgotten.get(&uuid)
+    }
+
+    /// All instances that were forgotten.
+    pub(crate) fn all_forgotten(&self) -> impl Iterator<Item = &Forgotten> {
+        self.forgotten.values()
+    }
+
+    /// Forgets a forgotten instance for good.
+    pub(crate) fn drop_forgotten(&mut self, uuid: Uuid) {
+        if let Some(forgotten) = self.forgotten.remove(&uuid) {
+            self.changes.keys.insert(Key::Forgotten(forgotten.instance));
+        }
+    }
+
+    /// All deployments, oldest first.
+    pub(crate) fn deployments(&self) -> &BTreeMap<DeploymentId, Deployment> {
+        &self.deployments
+    }
+
+    /// Adds a deployment or changes it.
+    pub(crate) fn put_deployment(&mut self, deployment: Deployment) {
+        self.changes.keys.insert(Key::Deployment(deployment.id.clone()));
+        for pod in deployment.affected_pods() {
+            if let Some(pod) = self.pods.get_mut(pod) {
+                pod.deployment = Some(deployment.id.clone());
+            }
+            self.changes.touched.insert(pod.clone());
+        }
+        self.deployments.insert(deployment.id.clone(), deployment);
+    }
+
+    /// Removes a deployment, done or not.
+    pub(crate) fn remove_deployment(&mut self, id: &DeploymentId) -> Option<Deployment> {
+        let deployment = self.deployments.remove(id)?;
+        self.changes.keys.insert(Key::Deployment(id.clone()));
+        for pod in deployment.affected_pods() {
+            if let Some(pod) = self.pods.get_mut(pod)
+                && pod.deployment.as_ref() == Some(id)
+            {
+                pod.deployment = None;
+            }
+            self.changes.touched.insert(pod.clone());
+        }
+        Some(deployment)
+    }
+
+    /// The pods of which some instance waits for an offer, by id.
+    pub(crate) fn waiting_pods(&self) -> &BTreeSet<PodId> {
+        &self.waiting_pods
+    }
+
+    /// When the first instance is due to be looked at.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// The instances that are due at `now`, the longest due first.
+    pub(crate) fn due(&self, now: Timestamp) -> Vec<Uuid> {
+        self.timers.iter().take_while(|(at, _)| *at <= now).map(|(_, uuid)| *uuid).collect()
+    }
+
+    /// Takes over an entry of a store. [`State::rebuild`] has to follow.
+    pub(crate) fn load(&mut self, entry: Entry) {
+        match entry {
+            Entry::Deployment(deployment) => {
+                self.deployments.insert(deployment.id.clone(), deployment);
+            }
+            Entry::Forgotten(forgotten) => {
+                self.forgotten.insert(forgotten.instance.uuid, forgotten);
+            }
+            Entry::Framework { id } => self.framework_id = Some(id),
+            Entry::Instance(instance) => {
+                let slot = Slot { instance: *instance, deadline: None };
+                let pod = &slot.instance.id.pod;
+                let pod = self.pods.entry(pod.clone()).or_insert_with(|| Pod::new(pod.clone()));
+                pod.instances.insert(slot.instance.id.uuid);
+                self.instances.insert(slot.instance.id.uuid, Box::new(slot));
+            }
+            Entry::Pod(state) => {
+                let id = state.id.clone();
+                self.pods.entry(id.clone()).or_insert_with(|| Pod::new(id)).state = state;
+            }
+            Entry::PodVersion(spec) => {
+                let pod = self.pods.entry(spec.id.clone()).or_insert_with(|| Pod::new(spec.id.clone()));
+                pod.versions.insert(spec.version, spec);
+            }
+        }
+    }
+
+    /// A definition that is in use and was not loaded.
+    pub(crate) fn missing_version(&self) -> Option<(PodId, Timestamp)> {
+        self.pods.values().find_map(|pod| {
+            let used = pod.instances.iter().filter_map(|uuid| self.instance(*uuid)).map(|i| i.version);
+            let missing = used.chain(pod.state.current).find(|version| pod.spec_of(*version).is_none());
+            missing.map(|version| (pod.state.id.clone(), version))
+        })
+    }
+
+    /// Derives everything that is derived, after all entries have been taken over.
+    pub(crate) fn rebuild(&mut self, config: &Config) {
+        let ids: Vec<PodId> = self.pods.keys().cloned().collect();
+        for id in &ids {
+            self.recount(config, id);
+        }
+        for deployment in self.deployments.values() {
+            for pod in deployment.affected_pods() {
+                if let Some(pod) = self.pods.get_mut(pod) {
+                    pod.deployment = Some(deployment.id.clone());
+                }
+            }
+        }
+        self.changes = Changes { touched: ids.into_iter().collect(), ..Changes::default() };
+    }
+
+    /// Reads off what has to be recorded, and begins a new collection.
+    pub(crate) fn take_records(&mut self) -> Vec<Record> {
+        let keys = std::mem::take(&mut self.changes.keys);
+        let instances = std::mem::take(&mut self.changes.instances);
+        let mut records: Vec<Record> = keys.into_iter().map(|key| self.record(key)).collect();
+        records.extend(instances.into_iter().map(|(pod, uuid)| match self.instance(uuid) {
+            Some(instance) => Record::Put(Entry::Instance(Box::new(instance.clone()))),
+            None => Record::Delete(Key::Instance(InstanceId { pod, uuid })),
+        }));
+        records
+    }
+
+    fn record(&self, key: Key) -> Record {
+        let entry = match &key {
+            Key::Deployment(id) => self.deployments.get(id).cloned().map(Entry::Deployment),
+            Key::Forgotten(id) => self.forgotten.get(&id.uuid).cloned().map(Entry::Forgotten),
+            Key::Framework => self.framework_id.clone().map(|id| Entry::Framework { id }),
+            Key::Instance(id) => {
+                self.instance(id.uuid).cloned().map(|instance| Entry::Instance(Box::new(instance)))
+            }
+            Key::Pod(id) => self.pods.get(id).map(|pod| Entry::Pod(pod.state.clone())),
+            Key::PodVersion(id, version) => {
+                let spec = self.pods.get(id).and_then(|pod| pod.spec_of(*version));
+                spec.cloned().map(Entry::PodVersion)
+            }
+        };
+        entry.map_or(Record::Delete(key), Record::Put)
+    }
+
+    fn put(&mut self, config: &Config, instance: Instance) {
+        self.put_slot(config, Box::new(Slot { instance, deadline: None }));
+    }
+
+    fn put_slot(&mut self, config: &Config, mut slot: Box<Slot>) {
+        let uuid = slot.instance.id.uuid;
+        self.changes.instances.insert((slot.instance.id.pod.clone(), uuid));
+        self.changes.touched.insert(slot.instance.id.pod.clone());
+        self.derive(config, &mut slot);
+        self.instances.insert(uuid, slot);
+    }
+
+    /// Takes `slot` out of everything that is derived from it.
+    fn forget_derived(&mut self, slot: &Slot) {
+        let instance = &slot.instance;
+        if let Some(at) = slot.deadline {
+            self.timers.remove(&(at, instance.id.uuid));
+        }
+        if let Some(pod) = self.pods.get_mut(&instance.id.pod) {
+            let stage = pod.stage(instance);
+            pod.tally.remove(pod.counts_as_current(instance, stage), stage);
+            if pod.waiting.remove(&instance.id.uuid) {
+                self.changes.waiting = true;
+                if pod.waiting.is_empty() {
+                    self.waiting_pods.remove(&instance.id.pod);
+                }
+            }
+        }
+    }
+
+    /// Puts `slot` into everything that is derived from it.
+    fn derive(&mut self, config: &Config, slot: &mut Slot) {
+        let instance = &slot.instance;
+        let uuid = instance.id.uuid;
+        let pod =
+            self.pods.entry(instance.id.pod.clone()).or_insert_with(|| Pod::new(instance.id.pod.clone()));
+        let stage = pod.stage(instance);
+        pod.instances.insert(uuid);
+        pod.tally.add(pod.counts_as_current(instance, stage), stage);
+        if stage == Stage::Waiting && pod.waiting.insert(uuid) {
+            self.changes.waiting = true;
+            self.changes.demand = true;
+            if pod.waiting.len() == 1 {
+                self.waiting_pods.insert(instance.id.pod.clone());
+            }
+        }
+        if lifecycle::must_die(instance) && instance.tasks.iter().any(Task::can_be_killed) {
+            self.kills.add(uuid);
+        } else {
+            self.kills.remove(uuid);
+        }
+        slot.deadline = lifecycle::deadline(instance, pod.unreachable_strategy(), config);
+        if let Some(at) = slot.deadline {
+            self.timers.insert((at, uuid));
+        }
+    }
+
+    /// Derives everything of one pod anew, after its definition changed.
+    fn recount(&mut self, config: &Config, id: &PodId) {
+        let Some(pod) = self.pods.get_mut(id) else { return };
+        pod.tally = Tally::default();
+        pod.waiting.clear();
+        self.waiting_pods.remove(id);
+        self.changes.waiting = true;
+        let uuids: Vec<Uuid> = pod.instances.iter().copied().collect();
+        let versions = uuids.iter().filter_map(|uuid| self.instances.get(uuid));
+        pod.compatible = pod.compatible_of(versions.map(|slot| slot.instance.version).collect());
+        for uuid in uuids {
+            let Some(mut slot) = self.instances.remove(&uuid) else { continue };
+            if let Some(at) = slot.deadline {
+                self.timers.remove(&(at, uuid));
+            }
+            self.derive(config, &mut slot);
+            self.instances.insert(uuid, slot);
+        }
+    }
+}
+
+impl Changes {
+    fn note_instance_changed(&mut self, instance: &Instance) {
+        self.events.push(ApiEventKind::InstanceChangedEvent {
+            instance_id: instance.id.clone(),
+            condition: instance.condition,
+            goal: instance.goal,
+            run_spec_id: instance.id.pod.clone(),
+            agent_id: instance.agent_id().cloned(),
+            host: instance.agent.as_ref().map(|agent| agent.host.clone()),
+            run_spec_version: instance.version,
+        });
+    }
+
+    fn note_health_changed(&mut self, instance: &Instance) {
+        self.events.push(ApiEventKind::InstanceHealthChangedEvent {
+            instance_id: instance.id.clone(),
+            run_spec_id: instance.id.pod.clone(),
+            healthy: instance.healthy,
+            run_spec_version: instance.version,
+        });
+    }
+}

@@ -1,0 +1,274 @@
+//! From instances to `PodStatus`.
+
+use std::collections::BTreeMap;
+
+use super::pod_status::{
+    ContainerStatus, ContainerTerminationHistory, ContainerTerminationStatus, EndpointStatus,
+    HealthCondition, InstanceStatus, NetworkStatus, PodInstanceState, PodState, PodStatus, ResourceAmounts,
+    TerminationHistory,
+};
+use crate::model::ids::PodId;
+use crate::model::instance::{Condition, Goal, Instance, KillReason, Task, Termination};
+use crate::model::pod::{Container, PodSpec, Probe, ScalarResources};
+use crate::model::time::Timestamp;
+use crate::scheduler::Scheduler;
+use crate::state::{Pod, Stage};
+
+impl Scheduler {
+    /// The state of a pod at `now`.
+    pub fn pod_status(&self, id: &PodId, now: Timestamp) -> Option<PodStatus> {
+        let pod = self.state.pod(id)?;
+        let spec = pod.spec()?.clone();
+        let instances: Vec<InstanceStatus> =
+            self.state.instances_of(pod).map(|instance| self.instance_status(pod, instance, now)).collect();
+        let stable = instances.iter().filter(|instance| instance.status == PodInstanceState::Stable);
+        let is_stable = stable.count() >= spec.instances() as usize;
+        let status = if is_stable { PodState::Stable } else { PodState::Degraded };
+        let status_since =
+            instances.iter().map(|instance| instance.status_since).max().unwrap_or(spec.version);
+        let last_changed = instances.iter().map(|instance| instance.last_changed).max();
+        Some(PodStatus {
+            id: id.clone(),
+            status,
+            status_since,
+            last_updated: now,
+            last_changed: last_changed.unwrap_or(status_since).max(spec.version),
+            message: self.what_deployment_waits_for(id),
+            spec,
+            instances,
+            termination_history: pod.state.terminations.iter().rev().map(TerminationHistory::from).collect(),
+        })
+    }
+
+    fn instance_status(&self, pod: &Pod, instance: &Instance, now: Timestamp) -> InstanceStatus {
+        let spec = pod.spec_of(instance.version);
+        let (status, message) = self.state_of_instance(pod, instance, now);
+        let containers: Vec<ContainerStatus> = spec
+            .into_iter()
+            .flat_map(|spec| spec.containers.iter().zip(&instance.tasks))
+            .map(|(container, task)| container_status(container, task, instance))
+            .collect();
+        let agent = instance.agent.as_ref();
+        let domain = agent.and_then(|agent| agent.domain.as_ref());
+        let last_heard = containers.iter().map(|container| container.last_updated).max();
+        InstanceStatus {
+            id: instance.id.clone(),
+            status,
+            status_since: instance.since,
+            last_updated: last_heard.unwrap_or(instance.since).max(instance.since),
+            last_changed: last_heard.unwrap_or(instance.since).max(instance.since),
+            message,
+            agent_id: agent.map(|agent| agent.agent_id.clone()),
+            agent_hostname: agent.map(|agent| agent.host.clone()),
+            agent_region: domain.map(|domain| domain.region.clone()),
+            agent_zone: domain.map(|domain| domain.zone.clone()),
+            resources: spec.map(|spec| resources_in_use(spec, instance)).unwrap_or_default(),
+            networks: networks_of(instance),
+            containers,
+            spec_reference: format!("/v2/pods{}::versions/{}", instance.id.pod, instance.version),
+            local_volumes: Vec::new(),
+            role: instance.role.clone(),
+            incarnation: instance.incarnation,
+        }
+    }
+
+    fn state_of_instance(
+        &self,
+        pod: &Pod,
+        instance: &Instance,
+        now: Timestamp,
+    ) -> (PodInstanceState, Option<String>) {
+        match pod.stage(instance) {
+            Stage::Stopping => (PodInstanceState::Terminal, Some("is ending".to_owned())),
+            Stage::Waiting => (PodInstanceState::Pending, Some(self.why_waiting(pod, instance, now))),
+            Stage::Launching if instance.condition == Condition::Provisioned => {
+                (PodInstanceState::Pending, Some("waits for Mesos to confirm its launch".to_owned()))
+            }
+            Stage::Launching => (PodInstanceState::Staging, None),
+            Stage::Unready if instance.healthy == Some(false) => {
+                (PodInstanceState::Degraded, Some("at least one container is not healthy".to_owned()))
+            }
+            Stage::Unready => {
+                let text = "waits for the first result of its health checks";
+                (PodInstanceState::Degraded, Some(text.to_owned()))
+            }
+            Stage::Ready => (PodInstanceState::Stable, None),
+            Stage::Ending => (PodInstanceState::Terminal, Some(why_ending(instance))),
+            Stage::Unreachable => {
+                (PodInstanceState::Degraded, Some("pod instance has become unreachable".to_owned()))
+            }
+            Stage::Inactive => {
+                let text = "pod instance has become unreachable; a replacement is wanted";
+                (PodInstanceState::Degraded, Some(text.to_owned()))
+            }
+        }
+    }
+
+    /// Why `instance` is not launched right now.
+    fn why_waiting(&self, pod: &Pod, instance: &Instance, now: Timestamp) -> String {
+        let ended = match (instance.incarnation, what_ended(instance)) {
+            (0, _) => String::new(),
+            (_, None) => "ended; ".to_owned(),
+            (_, Some(what)) => format!("{what}; "),
+        };
+        let waits = match self.why_pod_waits(pod, now) {
+            Some(why) => why,
+            None => "waits for an offer".to_owned(),
+        };
+        format!("{ended}{waits}")
+    }
+
+    /// Why copies of `pod` that wait are not launched.
+    pub(crate) fn why_pod_waits(&self, pod: &Pod, now: Timestamp) -> Option<String> {
+        let delay = pod.state.delay.filter(|delay| delay.until > now);
+        if let Some(delay) = delay {
+            let seconds = delay.until.since(now).as_secs_f64();
+            return Some(format!("waits {seconds:.1} s more before the next launch (back-off)"));
+        }
+        (!self.is_connected()).then(|| "waits for a connection to the Mesos master".to_owned())
+    }
+}
+
+/// What was the end of the containers of `instance`.
+fn what_ended(instance: &Instance) -> Option<String> {
+    let culprit = instance
+        .tasks
+        .iter()
+        .filter(|task| task.condition == instance.condition)
+        .min_by_key(|task| task.since)?;
+    let message = culprit.last.as_ref().and_then(|last| last.message.as_deref()).unwrap_or_default();
+    let what = format!("container '{}' is {}", culprit.container, culprit.condition.task_state());
+    Some(if message.is_empty() { what } else { format!("{what}: {message}") })
+}
+
+fn why_ending(instance: &Instance) -> String {
+    let requested = instance.kill_requested.map(|request| match request.reason {
+        KillReason::GroupEnded => "did not end together with its group and is being killed",
+        KillReason::LaunchTimeout => "did not start in time and is being killed",
+        KillReason::UserRequest => "is being killed on request and will be launched again",
+    });
+    match (requested, what_ended(instance)) {
+        (Some(requested), _) => requested.to_owned(),
+        (None, Some(what)) => format!("{what}; the other containers are ending"),
+        (None, None) => "is ending".to_owned(),
+    }
+}
+
+fn container_status(container: &Container, task: &Task, instance: &Instance) -> ContainerStatus {
+    let is_active = task.condition.is_active();
+    let last = task.last.as_deref();
+    let message = last.and_then(|last| last.message.clone()).filter(|message| !message.is_empty());
+    ContainerStatus {
+        name: container.name.clone(),
+        status: task.condition.task_state(),
+        status_since: task.since,
+        last_updated: last.and_then(|last| last.at).unwrap_or(task.since),
+        last_changed: task.since,
+        container_id: is_active.then(|| instance.task_id(task)),
+        endpoints: if is_active { endpoints_of(container, task) } else { Vec::new() },
+        conditions: health_condition(container, task).into_iter().collect(),
+        resources: is_active.then(|| container.resources.to_scalars().into()),
+        termination: task
+            .condition
+            .is_terminal()
+            .then(|| ContainerTerminationStatus::from_message(message.clone())),
+        message,
+    }
+}
+
+fn endpoints_of(container: &Container, task: &Task) -> Vec<EndpointStatus> {
+    let checked = container.health_check.as_ref().and_then(|check| match &check.probe {
+        Probe::Http { endpoint, .. } | Probe::Tcp { endpoint } => Some(endpoint),
+        Probe::Exec { .. } => None,
+    });
+    let mut ports = task.host_ports.iter().copied();
+    container
+        .endpoints
+        .iter()
+        .map(|endpoint| EndpointStatus {
+            name: endpoint.name.clone(),
+            allocated_host_port: endpoint.host_port.and_then(|_| ports.next()),
+            healthy: task.healthy.filter(|_| checked == Some(&endpoint.name)),
+        })
+        .collect()
+}
+
+fn health_condition(container: &Container, task: &Task) -> Option<HealthCondition> {
+    let checkable = matches!(task.condition, Condition::Running | Condition::Killing);
+    if container.health_check.is_none() || !checkable {
+        return None;
+    }
+    let (value, reason) = match task.healthy {
+        Some(true) => ("true", "health-reported-by-mesos"),
+        Some(false) => ("false", "health-reported-by-mesos"),
+        None => ("false", "health-unreported-by-mesos"),
+    };
+    let last_changed = task.since;
+    Some(HealthCondition { name: "healthy", value, reason, last_changed, last_updated: last_changed })
+}
+
+fn networks_of(instance: &Instance) -> Vec<NetworkStatus> {
+    let mut by_name: BTreeMap<Option<&String>, Vec<String>> = BTreeMap::new();
+    let networks =
+        instance.tasks.iter().filter_map(|task| task.last.as_ref()).flat_map(|last| &last.networks);
+    for network in networks {
+        let addresses = by_name.entry(network.name.as_ref()).or_default();
+        for address in &network.ip_addresses {
+            if !addresses.contains(address) {
+                addresses.push(address.clone());
+            }
+        }
+    }
+    let statuses = by_name.into_iter();
+    statuses.map(|(name, addresses)| NetworkStatus { name: name.cloned(), addresses }).collect()
+}
+
+/// What the instance uses now: nothing before it is launched or after it has ended, otherwise its executor and
+/// those containers that have not ended.
+fn resources_in_use(spec: &PodSpec, instance: &Instance) -> ResourceAmounts {
+    if instance.has_ended() && instance.goal == Goal::Running {
+        return ResourceAmounts::default();
+    }
+    let active = spec.containers.iter().zip(&instance.tasks).filter(|(_, task)| task.condition.is_active());
+    let executor = spec.executor_resources.to_scalars();
+    active.fold(executor, |sum, (container, _)| sum + container.resources.to_scalars()).into()
+}
+
+impl From<ScalarResources> for ResourceAmounts {
+    fn from(scalars: ScalarResources) -> Self {
+        Self {
+            cpus: scalars.cpus.to_f64().into(),
+            mem: scalars.mem.to_f64().into(),
+            disk: scalars.disk.to_f64().into(),
+            gpus: scalars.gpus.to_f64().into(),
+        }
+    }
+}
+
+impl ContainerTerminationStatus {
+    /// Reads the exit status from Mesos' words, which are the only place where it can be found.
+    pub(crate) fn from_message(message: Option<String>) -> Self {
+        let exit_code = message
+            .as_deref()
+            .and_then(|message| message.strip_prefix("Command exited with status "))
+            .and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
+        Self { exit_code, message }
+    }
+}
+
+impl From<&Termination> for TerminationHistory {
+    fn from(termination: &Termination) -> Self {
+        let containers = termination.containers.iter().map(|container| ContainerTerminationHistory {
+            container_id: container.task_id.clone(),
+            last_known_state: container.condition.task_state(),
+            termination: ContainerTerminationStatus::from_message(container.message.clone()),
+        });
+        Self {
+            instance_id: termination.instance.clone(),
+            started_at: termination.started_at,
+            terminated_at: termination.terminated_at,
+            message: termination.message.clone(),
+            containers: containers.collect(),
+        }
+    }
+}
