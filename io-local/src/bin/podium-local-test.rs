@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use podium_core::model::ids::{AgentId, TaskId};
 use podium_core::model::mesos::{CommandInfo, TaskInfo};
 use podium_local::runtime::{ContainerEventKind, ContainerSpec, Runtime};
+use podium_sim::cluster::ContainerId;
 
 fn main() -> Result<(), Box<dyn Error>> {
     podium_local::run_if_asked();
@@ -24,7 +25,7 @@ async fn run(folder: PathBuf, command: String) -> Result<(), Box<dyn Error>> {
     let runtime = Runtime::new(None);
     let (events, mut happened) = tokio::sync::mpsc::unbounded_channel();
     let spec = ContainerSpec {
-        container_id: "c".to_owned(),
+        container_id: ContainerId("executor.c".into()),
         task: shell_task(command),
         executor_sandbox: folder,
         framework_user: None,

@@ -160,7 +160,7 @@ async fn make_sandbox(spec: &ContainerSpec, sandbox: &Path) -> Result<(), Launch
         tokio::fs::write(&file, "").await.map_err(LaunchError::sandbox("making file", &file))?;
     }
     let link = tasks.join(spec.task.task_id.as_str());
-    match symlink(Path::new("../containers").join(&spec.container_id), &link) {
+    match symlink(Path::new("../containers").join(spec.own_id()), &link) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             Err(LaunchError::sandbox("making link", &link)(error))
         }

@@ -31,6 +31,7 @@ use std::sync::Arc;
 
 use podium_core::model::ids::Role;
 use podium_core::model::mesos::TaskInfo;
+use podium_sim::cluster::ContainerId;
 use tokio::sync::mpsc;
 
 pub use container::Container;
@@ -58,8 +59,8 @@ struct Host {
 /// A container to be launched: one task of a group.
 #[derive(Clone, Debug)]
 pub struct ContainerSpec {
-    /// Names the container in its events and its sandbox.
-    pub container_id: String,
+    /// Names the container in its events; the part after the executor's names its sandbox.
+    pub container_id: ContainerId,
     /// What to run.
     pub task: TaskInfo,
     /// The folder of the group's executor; the container's sandbox is made below it.
@@ -73,7 +74,13 @@ pub struct ContainerSpec {
 impl ContainerSpec {
     /// Where the container's files are.
     pub fn sandbox(&self) -> PathBuf {
-        self.executor_sandbox.join("containers").join(&self.container_id)
+        self.executor_sandbox.join("containers").join(self.own_id())
+    }
+
+    /// The id without the executor's in front.
+    fn own_id(&self) -> &str {
+        let id = self.container_id.as_str();
+        id.rsplit_once('.').map_or(id, |(_, own)| own)
     }
 }
 
@@ -81,7 +88,7 @@ impl ContainerSpec {
 #[derive(Debug)]
 pub struct ContainerEvent {
     /// Of which container.
-    pub container_id: String,
+    pub container_id: ContainerId,
     /// What happened.
     pub kind: ContainerEventKind,
 }

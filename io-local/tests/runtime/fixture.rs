@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use podium_core::model::ids::{AgentId, Role, TaskId};
 use podium_core::model::mesos::{CommandInfo, ContainerInfo, TaskInfo};
 use podium_local::runtime::{Container, ContainerEvent, ContainerEventKind, ContainerSpec, Runtime};
+use podium_sim::cluster::ContainerId;
 use tokio::sync::mpsc;
 
 /// For everything that should take milliseconds.
@@ -33,7 +34,7 @@ impl Fixture {
     pub(crate) fn launch(&self, task: TaskInfo) -> Launched {
         let (events, happened) = mpsc::unbounded_channel();
         let spec = ContainerSpec {
-            container_id: task.task_id.to_string(),
+            container_id: ContainerId(format!("executor.{}", task.task_id.as_str().replace('.', "-")).into()),
             task,
             executor_sandbox: self.folder.path().to_owned(),
             framework_user: None,
@@ -151,7 +152,7 @@ pub(crate) fn shell(name: &str, command: &str) -> TaskInfo {
 
 /// A number that occurs in no other process' command line.
 pub(crate) fn marker() -> String {
-    format!("{}.{}", 100_000 + std::process::id(), uuid::Uuid::now_v7().as_u128() % 1_000_000_000)
+    format!("{}.{}", 100_000 + std::process::id(), uuid::Uuid::new_v4().as_u128() % 1_000_000_000)
 }
 
 /// The processes whose command line holds `marker` and which are more than zombies.
