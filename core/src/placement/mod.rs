@@ -1,5 +1,6 @@
 //! One offer: whether a copy of a pod fits it, and what exactly is asked of Mesos then.
 
+mod constraints;
 mod matcher;
 mod offers;
 mod pool;

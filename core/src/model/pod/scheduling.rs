@@ -1,5 +1,6 @@
 //! How many copies of a pod, and when, where and how they are started, replaced and stopped.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -110,6 +111,20 @@ pub enum ConstraintOperator {
     Unique,
     /// The value does not match a regular expression.
     Unlike,
+}
+
+impl fmt::Display for ConstraintOperator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cluster => "CLUSTER",
+            Self::GroupBy => "GROUP_BY",
+            Self::Is => "IS",
+            Self::Like => "LIKE",
+            Self::MaxPer => "MAX_PER",
+            Self::Unique => "UNIQUE",
+            Self::Unlike => "UNLIKE",
+        })
+    }
 }
 
 /// Which copies go first when there are too many.
