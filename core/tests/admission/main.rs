@@ -1,0 +1,6 @@
+//! Admission seen from outside: what is refused and how it is said, what is accepted and what becomes of it.
+
+mod accepted;
+mod properties;
+mod refused;
+mod sample;
