@@ -154,8 +154,7 @@ impl<'a> At<'a> {
                 let found = echo(self.value);
                 self.unreadable(format!("error.max: got {found}, expected {} or less", range.end()));
             }
-            // Adding zero turns -0 into 0.
-            Some(value) => return Number(value + 0.0),
+            Some(value) => return Number(value),
         }
         Number(*range.start())
     }

@@ -175,7 +175,7 @@ fn what_is_against_a_rule() {
             ("/containers/0/endpoints/0/containerPort", json!(8081)),
             ("/containers/0/endpoints/1/name", json!("http")),
             ("/containers/0/endpoints/1/hostPort", json!(31000)),
-            ("/containers/0/healthCheck", json!({"intervalSeconds": 9, "tcp": {"endpoint": "http"}})),
+            ("/containers/0/healthCheck", json!({"intervalSeconds": 20, "tcp": {"endpoint": "http"}})),
             ("/containers/0/healthCheck", json!({})),
             ("/containers/0/healthCheck", json!({"tcp": {"endpoint": "http"}, "http": {"endpoint": "http"}})),
             ("/containers/0/healthCheck/http", json!({"endpoint": "other", "path": "health"})),
