@@ -45,8 +45,8 @@ impl Scheduler {
     }
 
     fn on_update_of_ours(&mut self, id: &ParsedTaskId<'_>, status: &TaskStatus) {
-        let uuid = id.instance.uuid;
-        let Some(instance) = self.state.instance(uuid).filter(|instance| instance.id == id.instance) else {
+        let uuid = id.uuid;
+        let Some(instance) = self.state.instance(uuid).filter(|instance| id.is_of(&instance.id)) else {
             if self.state.forgotten(uuid).is_some() {
                 self.on_update_of_forgotten(id, status);
             } else {
@@ -85,7 +85,7 @@ impl Scheduler {
 
     /// Looks at what became of the instance as a whole.
     fn after_change(&mut self, id: &ParsedTaskId<'_>) {
-        let uuid = id.instance.uuid;
+        let uuid = id.uuid;
         let now = self.now;
         let Some(instance) = self.state.instance(uuid) else { return };
         if instance.has_ended() {
@@ -136,9 +136,10 @@ impl Scheduler {
         if may_be_alive(status) {
             self.kill_stray(status);
         } else if condition_of(status).is_terminal() {
+            let instance_id = id.instance();
             self.publish(ApiEventKind::UnknownInstanceTerminatedEvent {
-                instance_id: id.instance.clone(),
-                run_spec_id: id.instance.pod.clone(),
+                run_spec_id: instance_id.pod.clone(),
+                instance_id,
                 condition: condition_of(status),
             });
         }
@@ -155,9 +156,10 @@ impl Scheduler {
         } else if self.unknown_tasks.remove(&status.task_id).is_some()
             && let Ok(id) = status.task_id.parse()
         {
+            let instance_id = id.instance();
             self.publish(ApiEventKind::UnknownInstanceTerminatedEvent {
-                instance_id: id.instance.clone(),
-                run_spec_id: id.instance.pod,
+                run_spec_id: instance_id.pod.clone(),
+                instance_id,
                 condition: condition_of(status),
             });
         }
@@ -176,7 +178,7 @@ impl Scheduler {
     }
 
     fn publish_status_update(&mut self, id: &ParsedTaskId<'_>, status: &TaskStatus) {
-        let Some(instance) = self.state.instance(id.instance.uuid) else { return };
+        let Some(instance) = self.state.instance(id.uuid) else { return };
         let task = instance.tasks.iter().find(|task| *task.container == *id.container);
         let networks = task.and_then(|task| task.last.as_ref()).map(|last| last.networks.as_slice());
         let event = ApiEventKind::StatusUpdateEvent {

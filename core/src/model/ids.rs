@@ -213,15 +213,30 @@ impl<'de> Deserialize<'de> for InstanceId {
     }
 }
 
-/// What a task id says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a task id says. Borrowed, because status updates come by the hundred thousand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParsedTaskId<'a> {
-    /// The instance that the task belongs to.
-    pub instance: InstanceId,
+    /// The pod's path, with `_` for `/`.
+    safe_path: &'a str,
+    /// The instance's uuid.
+    pub uuid: Uuid,
     /// The container's name.
     pub container: &'a str,
     /// Which launch of the instance, counted from 1.
     pub incarnation: u32,
+}
+
+impl ParsedTaskId<'_> {
+    /// The instance that the task belongs to.
+    pub fn instance(&self) -> InstanceId {
+        InstanceId { pod: PodId::from_safe_path(self.safe_path), uuid: self.uuid }
+    }
+
+    /// Whether the task belongs to `instance`.
+    pub fn is_of(&self, instance: &InstanceId) -> bool {
+        let path = instance.pod.as_str().bytes().skip(1).map(|byte| if byte == b'/' { b'_' } else { byte });
+        self.uuid == instance.uuid && path.eq(self.safe_path.bytes())
+    }
 }
 
 impl TaskId {
@@ -231,10 +246,16 @@ impl TaskId {
     /// The id is not one of ours.
     pub fn parse(&self) -> Result<ParsedTaskId<'_>, InvalidId> {
         let invalid = || InvalidId::Task(self.as_str().to_owned());
-        let (rest, incarnation) = self.as_str().rsplit_once('.').ok_or_else(invalid)?;
-        let (instance, container) = rest.rsplit_once('.').ok_or_else(invalid)?;
+        let mut parts = self.as_str().rsplitn(4, '.');
+        let mut part = || parts.next().ok_or_else(invalid);
+        let (incarnation, container, uuid, safe_path) = (part()?, part()?, part()?, part()?);
+        let uuid = uuid.strip_prefix("instance-").ok_or_else(invalid)?;
+        if safe_path.is_empty() {
+            return Err(invalid());
+        }
         Ok(ParsedTaskId {
-            instance: instance.parse()?,
+            safe_path,
+            uuid: Uuid::try_parse(uuid).map_err(|_| InvalidId::Uuid(uuid.to_owned()))?,
             container,
             incarnation: incarnation.parse().map_err(|_| invalid())?,
         })
@@ -255,10 +276,10 @@ mod tests {
         assert_eq!(instance().to_string(), "a.b_c.instance-0190163d-8694-739b-aea5-966c26f8ad91");
         assert_eq!(instance().executor_id().as_str(), "instance-a.b_c.0190163d-8694-739b-aea5-966c26f8ad91");
         let task = instance().task_id("ct-1", 3);
-        assert_eq!(
-            task.parse(),
-            Ok(ParsedTaskId { instance: instance(), container: "ct-1", incarnation: 3 })
-        );
+        let parsed = task.parse().unwrap();
+        assert_eq!((parsed.instance(), parsed.container, parsed.incarnation), (instance(), "ct-1", 3));
+        assert!(parsed.is_of(&instance()));
+        assert!(!parsed.is_of(&InstanceId { pod: PodId::new("/a.b/d"), ..instance() }));
     }
 
     #[test]

@@ -134,7 +134,7 @@ impl Scheduler {
     fn repeat_unanswered(&mut self) {
         let unanswered = std::mem::take(&mut self.reconciliation.unanswered);
         let instances: BTreeSet<Uuid> =
-            unanswered.iter().filter_map(|task| task.parse().ok()).map(|id| id.instance.uuid).collect();
+            unanswered.iter().filter_map(|task| task.parse().ok()).map(|id| id.uuid).collect();
         self.reconciliation.queue.extend(instances);
         self.reconciliation.next_chunk.get_or_insert(self.now);
         self.send_chunk();

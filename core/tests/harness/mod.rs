@@ -263,7 +263,7 @@ impl Driver {
 /// A task id without its instance's uuid.
 pub(crate) fn short(task: &TaskId) -> String {
     match task.parse() {
-        Ok(id) => format!("{}.{}.{}", id.instance.pod, id.container, id.incarnation),
+        Ok(id) => format!("{}.{}.{}", id.instance().pod, id.container, id.incarnation),
         Err(_) => task.to_string(),
     }
 }

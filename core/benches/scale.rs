@@ -1,0 +1,209 @@
+//! How the scheduler's cost grows: placing, status updates and offers that nobody can use, through `step`.
+//!
+//! `cargo bench -p podium-core --bench scale [-- INSTANCES]` prints a table for 10⁴, 10⁵ and 10⁶ instances, or up
+//! to INSTANCES. One core, no store, no network: the cost of deciding alone.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use podium_core::admission::{Rules, read_pod};
+use podium_core::model::ids::{AgentId, FrameworkId, OfferId, Role, TaskId};
+use podium_core::model::mesos::{
+    Event, Offer, PortRange, Resource, ResourceKind, StatusSource, StatusUuid, TaskState, TaskStatus,
+};
+use podium_core::model::number::Scalar;
+use podium_core::model::pod::PodSpec;
+use podium_core::model::time::Timestamp;
+use podium_core::{Action, Command, CommandId, Config, Input, Origin, Scheduler};
+
+/// Counts the bytes that are allocated and not freed.
+struct Counting;
+
+static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is passed on to the system's allocator; only sizes are added up beside it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's contract is the system allocator's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        ALLOCATED.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's contract is the system allocator's.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const PODS: usize = 100;
+const OFFERS_PER_EVENT: usize = 500;
+
+fn main() {
+    let most = std::env::args().skip(1).find_map(|arg| arg.parse::<usize>().ok()).unwrap_or(1_000_000);
+    println!("| instances | agents | place/s | updates/s | bytes/instance | quiet update |");
+    println!("|---:|---:|---:|---:|---:|---:|");
+    for instances in [10_000, 100_000, 1_000_000].into_iter().filter(|n| *n <= most) {
+        place(instances);
+    }
+    println!();
+    println!("| pods that wait, unplaceable | offers/s |");
+    println!("|---:|---:|");
+    for pods in [100, 1_000, 10_000] {
+        unplaceable(pods);
+    }
+}
+
+/// Places `instances` two-container instances of 100 pods on a twentieth as many agents, then starts them all.
+fn place(instances: usize) {
+    let agents = (instances / 20).max(1);
+    let mut driver = Driver::connected();
+    let before = ALLOCATED.load(Ordering::Relaxed);
+    for n in 0..PODS {
+        driver.create(pod(&format!("/p{n}"), 0.1, instances / PODS));
+    }
+    let mut tasks: Vec<(TaskId, AgentId)> = Vec::with_capacity(2 * instances);
+    let mut placing = Duration::ZERO;
+    let mut offered = 0;
+    while tasks.len() < 2 * instances {
+        let offers = (0..OFFERS_PER_EVENT).map(|n| driver.offer((offered + n) % agents, 16.0)).collect();
+        offered += OFFERS_PER_EVENT;
+        let input = Input::Event(Box::new(Event::Offers(offers)));
+        let start = Instant::now();
+        let output = driver.scheduler.step(driver.now, input);
+        placing += start.elapsed();
+        for action in &output.actions {
+            let Action::Accept(accept) = action else { continue };
+            for launch in &accept.launches {
+                for container in &launch.spec.containers {
+                    let task = launch.instance.task_id(&container.name, launch.incarnation);
+                    tasks.push((task, launch.agent.agent_id.clone()));
+                }
+            }
+        }
+        assert!(offered <= 4 * agents.max(OFFERS_PER_EVENT), "everything fits");
+    }
+    let updates: Vec<Input> = [TaskState::TaskStarting, TaskState::TaskRunning]
+        .into_iter()
+        .flat_map(|state| tasks.iter().map(move |(task, agent)| update(task, agent, state)))
+        .collect();
+    let count = updates.len();
+    let quiet: Vec<Input> =
+        tasks.iter().take(100_000).map(|(task, agent)| update(task, agent, TaskState::TaskRunning)).collect();
+    let updating = driver.time(updates);
+    let quiet_count = quiet.len();
+    let repeating = driver.time(quiet);
+    drop(tasks);
+    let bytes = ALLOCATED.load(Ordering::Relaxed).saturating_sub(before) / instances;
+    println!(
+        "| {instances} | {agents} | {:.0} | {:.0} | {bytes} | {:?} |",
+        instances as f64 / placing.as_secs_f64(),
+        count as f64 / updating.as_secs_f64(),
+        repeating / u32::try_from(quiet_count).expect("a small number"),
+    );
+}
+
+/// Offers that are too small for any of `pods` different pods that wait.
+fn unplaceable(pods: usize) {
+    let mut driver = Driver::connected();
+    for n in 0..pods {
+        driver.create(pod(&format!("/p{n}"), 20.0 + n as f64 / 1000.0, 1));
+    }
+    let rounds = 20;
+    let inputs: Vec<Input> = (0..rounds)
+        .map(|_| {
+            let offers = (0..OFFERS_PER_EVENT).map(|n| driver.offer(n, 16.0)).collect();
+            Input::Event(Box::new(Event::Offers(offers)))
+        })
+        .collect();
+    let took = driver.time(inputs);
+    println!("| {pods} | {:.0} |", (rounds * OFFERS_PER_EVENT) as f64 / took.as_secs_f64());
+}
+
+struct Driver {
+    scheduler: Scheduler,
+    now: Timestamp,
+    commands: u64,
+    offers: u64,
+}
+
+impl Driver {
+    fn connected() -> Self {
+        let mut scheduler = Scheduler::new(Config::default(), 1);
+        let now = Timestamp::from_millis(1_600_000_000_000);
+        let framework_id = FrameworkId::from("fw");
+        let subscribed = Event::Subscribed { framework_id, heartbeat_interval: None, master: None };
+        let _ = scheduler.step(now, Input::Event(Box::new(subscribed)));
+        Self { scheduler, now, commands: 0, offers: 0 }
+    }
+
+    fn create(&mut self, pod: PodSpec) {
+        self.commands += 1;
+        let command = Box::new(Command::CreatePod { pod, force: true });
+        let input = Input::Command { id: CommandId(self.commands), origin: Origin::default(), command };
+        let _ = self.scheduler.step(self.now, input);
+    }
+
+    fn offer(&mut self, agent: usize, cpus: f64) -> Offer {
+        self.offers += 1;
+        let role = Role::from("*");
+        let scalar =
+            |kind, amount| Resource::scalar(kind, Scalar::from_f64(amount)).allocated_to(role.clone());
+        Offer {
+            id: OfferId::from(format!("O{}", self.offers)),
+            framework_id: FrameworkId::from("fw"),
+            agent_id: AgentId::from(format!("S{agent}")),
+            hostname: format!("agent-{agent}"),
+            role: Some(role.clone()),
+            resources: vec![
+                scalar(ResourceKind::Cpus, cpus),
+                scalar(ResourceKind::Mem, 65_536.0),
+                scalar(ResourceKind::Disk, 100_000.0),
+                Resource::ports(vec![PortRange { begin: 31_000, end: 32_000 }]).allocated_to(role.clone()),
+            ],
+            attributes: Vec::new(),
+            executor_ids: Vec::new(),
+            domain: None,
+            unavailability: None,
+        }
+    }
+
+    fn time(&mut self, inputs: Vec<Input>) -> Duration {
+        let start = Instant::now();
+        for input in inputs {
+            black_box(self.scheduler.step(self.now, input));
+        }
+        start.elapsed()
+    }
+}
+
+fn update(task: &TaskId, agent: &AgentId, state: TaskState) -> Input {
+    let mut status = TaskStatus::new(task.clone(), state);
+    status.agent_id = Some(agent.clone());
+    status.source = Some(StatusSource::SourceExecutor);
+    status.uuid = Some(StatusUuid::from_u128(7));
+    Input::Event(Box::new(Event::Update(status)))
+}
+
+/// A pod of two containers that use `cpus` in all, executor apart.
+fn pod(id: &str, cpus: f64, instances: usize) -> PodSpec {
+    let container = |name: &str| {
+        serde_json::json!({
+            "name": name,
+            "exec": {"command": {"shell": "sleep 1000"}},
+            "resources": {"cpus": cpus / 2.0, "mem": 32}
+        })
+    };
+    let json = serde_json::json!({
+        "id": id,
+        "containers": [container("a"), container("b")],
+        "networks": [{"mode": "host"}],
+        "scaling": {"kind": "fixed", "instances": instances}
+    });
+    read_pod(&json, &Rules::default()).expect("the pod is valid").pod
+}
