@@ -55,7 +55,7 @@ fn streams_decode_to_the_recorded_events_wherever_they_are_split() {
 
 /// The whole stream; one byte at a time; cut in two, at every place of a short stream and at some of a long one.
 fn splits(bytes: &[u8]) -> impl Iterator<Item = (String, Vec<&[u8]>)> {
-    let step = if bytes.len() <= 8192 { 1 } else { bytes.len() / 256 };
+    let step = if bytes.len() <= 2048 { 1 } else { bytes.len() / 128 };
     let cuts = (0..=bytes.len()).step_by(step).map(move |at| {
         let (head, tail) = bytes.split_at(at);
         (format!("cut at byte {at}"), vec![head, tail])

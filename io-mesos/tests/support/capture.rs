@@ -1,6 +1,7 @@
 //! The recordings, read into memory.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::{env, fs};
 
 use base64::Engine;
@@ -59,7 +60,12 @@ pub(crate) fn is_default() -> bool {
 }
 
 /// All recordings, in the order of their names.
-pub(crate) fn captures() -> Vec<Capture> {
+pub(crate) fn captures() -> &'static [Capture] {
+    static CAPTURES: LazyLock<Vec<Capture>> = LazyLock::new(read);
+    &CAPTURES
+}
+
+fn read() -> Vec<Capture> {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
     let folder = env::var_os(FOLDER).map_or(default, PathBuf::from);
     let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));

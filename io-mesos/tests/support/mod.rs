@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub(crate) mod capture;
+pub(crate) mod master;
 pub(crate) mod normal;
 
 /// The body of a chunked HTTP response, as far as it was received.
