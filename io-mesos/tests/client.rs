@@ -434,6 +434,13 @@ async fn a_teardown_is_the_end_whichever_word_comes_first() {
     let _unanswered = master.request().await;
     stream.end().await;
     assert_eq!(ended(&mut client).await, Ended::TornDown);
+
+    let (mut master, mut client, stream, calls) = connect(config()).await;
+    calls.send(Call::Teardown).unwrap();
+    master.request().await.reply("403 Forbidden", "", "Not authorized").await;
+    assert!(matches!(notice(&mut client).await, Notice::Refused { status: 403, .. }));
+    stream.end().await;
+    assert_eq!(disconnected(&mut client).await, Disconnect::EndOfStream);
 }
 
 #[tokio::test]

@@ -106,6 +106,9 @@ impl Link<'_> {
     }
 
     async fn refuse(&self, call: Call, status: u16, reason: String) -> Result<(), Stop> {
+        if call == Call::Teardown {
+            self.tearing_down.store(false, Ordering::Relaxed);
+        }
         tracing::error!(?call, status, reason, "a call was refused");
         let notice = Notice::Refused { call: Box::new(call), status, reason };
         self.notices.send(notice).await.map_err(|_| Stop::Unheard)

@@ -79,7 +79,7 @@ fn read() -> Vec<Capture> {
 impl Capture {
     fn read(folder: &Path) -> Self {
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
-        let meta: Json = serde_json::from_slice(&fs::read(folder.join("meta.json")).unwrap()).unwrap();
+        let meta: Json = parse(&folder.join("meta.json"), &text(&folder.join("meta.json")));
         let media = meta["encoding"].as_str().and_then(MediaType::from_header).unwrap_or_default();
         let calls = lines(folder, "calls.jsonl");
         let read_event = |line: &Json| RecordedEvent {
@@ -159,8 +159,16 @@ fn format_of(calls: &[Json]) -> Format {
 }
 
 fn lines(folder: &Path, file: &str) -> Vec<Json> {
-    let text = fs::read_to_string(folder.join(file)).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let path = folder.join(file);
+    text(&path).lines().map(|line| parse(&path, line)).collect()
+}
+
+fn text(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn parse(path: &Path, text: &str) -> Json {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 fn files(folder: &Path, ending: &str) -> Vec<(String, Vec<u8>)> {
