@@ -1,5 +1,6 @@
 //! Does one copy of a pod fit what an agent has free? If so, what exactly is taken; if not, why not.
 
+use super::constraints::ConstraintRefusal;
 use super::pool::{Pool, Stack, amount_of};
 use super::ports;
 use super::{Draw, Member, PortDraw};
@@ -9,7 +10,7 @@ use crate::model::instance::Instance;
 use crate::model::mesos::ResourceKind;
 use crate::model::number::Scalar;
 use crate::model::pod::{PodSpec, ScalarResources};
-use crate::model::time::Timestamp;
+use crate::state::Pod;
 
 /// What is taken from an agent for one copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub(crate) struct Match {
 /// Why a copy does not fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Misfit {
+    /// A constraint is against the agent.
+    Constraint(ConstraintRefusal),
     /// The executor of its last launch is still ending there; it has the same id.
     ExecutorStillAlive,
     /// There is not enough of something.
@@ -36,13 +39,14 @@ pub(crate) enum Misfit {
     Ports,
 }
 
-/// Whether `instance`, to be launched from `spec`, fits `pool`. `random` picks its dynamic ports.
+/// Whether `instance` of `pod`, launched from its current definition `spec`, fits `pool`. `random` picks its
+/// dynamic ports.
 pub(crate) fn match_instance(
-    instance: &Instance,
+    pod: &Pod,
     spec: &PodSpec,
+    instance: &Instance,
     pool: &Pool,
     config: &Config,
-    _now: Timestamp,
     random: u64,
 ) -> Result<Match, Misfit> {
     let accepted: Vec<usize> = pool
@@ -59,6 +63,7 @@ pub(crate) fn match_instance(
     if instance.incarnation > 0 && pool.executor_ids.contains(&instance.id.executor_id()) {
         return Err(Misfit::ExecutorStillAlive);
     }
+    pod.constraints.check(&pool.agent, &pod.placed, spec.instances()).map_err(Misfit::Constraint)?;
     let ports = ports::choose(spec, &pool.stacks, &accepted, random).ok_or(Misfit::Ports)?;
     Ok(Match { draws: draw(spec, &pool.stacks, &accepted), ports })
 }

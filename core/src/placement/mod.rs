@@ -7,6 +7,8 @@ mod pool;
 mod ports;
 mod task_group;
 
+pub(crate) use self::constraints::{Constraints, PlacedCounts, holds_place};
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};

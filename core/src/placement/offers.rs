@@ -110,7 +110,8 @@ impl Scheduler {
         let spec = &candidate.spec;
         let random = self.random.next_u64();
         let instance = self.state.instance(uuid)?;
-        let found = match_instance(instance, spec, pool, &self.config, self.now, random).ok()?;
+        let pod = self.state.pod(&candidate.pod)?;
+        let found = match_instance(pod, spec, instance, pool, &self.config, random).ok()?;
         found.take_from(pool);
         let Match { draws, ports } = found;
         let (id, incarnation) = (instance.id.clone(), instance.incarnation + 1);

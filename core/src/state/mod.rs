@@ -30,9 +30,10 @@ use crate::lifecycle;
 use crate::model::deployment::Deployment;
 use crate::model::event::ApiEventKind;
 use crate::model::ids::{DeploymentId, FrameworkId, InstanceId, PodId, Uuid};
-use crate::model::instance::{Instance, Task};
+use crate::model::instance::{AgentInfo, Instance, Task};
 use crate::model::pod::{PodSpec, UnreachableStrategy};
 use crate::model::time::Timestamp;
+use crate::placement::{Constraints, PlacedCounts, holds_place};
 use crate::record::{Entry, Forgotten, Key, PodState, Record};
 
 /// A pod with everything that is derived from its instances.
@@ -51,6 +52,10 @@ pub(crate) struct Pod {
     /// The versions in use whose copies need not be replaced: they differ from the current definition at most
     /// in settings.
     compatible: BTreeSet<Timestamp>,
+    /// The constraints of its current definition, ready to be checked.
+    pub(crate) constraints: Constraints,
+    /// Where its copies are, as far as its constraints ask. Copies that will be replaced do not count.
+    pub(crate) placed: PlacedCounts,
     /// The deployment that changes it, if one does.
     pub(crate) deployment: Option<DeploymentId>,
 }
@@ -71,6 +76,8 @@ impl Pod {
             waiting: BTreeSet::new(),
             tally: Tally::default(),
             compatible: BTreeSet::new(),
+            constraints: Constraints::default(),
+            placed: PlacedCounts::default(),
             deployment: None,
         }
     }
@@ -439,7 +446,11 @@ impl State {
         }
         if let Some(pod) = self.pods.get_mut(&instance.id.pod) {
             let stage = pod.stage(instance);
-            pod.tally.remove(pod.counts_as_current(instance, stage), stage);
+            let is_current = pod.counts_as_current(instance, stage);
+            pod.tally.remove(is_current, stage);
+            if let Some(agent) = place_of(instance, is_current) {
+                pod.placed.remove(agent);
+            }
             if pod.waiting.remove(&instance.id.uuid) {
                 self.changes.waiting = true;
                 if pod.waiting.is_empty() {
@@ -457,7 +468,11 @@ impl State {
             self.pods.entry(instance.id.pod.clone()).or_insert_with(|| Pod::new(instance.id.pod.clone()));
         let stage = pod.stage(instance);
         pod.instances.insert(uuid);
-        pod.tally.add(pod.counts_as_current(instance, stage), stage);
+        let is_current = pod.counts_as_current(instance, stage);
+        pod.tally.add(is_current, stage);
+        if let Some(agent) = place_of(instance, is_current) {
+            pod.placed.add(agent);
+        }
         if stage == Stage::Waiting && pod.waiting.insert(uuid) {
             self.changes.waiting = true;
             self.changes.demand = true;
@@ -480,6 +495,11 @@ impl State {
     fn recount(&mut self, config: &Config, id: &PodId) {
         let Some(pod) = self.pods.get_mut(id) else { return };
         pod.tally = Tally::default();
+        pod.constraints = pod
+            .spec()
+            .map(|spec| Constraints::compile(&spec.scheduling.placement.constraints))
+            .unwrap_or_default();
+        pod.placed = pod.constraints.counts();
         pod.waiting.clear();
         self.waiting_pods.remove(id);
         self.changes.waiting = true;
@@ -495,6 +515,11 @@ impl State {
             self.instances.insert(uuid, slot);
         }
     }
+}
+
+/// The agent on which `instance` takes up a place that constraints count.
+fn place_of(instance: &Instance, is_current: bool) -> Option<&AgentInfo> {
+    instance.agent.as_deref().filter(|_| is_current && holds_place(instance))
 }
 
 impl Changes {
