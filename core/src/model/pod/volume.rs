@@ -28,7 +28,7 @@ pub enum VolumeKind {
     },
     /// A file that holds a secret.
     Secret {
-        /// The secret's name in [`PodSpec::secrets`].
+        /// The secret's name in [`PodSpec::secrets`](super::PodSpec::secrets).
         secret: String,
     },
     /// A directory that lives and dies with the copy.
