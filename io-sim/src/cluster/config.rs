@@ -234,3 +234,23 @@ impl Latency {
         Self { min: Duration::from_millis(min), max: Duration::from_millis(max) }
     }
 }
+
+/// A duration in Mesos' words: the largest unit that leaves at least one, such as `10mins` or `2secs`.
+pub(super) fn describe_duration(duration: Duration) -> String {
+    const UNITS: [(u128, &str); 6] = [
+        (7 * 24 * 3_600_000, "weeks"),
+        (24 * 3_600_000, "days"),
+        (3_600_000, "hrs"),
+        (60_000, "mins"),
+        (1_000, "secs"),
+        (1, "ms"),
+    ];
+    let millis = duration.as_millis();
+    let (unit, name) = UNITS.into_iter().find(|(unit, _)| millis >= *unit).unwrap_or((1, "ms"));
+    if millis.is_multiple_of(unit) {
+        return format!("{}{name}", millis / unit);
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a text for people")]
+    let amount = millis as f64 / unit as f64;
+    format!("{amount}{name}")
+}

@@ -1,0 +1,534 @@
+//! The allocator: decides what of each agent goes to which role of which framework.
+//!
+//! Mesos looks at every agent in every batch. This one only looks at agents for which something changed since
+//! the last batch: resources came back, or a filter ran out. The outcome is the same, and a quiet cluster
+//! costs nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use podium_core::model::ids::{FrameworkId, Role};
+use podium_core::model::mesos::{FaultDomain, FrameworkCapability, FrameworkInfo, Resource, ResourceKind};
+use podium_core::model::number::Scalar;
+use podium_core::model::time::Timestamp;
+
+use super::subscribe::roles_of;
+use crate::cluster::config::MasterConfig;
+use crate::cluster::env::Env;
+use crate::cluster::io::AgentIndex;
+use crate::cluster::queue::Alarm;
+use crate::cluster::resources::{Resources, is_allocatable_to};
+use crate::cluster::wire::MasterTimer;
+
+/// See the top of the file.
+#[derive(Clone, Debug)]
+pub(in crate::cluster) struct Allocator {
+    /// By machine; present while the agent is registered.
+    slots: Vec<Option<Slot>>,
+    frameworks: BTreeMap<FrameworkId, Client>,
+    quota: BTreeMap<Role, Vec<(ResourceKind, Scalar)>>,
+    /// Agents to look at.
+    dirty: BTreeSet<AgentIndex>,
+    /// When to look at an agent again, because a filter that held it back runs out.
+    rechecks: BTreeSet<(Timestamp, AgentIndex)>,
+    /// The cluster's size, for shares.
+    total: Share,
+    /// When the batches began; they come at the allocation interval from then on.
+    started: Timestamp,
+    alarm: Option<(Timestamp, Alarm)>,
+    /// The next batch takes place even if nothing changes.
+    keep_going: bool,
+}
+
+/// A share of a bundle to one role of one framework.
+#[derive(Clone, Debug)]
+pub(super) struct Allocation {
+    pub(super) agent: AgentIndex,
+    pub(super) framework_id: FrameworkId,
+    pub(super) role: Role,
+    /// Not allocated to a role.
+    pub(super) resources: Resources,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    /// Neither used nor offered.
+    available: Resources,
+    /// Whether it may be offered.
+    active: bool,
+    has_gpus: bool,
+    domain: Option<FaultDomain>,
+    recheck: Option<Timestamp>,
+}
+
+/// A framework, as far as it gets offers.
+#[derive(Clone, Debug)]
+struct Client {
+    active: bool,
+    capabilities: Vec<FrameworkCapability>,
+    roles: Vec<ClientRole>,
+}
+
+#[derive(Clone, Debug)]
+struct ClientRole {
+    role: Role,
+    suppressed: bool,
+    filters: BTreeMap<AgentIndex, Vec<Filter>>,
+    /// What it uses or is offered.
+    allocated: Share,
+}
+
+/// Resources of an agent that were refused, and until when.
+#[derive(Clone, Debug)]
+struct Filter {
+    refused: Resources,
+    until: Timestamp,
+}
+
+/// The amounts that fairness and quota look at, in thousandths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Share {
+    cpus: i64,
+    mem: i64,
+    disk: i64,
+    gpus: i64,
+}
+
+impl Allocator {
+    pub(super) fn new(machines: usize) -> Self {
+        Self {
+            slots: vec![None; machines],
+            frameworks: BTreeMap::new(),
+            quota: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            rechecks: BTreeSet::new(),
+            total: Share::default(),
+            started: Timestamp::EPOCH,
+            alarm: None,
+            keep_going: false,
+        }
+    }
+
+    pub(super) fn start(&mut self, env: &Env, quota: &BTreeMap<Role, Vec<(ResourceKind, Scalar)>>) {
+        self.started = env.now;
+        self.quota.clone_from(quota);
+    }
+
+    // -- frameworks ----------------------------------------------------------------------------------------
+
+    pub(super) fn add_framework(&mut self, id: &FrameworkId, info: &FrameworkInfo, suppressed: &[Role]) {
+        let mut client = Client { active: false, capabilities: info.capabilities.clone(), roles: Vec::new() };
+        client.set_roles(&roles_of(info), suppressed);
+        self.frameworks.insert(id.clone(), client);
+    }
+
+    /// New roles and capabilities. A role that is no longer suppressed loses its filters.
+    pub(super) fn change_framework(&mut self, id: &FrameworkId, info: &FrameworkInfo, suppressed: &[Role]) {
+        if let Some(client) = self.frameworks.get_mut(id) {
+            client.capabilities.clone_from(&info.capabilities);
+            client.set_roles(&roles_of(info), suppressed);
+            self.all_dirty();
+        }
+    }
+
+    pub(super) fn remove_framework(&mut self, id: &FrameworkId) {
+        self.frameworks.remove(id);
+    }
+
+    /// An inactive framework gets no offers and loses its filters; suppressed roles stay so.
+    pub(super) fn set_framework_active(&mut self, id: &FrameworkId, active: bool) {
+        if let Some(client) = self.frameworks.get_mut(id) {
+            client.active = active;
+            for role in &mut client.roles {
+                role.filters.clear();
+            }
+        }
+        if active {
+            self.all_dirty();
+        }
+    }
+
+    /// Whether all `roles` are the framework's; if not, Mesos ignores the call that names them.
+    fn client_with(&mut self, id: &FrameworkId, roles: &[Role]) -> Option<&mut Client> {
+        let client = self.frameworks.get_mut(id)?;
+        roles.iter().all(|role| client.roles.iter().any(|own| own.role == *role)).then_some(client)
+    }
+
+    pub(super) fn suppress(&mut self, id: &FrameworkId, roles: &[Role]) {
+        if let Some(client) = self.client_with(id, roles) {
+            for own in &mut client.roles {
+                if roles.is_empty() || roles.contains(&own.role) {
+                    own.suppressed = true;
+                }
+            }
+        }
+    }
+
+    pub(super) fn revive(&mut self, id: &FrameworkId, roles: &[Role]) {
+        if let Some(client) = self.client_with(id, roles) {
+            for own in &mut client.roles {
+                if roles.is_empty() || roles.contains(&own.role) {
+                    own.suppressed = false;
+                    own.filters.clear();
+                }
+            }
+            self.all_dirty();
+        }
+    }
+
+    pub(in crate::cluster) fn suppressed(&self, id: &FrameworkId) -> impl Iterator<Item = &Role> {
+        let roles = self.frameworks.get(id).into_iter().flat_map(|client| client.roles.iter());
+        roles.filter(|role| role.suppressed).map(|role| &role.role)
+    }
+
+    pub(super) fn set_quota(&mut self, role: Role, limits: Vec<(ResourceKind, Scalar)>) {
+        if limits.is_empty() {
+            self.quota.remove(&role);
+        } else {
+            self.quota.insert(role, limits);
+        }
+        self.all_dirty();
+    }
+
+    // -- agents --------------------------------------------------------------------------------------------
+
+    pub(super) fn add_agent(
+        &mut self,
+        agent: AgentIndex,
+        total: &Resources,
+        domain: Option<FaultDomain>,
+        active: bool,
+    ) {
+        let slot = Slot {
+            available: total.clone(),
+            active,
+            has_gpus: total.has(&ResourceKind::Gpus),
+            domain,
+            recheck: None,
+        };
+        self.total.add(total);
+        self.slots[agent.0 as usize] = Some(slot);
+        self.dirty.insert(agent);
+    }
+
+    pub(super) fn remove_agent(&mut self, agent: AgentIndex, total: &Resources) {
+        if self.slots[agent.0 as usize].take().is_some() {
+            self.total.subtract(total);
+        }
+        self.dirty.remove(&agent);
+        for client in self.frameworks.values_mut() {
+            for role in &mut client.roles {
+                role.filters.remove(&agent);
+            }
+        }
+    }
+
+    pub(super) fn set_agent_active(&mut self, agent: AgentIndex, active: bool) {
+        if let Some(slot) = &mut self.slots[agent.0 as usize] {
+            slot.active = active;
+            self.dirty.insert(agent);
+        }
+    }
+
+    pub(in crate::cluster) fn available(&self, agent: AgentIndex) -> &[Resource] {
+        self.slots[agent.0 as usize].as_ref().map_or(&[], |slot| slot.available.as_slice())
+    }
+
+    pub(in crate::cluster) fn is_active(&self, agent: AgentIndex) -> bool {
+        self.slots[agent.0 as usize].as_ref().is_some_and(|slot| slot.active)
+    }
+
+    /// A returning agent's task or executor uses something.
+    pub(super) fn use_resources(
+        &mut self,
+        agent: AgentIndex,
+        framework_id: &FrameworkId,
+        resources: &[Resource],
+    ) {
+        let role = role_of(resources);
+        let resources = Resources::sum(resources).allocated(None);
+        if let Some(slot) = &mut self.slots[agent.0 as usize] {
+            slot.available.subtract(&resources);
+        }
+        if let Some(role) = self.role(framework_id, role.as_ref()) {
+            role.allocated.add(&resources);
+        }
+    }
+
+    /// Resources come back: from an offer, a task or an executor. With `refuse` they are not offered to the
+    /// role again for so long; the allocation interval is the least.
+    pub(super) fn recover(
+        &mut self,
+        env: &Env,
+        agent: AgentIndex,
+        (framework_id, role): (&FrameworkId, Option<&Role>),
+        resources: &Resources,
+        refuse: Option<Duration>,
+    ) {
+        let resources = resources.clone().allocated(None);
+        if let Some(slot) = &mut self.slots[agent.0 as usize] {
+            slot.available.add_all(&resources);
+            self.dirty.insert(agent);
+        }
+        if !self.quota.is_empty() {
+            // What one agent gives back may be what another was waiting for.
+            self.all_dirty();
+        }
+        let Some(role) = self.role(framework_id, role) else { return };
+        role.allocated.subtract(&resources);
+        if let Some(refuse) = refuse.filter(|refuse| !refuse.is_zero() && !resources.is_empty()) {
+            const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+            let until = env.now + refuse.min(YEAR).max(env.config.master.allocation_interval);
+            let filters = role.filters.entry(agent).or_default();
+            filters.retain(|filter| filter.until > env.now);
+            filters.push(Filter { refused: resources, until });
+        }
+    }
+
+    /// An operation turned some of an agent's resources into others.
+    pub(super) fn convert(&mut self, consumed: &Resources, converted: &Resources) {
+        self.total.subtract(consumed);
+        self.total.add(converted);
+    }
+
+    fn role(&mut self, framework_id: &FrameworkId, role: Option<&Role>) -> Option<&mut ClientRole> {
+        let client = self.frameworks.get_mut(framework_id)?;
+        client.roles.iter_mut().find(|own| Some(&own.role) == role)
+    }
+
+    fn all_dirty(&mut self) {
+        let registered = self.slots.iter().zip(0..).filter(|(slot, _)| slot.is_some());
+        self.dirty.extend(registered.map(|(_, index)| AgentIndex(index)));
+    }
+
+    // -- allocation ----------------------------------------------------------------------------------------
+
+    /// Plans the next batch, if there will be anything to do: at once, or at the next regular time.
+    pub(super) fn plan(&mut self, env: &mut Env, at_once: bool) {
+        let demand = |client: &Client| client.active && client.roles.iter().any(|role| !role.suppressed);
+        if !self.frameworks.values().any(demand) {
+            return;
+        }
+        let at = if !self.dirty.is_empty() {
+            if at_once { env.now } else { self.next_batch(env, env.now) }
+        } else if let Some((at, _)) = self.rechecks.first() {
+            self.next_batch(env, *at)
+        } else if self.keep_going {
+            self.next_batch(env, env.now)
+        } else {
+            return;
+        };
+        if self.alarm.is_some_and(|(planned, _)| planned <= at) {
+            return;
+        }
+        env.queue.cancel(self.alarm.take().map(|(_, alarm)| alarm));
+        self.alarm = Some((at, env.plan_master_at(at, MasterTimer::Allocate)));
+    }
+
+    /// Batches go on although nothing changes.
+    pub(super) fn keep_going(&mut self) {
+        self.keep_going = true;
+    }
+
+    /// The first batch after `at`.
+    fn next_batch(&self, env: &Env, at: Timestamp) -> Timestamp {
+        let interval = env.config.master.allocation_interval.as_millis().max(1);
+        let passed = at.since(self.started).as_millis();
+        let next = (passed / interval + 1) * interval;
+        self.started + Duration::from_millis(u64::try_from(next).unwrap_or(u64::MAX))
+    }
+
+    /// One batch.
+    pub(super) fn allocate(&mut self, env: &mut Env) -> Vec<Allocation> {
+        self.alarm = None;
+        self.keep_going = false;
+        while let Some(&(at, agent)) = self.rechecks.first()
+            && at <= env.now
+        {
+            self.rechecks.pop_first();
+            if let Some(slot) = &mut self.slots[agent.0 as usize]
+                && slot.recheck == Some(at)
+            {
+                slot.recheck = None;
+                self.dirty.insert(agent);
+            }
+        }
+        let mut agents: Vec<AgentIndex> = std::mem::take(&mut self.dirty).into_iter().collect();
+        if agents.len() > 1 {
+            env.random.shuffle(&mut agents);
+        }
+        let mut allocations = Vec::new();
+        for agent in agents {
+            self.allocate_agent(env, agent, &mut allocations);
+        }
+        allocations
+    }
+
+    fn allocate_agent(&mut self, env: &Env, agent: AgentIndex, allocations: &mut Vec<Allocation>) {
+        let Some(slot) = &mut self.slots[agent.0 as usize] else { return };
+        if !slot.active || slot.available.is_empty() {
+            return;
+        }
+        let mut recheck: Option<Timestamp> = None;
+        for (_, framework_id, position) in by_share(&self.frameworks, self.total) {
+            let Some(client) = self.frameworks.get_mut(&framework_id) else { continue };
+            if !client.may_have(slot, &env.config.master) {
+                continue;
+            }
+            let role = &client.roles[position];
+            let mut resources = slot.available.clone();
+            resources.retain(|item| client.understands(item) && is_allocatable_to(item, &role.role));
+            if let Some(limits) = self.quota.get(&role.role) {
+                for (kind, limit) in limits {
+                    let left = limit.saturating_sub(Scalar::from_thousandths(role.allocated.get(kind)));
+                    resources.limit(kind, left);
+                }
+            }
+            if !is_allocatable(&resources, &env.config.master) {
+                continue;
+            }
+            let role = &mut client.roles[position];
+            if let Some(until) = role.filtered_until(agent, &resources, env.now) {
+                recheck = Some(recheck.map_or(until, |earlier| earlier.min(until)));
+                continue;
+            }
+            slot.available.subtract(&resources);
+            role.allocated.add(&resources);
+            let role = role.role.clone();
+            allocations.push(Allocation { agent, framework_id, role, resources });
+            if slot.available.is_empty() {
+                return;
+            }
+        }
+        if let Some(at) = recheck {
+            slot.recheck = Some(at);
+            self.rechecks.insert((at, agent));
+        }
+    }
+}
+
+impl Client {
+    fn set_roles(&mut self, roles: &[Role], suppressed: &[Role]) {
+        let mut old = std::mem::take(&mut self.roles);
+        self.roles = roles
+            .iter()
+            .map(|role| {
+                let now_suppressed = suppressed.contains(role);
+                match old.iter().position(|own| own.role == *role) {
+                    Some(position) => {
+                        let mut own = old.swap_remove(position);
+                        if own.suppressed && !now_suppressed {
+                            own.filters.clear();
+                        }
+                        own.suppressed = now_suppressed;
+                        own
+                    }
+                    None => ClientRole {
+                        role: role.clone(),
+                        suppressed: now_suppressed,
+                        filters: BTreeMap::new(),
+                        allocated: Share::default(),
+                    },
+                }
+            })
+            .collect();
+    }
+
+    fn has(&self, capability: FrameworkCapability) -> bool {
+        self.capabilities.contains(&capability)
+    }
+
+    /// Whether the agent's nature allows it to be offered to this framework.
+    fn may_have(&self, slot: &Slot, master: &MasterConfig) -> bool {
+        let region = |domain: &Option<FaultDomain>| domain.as_ref().map(|domain| domain.region.clone());
+        let elsewhere = slot.domain.is_some() && region(&slot.domain) != region(&master.domain);
+        (!slot.has_gpus || self.has(FrameworkCapability::GpuResources))
+            && (!elsewhere || self.has(FrameworkCapability::RegionAware))
+    }
+
+    fn understands(&self, resource: &Resource) -> bool {
+        (!resource.revocable || self.has(FrameworkCapability::RevocableResources))
+            && (!resource.shared || self.has(FrameworkCapability::SharedResources))
+            && (resource.reservations.len() < 2 || self.has(FrameworkCapability::ReservationRefinement))
+    }
+}
+
+impl ClientRole {
+    /// Until when these resources are refused, if they are.
+    fn filtered_until(
+        &mut self,
+        agent: AgentIndex,
+        resources: &Resources,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let filters = self.filters.get_mut(&agent)?;
+        filters.retain(|filter| filter.until > now);
+        let holding = filters.iter().filter(|filter| filter.refused.contains(resources));
+        holding.map(|filter| filter.until).max()
+    }
+}
+
+impl Share {
+    fn add(&mut self, resources: &Resources) {
+        self.apply(resources, 1);
+    }
+
+    fn subtract(&mut self, resources: &Resources) {
+        self.apply(resources, -1);
+    }
+
+    fn apply(&mut self, resources: &Resources, sign: i64) {
+        for item in resources.as_slice() {
+            let amount = sign * item.amount().as_thousandths();
+            match item.kind {
+                ResourceKind::Cpus => self.cpus += amount,
+                ResourceKind::Mem => self.mem += amount,
+                ResourceKind::Disk => self.disk += amount,
+                ResourceKind::Gpus => self.gpus += amount,
+                ResourceKind::Ports | ResourceKind::Other(_) => {}
+            }
+        }
+    }
+
+    fn get(&self, kind: &ResourceKind) -> i64 {
+        match kind {
+            ResourceKind::Cpus => self.cpus,
+            ResourceKind::Mem => self.mem,
+            ResourceKind::Disk => self.disk,
+            ResourceKind::Gpus => self.gpus,
+            ResourceKind::Ports | ResourceKind::Other(_) => 0,
+        }
+    }
+
+    /// The greatest part of anything, in units of 2^-32.
+    fn dominant(&self, total: Self) -> i128 {
+        let part = |own: i64, all: i64| if all > 0 { (i128::from(own) << 32) / i128::from(all) } else { 0 };
+        part(self.cpus, total.cpus)
+            .max(part(self.mem, total.mem))
+            .max(part(self.disk, total.disk))
+            .max(part(self.gpus, total.gpus))
+    }
+}
+
+/// Who is served next: the role of the framework with the smallest dominant share.
+fn by_share(frameworks: &BTreeMap<FrameworkId, Client>, total: Share) -> Vec<(i128, FrameworkId, usize)> {
+    let mut clients = Vec::new();
+    for (id, client) in frameworks.iter().filter(|(_, client)| client.active) {
+        for (position, role) in client.roles.iter().enumerate().filter(|(_, role)| !role.suppressed) {
+            clients.push((role.allocated.dominant(total), id.clone(), position));
+        }
+    }
+    clients.sort_unstable();
+    clients
+}
+
+/// `--min_allocatable_resources`: whether there is enough of anything.
+fn is_allocatable(resources: &Resources, config: &MasterConfig) -> bool {
+    !resources.is_empty()
+        && config.min_allocatable.iter().any(|(kind, least)| resources.amount(kind) >= *least)
+}
+
+/// The role that resources are allocated to.
+pub(super) fn role_of(resources: &[Resource]) -> Option<Role> {
+    resources.first().and_then(|item| item.allocation_role.clone())
+}

@@ -1,0 +1,272 @@
+//! `RESERVE`, `UNRESERVE`, `CREATE` and `DESTROY`: applied at once by the master, so that later operations of
+//! the same `ACCEPT` can build on them, and carried out by the agent.
+
+use podium_core::model::ids::{AgentId, FrameworkId};
+use podium_core::model::mesos::{
+    DiskInfo, FrameworkCapability, OperationInfo, ReservationType, Resource, StatusUuid,
+};
+
+use super::accept::{Pool, inject_role};
+use super::subscribe::roles_of;
+use super::validation::{validate_disks, validate_resources};
+use super::{Agent, Framework, Master};
+use crate::cluster::env::Env;
+use crate::cluster::resources::{Notation, Resources};
+use crate::cluster::wire::{ApplyOperation, ToAgent};
+
+impl Master {
+    /// Applies an operation to the pool, or says why not.
+    pub(super) fn convert(
+        &mut self,
+        env: &mut Env,
+        framework_id: &FrameworkId,
+        pool: &mut Pool,
+        (operation_id, info): (Option<String>, OperationInfo),
+    ) {
+        let (Some(framework), Some(agent)) = (self.frameworks.get(framework_id), self.agent(pool.agent))
+        else {
+            return;
+        };
+        let conversion = conversion(framework, agent, pool, info, self);
+        let conversion = conversion.and_then(|(consumed, converted)| {
+            if pool.resources.contains(&consumed) {
+                Ok((consumed, converted))
+            } else {
+                Err(format!("{} does not contain {consumed}", pool.resources))
+            }
+        });
+        let (consumed, converted) = match conversion {
+            Ok(conversion) => conversion,
+            Err(text) => {
+                let config = &env.config.agents[pool.agent.0 as usize];
+                let text = format!(
+                    "{text}; on agent {} at slave(1)@{}:{} ({})",
+                    agent.id, config.ip, config.port, config.hostname
+                );
+                return self.operation_error(env, framework_id, operation_id, text);
+            }
+        };
+        pool.resources.subtract(&consumed);
+        pool.resources.add_all(&converted);
+        pool.converted.add_all(&converted);
+        let (consumed, converted) = (consumed.allocated(None), converted.allocated(None));
+        self.allocator.convert(&consumed, &converted);
+        if let Some(agent) = self.agent_mut(pool.agent) {
+            agent.total.subtract(&consumed);
+            agent.total.add_all(&converted);
+        }
+        let framework_id = framework_id.clone();
+        let operation = ApplyOperation { framework_id, operation_id, consumed, converted };
+        env.send_to_agent(pool.agent, ToAgent::ApplyOperation(Box::new(operation)));
+    }
+
+    pub(super) fn acknowledge_operation(&self, env: &mut Env, agent_id: Option<&AgentId>, uuid: StatusUuid) {
+        let agent = agent_id.and_then(|agent_id| self.agent_by_id(agent_id));
+        if let Some(agent) = agent.filter(|agent| agent.connected) {
+            env.send_to_agent(agent.index, ToAgent::AcknowledgeOperation { uuid });
+        }
+    }
+
+    /// Whether some task on the agent uses a volume.
+    fn is_in_use(&self, agent: &Agent, volume: &Resource) -> bool {
+        agent.tasks.iter().any(|(framework_id, task_id)| {
+            let task = self.frameworks.get(framework_id).and_then(|framework| framework.tasks.get(task_id));
+            task.filter(|task| !task.recovered).is_some_and(|task| {
+                task.info.resources.iter().any(|item| item.disk == volume.disk && item.kind == volume.kind)
+            })
+        })
+    }
+}
+
+/// What an operation takes and what it makes.
+fn conversion(
+    framework: &Framework,
+    agent: &Agent,
+    pool: &Pool,
+    info: OperationInfo,
+    master: &Master,
+) -> Result<(Resources, Resources), String> {
+    let prepare = |mut resources: Vec<Resource>| {
+        inject_role(&mut resources, &pool.role);
+        validate_resources(&resources).map_err(|text| format!("Invalid resources: {text}"))?;
+        validate_disks(&resources).map_err(|text| format!("Invalid resources: Invalid DiskInfo: {text}"))?;
+        Ok::<_, String>(resources)
+    };
+    match info {
+        OperationInfo::Reserve(resources) => {
+            let resources = prepare(resources)?;
+            validate_reserve(framework, &resources)?;
+            let before = resources.iter().map(unreserved).collect::<Vec<_>>();
+            Ok((Resources::sum(&before), Resources::sum(&resources)))
+        }
+        OperationInfo::Unreserve(resources) => {
+            let resources = prepare(resources)?;
+            for item in &resources {
+                if !is_dynamically_reserved(item) {
+                    return Err(format!("Resource {} is not dynamically reserved", Notation(item)));
+                }
+                if is_volume(item) {
+                    return Err(format!(
+                        "A dynamically reserved persistent volume {} cannot be unreserved directly. Please \
+                         destroy the persistent volume first then unreserve the resource",
+                        Notation(item)
+                    ));
+                }
+            }
+            let after = resources.iter().map(unreserved).collect::<Vec<_>>();
+            Ok((Resources::sum(&resources), Resources::sum(&after)))
+        }
+        OperationInfo::Create(volumes) => {
+            let volumes = prepare(volumes)?;
+            validate_create(framework, agent, &volumes)?;
+            let before = volumes.iter().map(plain_disk).collect::<Vec<_>>();
+            Ok((Resources::sum(&before), Resources::sum(&volumes)))
+        }
+        OperationInfo::Destroy(volumes) => {
+            let volumes = prepare(volumes)?;
+            validate_volumes(&volumes)?;
+            for volume in &volumes {
+                let unallocated = Resources::sum([volume]).allocated(None);
+                if !agent.total.contains(&unallocated) {
+                    return Err("Persistent volumes not found".to_owned());
+                }
+            }
+            if volumes.iter().any(|volume| master.is_in_use(agent, volume)) {
+                return Err("Persistent volumes in use".to_owned());
+            }
+            let after = volumes.iter().map(plain_disk).collect::<Vec<_>>();
+            Ok((Resources::sum(&volumes), Resources::sum(&after)))
+        }
+        OperationInfo::Launch(_) | OperationInfo::LaunchGroup(_) => {
+            Ok((Resources::default(), Resources::default()))
+        }
+    }
+}
+
+fn validate_reserve(framework: &Framework, resources: &[Resource]) -> Result<(), String> {
+    let roles = roles_of(&framework.info);
+    for item in resources {
+        let Some(reservation) =
+            item.reservations.last().filter(|reservation| reservation.kind == ReservationType::Dynamic)
+        else {
+            return Err(format!("Resource {} is not dynamically reserved", Notation(item)));
+        };
+        if let Some(principal) = &framework.info.principal {
+            match &reservation.principal {
+                None => {
+                    return Err(format!(
+                        "A reserve operation was attempted by principal '{principal}', but there is a reserved \
+                         resource in the request with no principal set"
+                    ));
+                }
+                Some(other) if other != principal => {
+                    return Err(format!(
+                        "A reserve operation was attempted by authenticated principal '{principal}', which does \
+                         not match a reserved resource in the request with principal '{other}'"
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        if let Some(role) = &item.allocation_role
+            && *role != reservation.role
+        {
+            return Err(format!(
+                "A reserve operation was attempted for a resource with role '{}', but the resource was \
+                 allocated to role '{role}'",
+                reservation.role
+            ));
+        }
+        if !roles.contains(&reservation.role) {
+            return Err(format!(
+                "A reserve operation was attempted for a resource with role '{}', but the framework can only \
+                 reserve resources with roles '{}'",
+                reservation.role,
+                roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(", ")
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn validate_create(framework: &Framework, agent: &Agent, volumes: &[Resource]) -> Result<(), String> {
+    validate_volumes(volumes)?;
+    for (index, volume) in volumes.iter().enumerate() {
+        let id = persistence_id(volume);
+        let same =
+            |other: &Resource| persistence_id(other) == id && other.reserved_role() == volume.reserved_role();
+        if agent.total.as_slice().iter().chain(&volumes[..index]).any(same) {
+            return Err(format!("Persistence ID '{}' is not unique", id.unwrap_or_default()));
+        }
+        if volume.shared && !framework.has(FrameworkCapability::SharedResources) {
+            return Err(format!(
+                "Create volume operation for '{}' has been attempted by framework '{}' with no SHARED_RESOURCES \
+                 capability",
+                Notation(volume),
+                framework.info.id.as_ref().map_or("", |id| id.as_str())
+            ));
+        }
+        let Some(principal) = &framework.info.principal else { continue };
+        let own = volume.disk.as_ref().and_then(|disk| disk.persistence.as_ref());
+        match own.and_then(|persistence| persistence.principal.as_ref()) {
+            None => {
+                return Err(format!(
+                    "Create volume operation attempted by principal '{principal}', but there is a volume in the \
+                     operation with no principal set in 'disk.persistence'"
+                ));
+            }
+            Some(other) if other != principal => {
+                return Err(format!(
+                    "Create volume operation attempted by authenticated principal '{principal}', which does not \
+                     match a volume in the operation with principal '{other}' set in 'disk.persistence'"
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn validate_volumes(volumes: &[Resource]) -> Result<(), String> {
+    for volume in volumes {
+        let text = match &volume.disk {
+            None => format!("Resource {} does not have DiskInfo", Notation(volume)),
+            Some(disk) if disk.persistence.is_none() => "'persistence' is not set in DiskInfo".to_owned(),
+            Some(disk) if disk.container_path.is_none() => {
+                "Expecting 'volume' to be set for persistent volume".to_owned()
+            }
+            Some(_) => continue,
+        };
+        return Err(format!("Not a persistent volume: {text}"));
+    }
+    Ok(())
+}
+
+fn is_dynamically_reserved(resource: &Resource) -> bool {
+    resource.reservations.last().is_some_and(|last| last.kind == ReservationType::Dynamic)
+}
+
+fn is_volume(resource: &Resource) -> bool {
+    persistence_id(resource).is_some()
+}
+
+fn persistence_id(resource: &Resource) -> Option<&str> {
+    Some(&resource.disk.as_ref()?.persistence.as_ref()?.id)
+}
+
+/// The same without its last reservation.
+fn unreserved(resource: &Resource) -> Resource {
+    let mut resource = resource.clone();
+    resource.reservations.pop();
+    resource
+}
+
+/// The disk that a volume lies on.
+fn plain_disk(volume: &Resource) -> Resource {
+    let mut disk = volume.clone();
+    disk.shared = false;
+    let source = disk.disk.take().and_then(|disk| disk.source);
+    disk.disk =
+        source.map(|source| DiskInfo { persistence: None, container_path: None, source: Some(source) });
+    disk
+}
