@@ -64,7 +64,7 @@ pub(crate) fn match_instance(
         return Err(Misfit::ExecutorStillAlive);
     }
     pod.constraints.check(&pool.agent, &pod.placed, spec.instances()).map_err(Misfit::Constraint)?;
-    let ports = ports::choose(spec, &pool.stacks, &accepted, random).ok_or(Misfit::Ports)?;
+    let ports = ports::choose(spec, &pool.stacks, &accepted, random).map_err(|_| Misfit::Ports)?;
     Ok(Match { draws: draw(spec, &pool.stacks, &accepted), ports })
 }
 

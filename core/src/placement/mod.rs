@@ -3,14 +3,17 @@
 mod constraints;
 mod matcher;
 mod offers;
+mod policy;
 mod pool;
 mod ports;
+mod refusal;
 mod task_group;
 
 pub(crate) use self::constraints::{Constraints, PlacedCounts, holds_place};
 
 use std::sync::Arc;
 
+pub use refusal::Reason;
 use serde::{Deserialize, Serialize};
 
 use crate::model::ids::{InstanceId, Role};

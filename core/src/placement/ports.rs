@@ -8,37 +8,58 @@ use super::pool::Stack;
 use crate::model::mesos::PortRange;
 use crate::model::pod::PodSpec;
 
-/// Ports for all endpoints of `spec` that have a host port, in order; none if some cannot be had.
+/// The host ports that a copy needs cannot be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoPorts {
+    /// This fixed port is not free.
+    Fixed(u16),
+    /// There are not enough others.
+    Dynamic {
+        /// So many more are needed.
+        missing: u32,
+    },
+}
+
+/// Ports for all endpoints of `spec` that have a host port, in order, out of those free in the `accepted` ones
+/// of `stacks`.
 pub(crate) fn choose(
     spec: &PodSpec,
     stacks: &[Stack],
     accepted: &[usize],
     random: u64,
-) -> Option<Vec<PortDraw>> {
-    let wanted: Vec<u16> = spec
-        .containers
-        .iter()
-        .flat_map(|container| &container.endpoints)
-        .filter_map(|endpoint| endpoint.host_port)
-        .collect();
+) -> Result<Vec<PortDraw>, NoPorts> {
+    let endpoints = spec.containers.iter().flat_map(|container| &container.endpoints);
+    let wanted: Vec<u16> = endpoints.filter_map(|endpoint| endpoint.host_port).collect();
     if wanted.is_empty() {
-        return Some(Vec::new());
+        return Ok(Vec::new());
     }
-    let free: Vec<(usize, PortRange)> = accepted
-        .iter()
-        .flat_map(|index| stacks[*index].ports.iter().map(|range| (*index, *range)))
-        .filter(|(_, range)| range.begin <= range.end && range.end <= u64::from(u16::MAX))
-        .collect();
-    let total: u64 = free.iter().map(|(_, range)| range.end - range.begin + 1).sum();
-    if total == 0 {
-        return None;
-    }
+    let free = accepted.iter().flat_map(|index| stacks[*index].ports.iter().map(|range| (*index, *range)));
+    choose_from(&wanted, &free.filter_map(usable).collect::<Vec<_>>(), random)
+}
+
+/// The part of a range that can be used: there is no port 0 and none beyond 65535.
+fn usable((pool, range): (usize, PortRange)) -> Option<(usize, PortRange)> {
+    let range = PortRange { begin: range.begin.max(1), end: range.end.min(u16::MAX.into()) };
+    (range.begin <= range.end).then_some((pool, range))
+}
+
+fn choose_from(wanted: &[u16], free: &[(usize, PortRange)], random: u64) -> Result<Vec<PortDraw>, NoPorts> {
     let fixed: Vec<u16> = wanted.iter().copied().filter(|port| *port != 0).collect();
-    let start = random % total;
+    let total: u64 = free.iter().map(|(_, range)| range.end - range.begin + 1).sum();
+    let start = random.checked_rem(total).unwrap_or(0);
     let mut dynamic = (0..total)
-        .filter_map(|step| nth(&free, (start + step) % total))
+        .filter_map(|step| nth(free, (start + step) % total))
         .filter(|draw| !fixed.contains(&draw.port));
-    wanted.iter().map(|port| if *port == 0 { dynamic.next() } else { find(&free, *port) }).collect()
+    let mut missing = 0;
+    let mut draws = Vec::with_capacity(wanted.len());
+    for port in wanted {
+        match if *port == 0 { dynamic.next() } else { find(free, *port) } {
+            Some(draw) => draws.push(draw),
+            None if *port == 0 => missing += 1,
+            None => return Err(NoPorts::Fixed(*port)),
+        }
+    }
+    if missing == 0 { Ok(draws) } else { Err(NoPorts::Dynamic { missing }) }
 }
 
 /// Takes `port` out of `ranges`.
@@ -71,4 +92,105 @@ fn nth(free: &[(usize, PortRange)], mut n: u64) -> Option<PortDraw> {
         n -= length;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn range(begin: u64, end: u64) -> PortRange {
+        PortRange { begin, end }
+    }
+
+    fn ports(draws: &[PortDraw]) -> Vec<u16> {
+        draws.iter().map(|draw| draw.port).collect()
+    }
+
+    #[test]
+    fn dynamic_ports_follow_each_other_around_the_end_and_leave_out_fixed_ones() {
+        let free = [(0, range(31_000, 31_002)), (1, range(80, 81))];
+        let chosen = |wanted: &[u16], random| choose_from(wanted, &free, random).map(|draws| ports(&draws));
+        assert_eq!(chosen(&[0, 0, 0], 1), Ok(vec![31_001, 31_002, 80]));
+        assert_eq!(chosen(&[0, 0, 0], 4), Ok(vec![81, 31_000, 31_001]));
+        assert_eq!(chosen(&[0, 80, 0], 2), Ok(vec![31_002, 80, 81]));
+        assert_eq!(chosen(&[0, 0, 0, 0, 0, 0, 0], 7), Err(NoPorts::Dynamic { missing: 2 }));
+        assert_eq!(chosen(&[0, 443], 0), Err(NoPorts::Fixed(443)));
+        assert_eq!(choose_from(&[0], &[], 7), Err(NoPorts::Dynamic { missing: 1 }));
+        assert_eq!(choose_from(&[80], &free, 0), Ok(vec![PortDraw { port: 80, pool: 1 }]));
+    }
+
+    #[test]
+    fn what_is_not_a_port_is_not_used() {
+        assert_eq!(usable((0, range(0, 0))), None);
+        assert_eq!(usable((0, range(5, 4))), None);
+        assert_eq!(usable((0, range(70_000, 80_000))), None);
+        assert_eq!(usable((3, range(0, 80_000))), Some((3, range(1, 65_535))));
+    }
+
+    /// Ranges that do not touch each other, alternating between two pools.
+    fn any_ranges() -> impl Strategy<Value = Vec<(usize, PortRange)>> {
+        prop::collection::vec((2_u64..20, 0_u64..6), 0..6).prop_map(|gaps| {
+            let mut end = 0;
+            let next = |(index, (gap, length)): (usize, (u64, u64))| {
+                let begin = end + gap;
+                end = begin + length;
+                (index % 2, range(begin, end))
+            };
+            gaps.into_iter().enumerate().map(next).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn ports_are_distinct_free_and_as_wanted(
+            free in any_ranges(),
+            fixed in prop::collection::btree_set(1_u16..60, 0..4),
+            dynamic in 0_usize..6,
+            random in any::<u64>(),
+        ) {
+            let all: Vec<(usize, u16)> = free
+                .iter()
+                .flat_map(|(pool, range)| (range.begin..=range.end).map(|port| (*pool, u16::try_from(port).unwrap())))
+                .collect();
+            let mut wanted: Vec<u16> = fixed.iter().copied().chain(std::iter::repeat_n(0, dynamic)).collect();
+            let rotation = if wanted.is_empty() { 0 } else { random as usize % wanted.len() };
+            wanted.rotate_left(rotation);
+            let unavailable = fixed.iter().any(|port| all.iter().all(|(_, free)| free != port));
+            let spare = all.iter().filter(|(_, port)| !fixed.contains(port)).count();
+            match choose_from(&wanted, &free, random) {
+                Ok(draws) => {
+                    prop_assert!(!unavailable && dynamic <= spare);
+                    prop_assert_eq!(draws.len(), wanted.len());
+                    let distinct: BTreeSet<u16> = draws.iter().map(|draw| draw.port).collect();
+                    prop_assert_eq!(distinct.len(), draws.len());
+                    for (draw, wanted) in draws.iter().zip(&wanted) {
+                        prop_assert!(all.contains(&(draw.pool, draw.port)));
+                        prop_assert!(*wanted == draw.port || (*wanted == 0 && !fixed.contains(&draw.port)));
+                    }
+                    let mut ranges: Vec<PortRange> = free.iter().map(|(_, range)| *range).collect();
+                    for draw in &draws {
+                        remove(&mut ranges, draw.port);
+                    }
+                    let left: u64 = ranges.iter().map(|range| range.end - range.begin + 1).sum();
+                    prop_assert_eq!(left as usize, all.len() - draws.len());
+                    let taken: Vec<u64> = draws.iter().map(|draw| draw.port.into()).collect();
+                    let left_out = ranges.iter().all(|range| {
+                        taken.iter().all(|port| *port < range.begin || range.end < *port)
+                    });
+                    prop_assert!(left_out);
+                }
+                Err(NoPorts::Fixed(port)) => {
+                    prop_assert!(fixed.contains(&port) && all.iter().all(|(_, free)| *free != port));
+                }
+                Err(NoPorts::Dynamic { missing }) => {
+                    prop_assert!(!unavailable);
+                    prop_assert_eq!(missing as usize, dynamic - spare);
+                }
+            }
+        }
+    }
 }

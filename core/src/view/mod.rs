@@ -1,11 +1,13 @@
 //! The state as the API shows it: plain values, made on demand, that say why things are as they are.
 
 mod deployments;
+mod offers;
 mod pod_status;
 mod queue;
 mod status;
 
 pub use deployments::{CurrentAction, DeploymentStatus, StepStatus};
+pub use offers::{ProcessedOffersSummary, RejectSummary};
 pub use pod_status::{
     ContainerStatus, ContainerTerminationHistory, ContainerTerminationStatus, EndpointStatus,
     HealthCondition, InstanceStatus, NetworkStatus, PodInstanceState, PodState, PodStatus, ResourceAmounts,

@@ -391,6 +391,9 @@ fn any_constraint() -> impl Strategy<Value = Constraint> {
 }
 
 proptest! {
+    // Many, because only some of them make the counts matter; each takes microseconds.
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
     #[test]
     fn decisions_agree_with_the_naive_reading(
         constraints in prop::collection::vec(any_constraint(), 0..4),

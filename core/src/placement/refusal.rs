@@ -1,0 +1,462 @@
+//! Why an offer was not used for a pod, as data: counted for `GET /v2/queue`, and put into a sentence for people.
+//!
+//! ```text
+//!   matcher ── NoMatch ──► RefusalStatistics ──┬──► funnel: how many offers each reason has stopped
+//!                          (one per pod)       └──► sentence: "needs 0.2 more cpus on 3 agents; …"
+//! ```
+//!
+//! Only the first thing that is against an offer counts, in the order of [`Reason::ALL`].
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+
+use super::constraints::{ConstraintRefusal, Constraints};
+use super::ports::NoPorts;
+use crate::model::ids::AgentId;
+use crate::model::instance::AgentInfo;
+use crate::model::number::Scalar;
+use crate::model::pod::ScalarResources;
+use crate::model::time::Timestamp;
+use crate::view::{ProcessedOffersSummary, RejectSummary};
+
+/// So many agents' last refusals are kept for each pod.
+const REMEMBERED_AGENTS: usize = 64;
+
+/// What is against placing a copy on an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoMatch {
+    /// Nothing that is free there is for the pod's roles.
+    Role,
+    /// The agent's region is not the master's, and the pod does not say that it may go elsewhere.
+    Region,
+    /// A placement constraint.
+    Constraint(ConstraintRefusal),
+    /// The copy's volumes are not there.
+    NoReservation,
+    /// The agent is, or will soon be, in maintenance.
+    Maintenance,
+    /// There is not enough; so much more of each is needed.
+    Insufficient(ScalarResources),
+    /// The host ports are not free.
+    Ports(NoPorts),
+    /// What the agent has is kept for pods that need it (GPUs).
+    Scarce,
+    /// The executor of the copy's last launch is still ending there; the next one has the same id.
+    ExecutorStillAlive,
+}
+
+/// The kinds of [`NoMatch`]: Marathon's reasons under its names, then Podium's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "see NoMatch")]
+pub enum Reason {
+    UnfulfilledRole,
+    UnfulfilledConstraint,
+    NoCorrespondingReservationFound,
+    AgentMaintenance,
+    InsufficientCpus,
+    InsufficientMemory,
+    InsufficientDisk,
+    InsufficientGpus,
+    InsufficientPorts,
+    DeclinedScarceResources,
+    RegionMismatch,
+    ExecutorStillAlive,
+}
+
+impl Reason {
+    /// All of them, in the order of Marathon's funnel.
+    pub const ALL: [Self; 12] = [
+        Self::UnfulfilledRole,
+        Self::UnfulfilledConstraint,
+        Self::NoCorrespondingReservationFound,
+        Self::AgentMaintenance,
+        Self::InsufficientCpus,
+        Self::InsufficientMemory,
+        Self::InsufficientDisk,
+        Self::InsufficientGpus,
+        Self::InsufficientPorts,
+        Self::DeclinedScarceResources,
+        Self::RegionMismatch,
+        Self::ExecutorStillAlive,
+    ];
+}
+
+impl NoMatch {
+    /// What is missing of `needed` where `free` is free, if something is.
+    pub(crate) fn insufficient(needed: ScalarResources, free: ScalarResources) -> Option<Self> {
+        let missing = ScalarResources {
+            cpus: needed.cpus.saturating_sub(free.cpus),
+            mem: needed.mem.saturating_sub(free.mem),
+            disk: needed.disk.saturating_sub(free.disk),
+            gpus: needed.gpus.saturating_sub(free.gpus),
+        };
+        (missing != ScalarResources::default()).then_some(Self::Insufficient(missing))
+    }
+
+    /// Under which name it is counted.
+    pub(crate) fn reason(self) -> Reason {
+        match self {
+            Self::Role => Reason::UnfulfilledRole,
+            Self::Region => Reason::RegionMismatch,
+            Self::Constraint(_) => Reason::UnfulfilledConstraint,
+            Self::NoReservation => Reason::NoCorrespondingReservationFound,
+            Self::Maintenance => Reason::AgentMaintenance,
+            Self::Insufficient(missing) if !missing.cpus.is_zero() => Reason::InsufficientCpus,
+            Self::Insufficient(missing) if !missing.mem.is_zero() => Reason::InsufficientMemory,
+            Self::Insufficient(missing) if !missing.disk.is_zero() => Reason::InsufficientDisk,
+            Self::Insufficient(_) => Reason::InsufficientGpus,
+            Self::Ports(_) => Reason::InsufficientPorts,
+            Self::Scarce => Reason::DeclinedScarceResources,
+            Self::ExecutorStillAlive => Reason::ExecutorStillAlive,
+        }
+    }
+}
+
+/// What became of the offers that were looked at for a pod since it began to wait.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RefusalStatistics {
+    used: u64,
+    last_used: Option<Timestamp>,
+    last_unused: Option<Timestamp>,
+    /// By reason, how many offers it has stopped.
+    refused: [u64; Reason::ALL.len()],
+    /// The last refusals, one per agent; when there are too many, the agent that was first goes first.
+    agents: Vec<AgentRefusal>,
+    /// Where in `agents` an agent is. Never iterated.
+    positions: FxHashMap<AgentId, usize>,
+    /// The place in `agents` that is given away next.
+    oldest: usize,
+}
+
+/// Why an agent was not used the last time it was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AgentRefusal {
+    /// The agent.
+    pub(crate) agent: Arc<AgentInfo>,
+    /// When.
+    pub(crate) at: Timestamp,
+    /// Why.
+    pub(crate) why: NoMatch,
+}
+
+impl RefusalStatistics {
+    /// An offer of `agent` was not used.
+    pub(crate) fn refused(&mut self, agent: &Arc<AgentInfo>, why: NoMatch, now: Timestamp) {
+        self.refused[why.reason() as usize] += 1;
+        self.last_unused = Some(now);
+        let refusal = AgentRefusal { agent: agent.clone(), at: now, why };
+        if let Some(position) = self.positions.get(&agent.agent_id) {
+            self.agents[*position] = refusal;
+            return;
+        }
+        let position = if self.agents.len() < REMEMBERED_AGENTS {
+            self.agents.push(refusal);
+            self.agents.len() - 1
+        } else {
+            let position = self.oldest;
+            self.oldest = (position + 1) % REMEMBERED_AGENTS;
+            let evicted = std::mem::replace(&mut self.agents[position], refusal);
+            self.positions.remove(&evicted.agent.agent_id);
+            position
+        };
+        self.positions.insert(agent.agent_id.clone(), position);
+    }
+
+    /// An offer was used.
+    pub(crate) fn used(&mut self, now: Timestamp) {
+        self.used += 1;
+        self.last_used = Some(now);
+    }
+
+    /// Why the agents that were looked at were not used the last time, by agent as they came.
+    pub(crate) fn agents(&self) -> &[AgentRefusal] {
+        &self.agents
+    }
+
+    /// The part of `GET /v2/queue` that is about offers.
+    pub(crate) fn summary(&self) -> ProcessedOffersSummary {
+        let unused = self.refused.iter().sum();
+        let mut last = [0; Reason::ALL.len()];
+        for refusal in &self.agents {
+            last[refusal.why.reason() as usize] += 1;
+        }
+        ProcessedOffersSummary {
+            processed_offers_count: self.used + unused,
+            unused_offers_count: unused,
+            last_unused_offer_at: self.last_unused,
+            last_used_offer_at: self.last_used,
+            reject_summary_last_offers: funnel(self.agents.len() as u64, &last),
+            reject_summary_launch_attempt: funnel(self.used + unused, &self.refused),
+        }
+    }
+
+    /// Why the pod waits, as one sentence, from what was against each agent last: what most agents lack comes
+    /// first, with the nearest miss. Nothing if nothing was refused.
+    pub(crate) fn sentence(&self, constraints: &Constraints) -> Option<String> {
+        let mut groups: BTreeMap<Group, Agents> = BTreeMap::new();
+        for refusal in &self.agents {
+            let agents = groups.entry(Group::of(refusal.why)).or_default();
+            agents.add(refusal.why);
+        }
+        let mut groups: Vec<_> = groups.into_iter().collect();
+        groups.sort_by_key(|(_, agents)| std::cmp::Reverse(agents.count));
+        let parts: Vec<String> =
+            groups.into_iter().map(|(group, agents)| group.describe(&agents, constraints)).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+}
+
+/// `processed` offers went in; what a stage declines does not reach the next one.
+fn funnel(mut processed: u64, declined: &[u64; Reason::ALL.len()]) -> Vec<RejectSummary> {
+    let stage = |(reason, declined): (Reason, &u64)| {
+        let stage = RejectSummary { reason, declined: *declined, processed };
+        processed -= declined;
+        stage
+    };
+    Reason::ALL.into_iter().zip(declined).map(stage).collect()
+}
+
+/// Refusals that are told together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Group {
+    /// Lacking the same resources: cpus, memory, disk, gpus.
+    Lacking([bool; 4]),
+    FixedPort(u16),
+    DynamicPorts,
+    Constraint(usize),
+    Other(Reason),
+}
+
+/// The agents of a group.
+#[derive(Clone, Copy, Debug, Default)]
+struct Agents {
+    count: usize,
+    /// The least that is missing on one of them, in the resources' own order.
+    nearest: Option<[Scalar; 4]>,
+    /// Whether another one lacks more.
+    differ: bool,
+}
+
+impl Agents {
+    fn add(&mut self, why: NoMatch) {
+        self.count += 1;
+        let missing = match why {
+            NoMatch::Insufficient(missing) => [missing.cpus, missing.mem, missing.disk, missing.gpus],
+            NoMatch::Ports(NoPorts::Dynamic { missing }) => [
+                Scalar::from_thousandths(i64::from(missing) * 1000),
+                Scalar::ZERO,
+                Scalar::ZERO,
+                Scalar::ZERO,
+            ],
+            _ => return,
+        };
+        self.differ |= self.nearest.is_some_and(|nearest| nearest != missing);
+        self.nearest = Some(self.nearest.map_or(missing, |nearest| nearest.min(missing)));
+    }
+}
+
+impl Group {
+    fn of(why: NoMatch) -> Self {
+        match why {
+            NoMatch::Insufficient(missing) => Self::Lacking(
+                [missing.cpus, missing.mem, missing.disk, missing.gpus].map(|one| !one.is_zero()),
+            ),
+            NoMatch::Ports(NoPorts::Fixed(port)) => Self::FixedPort(port),
+            NoMatch::Ports(NoPorts::Dynamic { .. }) => Self::DynamicPorts,
+            NoMatch::Constraint(refusal) => Self::Constraint(refusal.index),
+            _ => Self::Other(why.reason()),
+        }
+    }
+
+    fn describe(self, agents: &Agents, constraints: &Constraints) -> String {
+        let count = agents.count;
+        let one = count == 1;
+        let noun = if one { "agent" } else { "agents" };
+        let verb = |singular, plural| if one { singular } else { plural };
+        let at_least = if agents.differ { "at least " } else { "" };
+        let nearest = agents.nearest.unwrap_or_default();
+        match self {
+            Self::Lacking(_) => format!("needs {at_least}{} on {count} {noun}", amounts(&nearest)),
+            Self::FixedPort(port) => format!("port {port} is not free on {count} {noun}"),
+            Self::DynamicPorts => format!("needs {at_least}{} more ports on {count} {noun}", nearest[0]),
+            Self::Constraint(index) => {
+                let name = constraints.name(index);
+                format!("{count} {noun} {} it by constraint {name}", verb("refuses", "refuse"))
+            }
+            Self::Other(Reason::UnfulfilledRole) => {
+                format!("nothing that is free on {count} {noun} is for its roles")
+            }
+            Self::Other(Reason::RegionMismatch) => {
+                format!("{count} {noun} {} in another region", verb("is", "are"))
+            }
+            Self::Other(Reason::AgentMaintenance) => {
+                format!("{count} {noun} {} for maintenance", verb("leaves", "leave"))
+            }
+            Self::Other(Reason::DeclinedScarceResources) => {
+                format!("{count} {noun} {} kept for pods that need GPUs", verb("is", "are"))
+            }
+            Self::Other(Reason::ExecutorStillAlive) => {
+                format!("its last launch is still ending on {count} {noun}")
+            }
+            Self::Other(Reason::NoCorrespondingReservationFound) => {
+                format!("its volumes are not on {count} {noun}")
+            }
+            // Told by the groups of their own above.
+            Self::Other(reason) => format!("{count} {noun}: {reason:?}"),
+        }
+    }
+}
+
+/// `0.2 more cpus and 64 MiB more memory`.
+fn amounts(missing: &[Scalar; 4]) -> String {
+    let units = [" more cpus", " MiB more memory", " MiB more disk", " more GPUs"];
+    let mut text = String::new();
+    for (amount, unit) in missing.iter().zip(units).filter(|(amount, _)| !amount.is_zero()) {
+        let and = if text.is_empty() { "" } else { " and " };
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{and}{amount}{unit}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::pod::{Constraint, ConstraintOperator};
+    use crate::placement::constraints::ConstraintReason;
+
+    fn agent(number: usize) -> Arc<AgentInfo> {
+        Arc::new(AgentInfo {
+            agent_id: AgentId::new(format!("agent-{number}")),
+            host: format!("node{number}"),
+            domain: None,
+            attributes: Vec::new(),
+        })
+    }
+
+    fn scalars(cpus: f64, mem: f64, disk: f64, gpus: f64) -> ScalarResources {
+        ScalarResources {
+            cpus: Scalar::from_f64(cpus),
+            mem: Scalar::from_f64(mem),
+            disk: Scalar::from_f64(disk),
+            gpus: Scalar::from_f64(gpus),
+        }
+    }
+
+    fn lacking(cpus: f64, mem: f64) -> NoMatch {
+        NoMatch::Insufficient(scalars(cpus, mem, 0.0, 0.0))
+    }
+
+    fn zone_unique() -> Constraints {
+        Constraints::compile(&[Constraint {
+            field_name: "@zone".to_owned(),
+            operator: ConstraintOperator::Unique,
+            value: None,
+        }])
+    }
+
+    const BY_CONSTRAINT: NoMatch =
+        NoMatch::Constraint(ConstraintRefusal { index: 0, reason: ConstraintReason::NoSuchField });
+
+    /// Each refusal by an agent of its own.
+    fn refused(whys: &[NoMatch]) -> RefusalStatistics {
+        let mut statistics = RefusalStatistics::default();
+        for (number, why) in whys.iter().enumerate() {
+            statistics.refused(&agent(number), *why, Timestamp::from_millis(1));
+        }
+        statistics
+    }
+
+    fn sentence(whys: &[NoMatch]) -> Option<String> {
+        refused(whys).sentence(&zone_unique())
+    }
+
+    #[test]
+    fn what_is_missing_is_the_difference() {
+        let free = scalars(1.0, 64.0, 0.0, 0.0);
+        assert_eq!(NoMatch::insufficient(free, free), None);
+        assert_eq!(
+            NoMatch::insufficient(scalars(1.2, 32.0, 10.0, 1.0), free),
+            Some(NoMatch::Insufficient(scalars(0.2, 0.0, 10.0, 1.0)))
+        );
+        let reasons = [
+            (scalars(0.1, 1.0, 1.0, 1.0), Reason::InsufficientCpus),
+            (scalars(0.0, 1.0, 1.0, 1.0), Reason::InsufficientMemory),
+            (scalars(0.0, 0.0, 1.0, 1.0), Reason::InsufficientDisk),
+            (scalars(0.0, 0.0, 0.0, 1.0), Reason::InsufficientGpus),
+        ];
+        for (missing, reason) in reasons {
+            assert_eq!(NoMatch::Insufficient(missing).reason(), reason);
+        }
+    }
+
+    #[test]
+    fn the_sentence_begins_with_what_most_agents_lack_and_names_the_nearest_miss() {
+        assert_eq!(sentence(&[]), None);
+        let all = [lacking(0.2, 0.0), BY_CONSTRAINT, lacking(0.2, 0.0), BY_CONSTRAINT, lacking(0.2, 0.0)];
+        assert_eq!(
+            sentence(&all).unwrap(),
+            "needs 0.2 more cpus on 3 agents; 2 agents refuse it by constraint @zone UNIQUE"
+        );
+        assert_eq!(
+            sentence(&[lacking(4.0, 0.0), lacking(0.5, 0.0)]).unwrap(),
+            "needs at least 0.5 more cpus on 2 agents"
+        );
+        assert_eq!(
+            sentence(&[lacking(0.5, 64.0), lacking(0.0, 32.5)]).unwrap(),
+            "needs 32.5 MiB more memory on 1 agent; needs 0.5 cpus"
+                .replace("needs 0.5 cpus", "needs 0.5 more cpus and 64 MiB more memory on 1 agent")
+        );
+    }
+
+    #[test]
+    fn every_reason_has_words() {
+        let whys = [
+            NoMatch::Role,
+            NoMatch::Region,
+            BY_CONSTRAINT,
+            NoMatch::NoReservation,
+            NoMatch::Maintenance,
+            NoMatch::Insufficient(scalars(1.0, 1.0, 1.0, 1.0)),
+            NoMatch::Ports(NoPorts::Fixed(8080)),
+            NoMatch::Ports(NoPorts::Dynamic { missing: 2 }),
+            NoMatch::Scarce,
+            NoMatch::ExecutorStillAlive,
+        ];
+        let one: Vec<String> = whys.iter().map(|why| sentence(&[*why]).unwrap()).collect();
+        let two: Vec<String> = whys.iter().map(|why| sentence(&[*why, *why]).unwrap()).collect();
+        insta::assert_snapshot!([one, two].concat().join("\n"));
+    }
+
+    #[test]
+    fn the_summary_is_a_funnel() {
+        let mut statistics = refused(&[NoMatch::Role, lacking(1.0, 0.0), BY_CONSTRAINT]);
+        // The same agent again, for another reason: two offers, but one agent.
+        statistics.refused(&agent(1), NoMatch::Scarce, Timestamp::from_millis(5));
+        statistics.used(Timestamp::from_millis(3));
+        insta::assert_json_snapshot!(statistics.summary());
+    }
+
+    #[test]
+    fn the_memory_of_agents_is_bounded_and_keeps_the_newest() {
+        let mut statistics = RefusalStatistics::default();
+        for number in 0..3 * REMEMBERED_AGENTS {
+            let at = Timestamp::from_millis(i64::try_from(number).unwrap());
+            statistics.refused(&agent(number), NoMatch::Role, at);
+            // Agents that are known already take no more room.
+            statistics.refused(&agent(number), NoMatch::Scarce, at);
+        }
+        assert_eq!(statistics.agents().len(), REMEMBERED_AGENTS);
+        let mut kept: Vec<i64> = statistics.agents().iter().map(|refusal| refusal.at.as_millis()).collect();
+        kept.sort_unstable();
+        let newest = i64::try_from(3 * REMEMBERED_AGENTS).unwrap();
+        assert_eq!(kept, (newest - i64::try_from(REMEMBERED_AGENTS).unwrap()..newest).collect::<Vec<_>>());
+        assert!(statistics.agents().iter().all(|refusal| refusal.why == NoMatch::Scarce));
+        assert_eq!(statistics.positions.len(), REMEMBERED_AGENTS);
+        assert_eq!(statistics.summary().unused_offers_count, 6 * REMEMBERED_AGENTS as u64);
+    }
+}
