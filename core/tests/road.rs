@@ -139,9 +139,11 @@ fn a_change_of_definition_replaces_copies_within_its_capacities() {
     assert_eq!(states(&driver).len(), 4);
     assert!(driver.calls.iter().all(|call| !matches!(call, Call::Kill { .. })));
     driver.update_all(2, TaskState::TaskRunning);
+    driver.wait(5.0);
     let kills = driver.calls.iter().filter(|call| matches!(call, Call::Kill { .. })).count();
     assert_eq!(kills, 2, "one old copy goes for one new that is ready");
     driver.update_all(3, TaskState::TaskRunning);
+    driver.wait(5.0);
     driver.confirm_kills();
     assert_eq!(states(&driver), [PodInstanceState::Stable; 2]);
     assert_eq!(driver.scheduler.deployments(), []);

@@ -485,7 +485,7 @@ impl State {
         } else {
             self.kills.remove(uuid);
         }
-        slot.deadline = lifecycle::deadline(instance, pod.unreachable_strategy(), config);
+        slot.deadline = lifecycle::deadline(instance, stage, pod.unreachable_strategy(), config);
         if let Some(at) = slot.deadline {
             self.timers.insert((at, uuid));
         }

@@ -92,7 +92,7 @@ impl Scheduler {
                 let text = "waits for the first result of its health checks";
                 (PodInstanceState::Degraded, Some(text.to_owned()))
             }
-            Stage::Ready => (PodInstanceState::Stable, None),
+            Stage::Ready | Stage::Available => (PodInstanceState::Stable, None),
             Stage::Ending => (PodInstanceState::Terminal, Some(why_ending(instance))),
             Stage::Unreachable => {
                 (PodInstanceState::Degraded, Some("pod instance has become unreachable".to_owned()))
