@@ -43,6 +43,10 @@ pub struct Config {
     pub kill_chunk_size: usize,
     /// `--reconciliation_interval`: time between two comparisons of all tasks with Mesos.
     pub reconciliation_interval: Duration,
+    /// `--minimum_ready`: how long a copy without health checks must have run without interruption before an
+    /// older copy ends in its place. Long enough for a program that cannot start to fail, and short beside the
+    /// time that launches take.
+    pub minimum_ready: Duration,
     /// `--max_running_deployments`.
     pub max_running_deployments: usize,
     /// `--mesos_bridge_name`: the network of pods in mode `container/bridge`.
@@ -103,6 +107,7 @@ impl Default for Config {
             kill_retry_timeout: Duration::from_secs(30),
             kill_chunk_size: 100,
             reconciliation_interval: Duration::from_secs(600),
+            minimum_ready: Duration::from_secs(5),
             max_running_deployments: 100,
             bridge_name: "mesos-bridge".to_owned(),
             env_vars_prefix: String::new(),

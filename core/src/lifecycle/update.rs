@@ -289,6 +289,7 @@ fn refresh(instance: &mut Instance, spec: &PodSpec, now: Timestamp) {
         instance.since = now;
     }
     instance.healthy = health_of_instance(&instance.tasks, spec);
+    instance.available &= instance.condition == Condition::Running;
     if instance.active_since.is_none() && instance.tasks.iter().all(|task| task.started_at.is_some()) {
         instance.active_since = Some(now);
     }

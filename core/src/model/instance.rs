@@ -191,6 +191,10 @@ pub struct Instance {
     pub active_since: Option<Timestamp>,
     /// The verdict of its containers' health checks; absent while one is missing or there are none.
     pub healthy: Option<bool>,
+    /// Whether it has run without interruption for so long (`--minimum_ready`) that it can be relied on. Of no
+    /// meaning for a pod with health checks, whose verdicts say that.
+    #[serde(default)]
+    pub available: bool,
     /// How often it was launched; 0 before the first time.
     pub incarnation: u32,
     /// Whether Mesos was asked about the newest launch because it had not said a word about it.
@@ -217,6 +221,7 @@ impl Instance {
             since: now,
             active_since: None,
             healthy: None,
+            available: false,
             incarnation: 0,
             launch_questioned: false,
             agent: None,

@@ -58,7 +58,7 @@ impl Scheduler {
         for action in &mut step.actions {
             let Some(pod) = self.state.pod(&action.pod) else { continue };
             let wanted = pod.spec().map_or(0, |spec| spec.instances());
-            let not_ready = pod.tally.counted().saturating_sub(pod.tally.get(Stage::Ready));
+            let not_ready = pod.tally.counted().saturating_sub(pod.tally.serving());
             action.ready_target = wanted.saturating_sub(not_ready);
         }
     }
@@ -78,7 +78,7 @@ impl Scheduler {
 /// What `action` still waits for; nothing when it is done.
 fn waits_for(pod: &Pod, action: &DeploymentAction) -> Option<String> {
     let tally = &pod.tally;
-    let ready = tally.get(Stage::Ready);
+    let ready = tally.serving();
     let stopping = tally.get(Stage::Stopping);
     let wanted = pod.spec().map_or(0, |spec| spec.instances());
     match action.action {
@@ -91,8 +91,8 @@ fn waits_for(pod: &Pod, action: &DeploymentAction) -> Option<String> {
             let target = action.ready_target.min(wanted);
             Some(format!("waits for {target} instances to run and be healthy; {ready} are"))
         }
-        ActionKind::RestartPod if tally.current.get(Stage::Ready) < wanted => {
-            let replaced = tally.current.get(Stage::Ready);
+        ActionKind::RestartPod if tally.current.get(Stage::Available) < wanted => {
+            let replaced = tally.current.get(Stage::Available);
             Some(format!(
                 "waits for {wanted} instances of the new version to run and be healthy; {replaced} are"
             ))

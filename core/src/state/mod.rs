@@ -33,8 +33,7 @@ use crate::model::ids::{DeploymentId, FrameworkId, InstanceId, PodId, Uuid};
 use crate::model::instance::{AgentInfo, Instance, Task};
 use crate::model::pod::{PodSpec, UnreachableStrategy};
 use crate::model::time::Timestamp;
-use crate::placement::{Constraints, NoMatch, PlacedCounts, RefusalStatistics, holds_place};
-use crate::queue::WaitingPods;
+use crate::placement::{Constraints, PlacedCounts, holds_place};
 use crate::record::{Entry, Forgotten, Key, PodState, Record};
 
 /// A pod with everything that is derived from its instances.
@@ -57,8 +56,6 @@ pub(crate) struct Pod {
     pub(crate) constraints: Constraints,
     /// Where its copies are, as far as its constraints ask. Copies that will be replaced do not count.
     pub(crate) placed: PlacedCounts,
-    /// What became of the offers that were looked at since copies of it began to wait.
-    pub(crate) refusals: RefusalStatistics,
     /// The deployment that changes it, if one does.
     pub(crate) deployment: Option<DeploymentId>,
 }
@@ -81,7 +78,6 @@ impl Pod {
             compatible: BTreeSet::new(),
             constraints: Constraints::default(),
             placed: PlacedCounts::default(),
-            refusals: RefusalStatistics::default(),
             deployment: None,
         }
     }
@@ -141,10 +137,8 @@ pub(crate) struct Changes {
     instances: BTreeSet<(PodId, Uuid)>,
     /// Pods whose instances or definition changed: rollouts look at them again.
     pub(crate) touched: BTreeSet<PodId>,
-    /// Pods whose place among those that wait for offers may be another one.
-    waiting: BTreeSet<PodId>,
     /// Whether the set of those that wait for offers is another one.
-    pub(crate) waiting_changed: bool,
+    pub(crate) waiting: bool,
     /// Whether somebody began to wait for offers.
     pub(crate) demand: bool,
     /// What listeners shall hear.
@@ -163,7 +157,7 @@ pub(crate) struct State {
     /// Instances to be looked at, by time.
     timers: BTreeSet<(Timestamp, Uuid)>,
     /// Pods of which some instance waits for an offer.
-    waiting: WaitingPods,
+    waiting_pods: BTreeSet<PodId>,
     /// Instances that must end.
     pub(crate) kills: KillQueue,
     /// What the current step has changed.
@@ -198,7 +192,6 @@ impl State {
         let result = change(&mut pod.state);
         self.changes.keys.insert(Key::Pod(id.clone()));
         self.changes.touched.insert(id.clone());
-        self.changes.waiting.insert(id.clone());
         result
     }
 
@@ -336,38 +329,9 @@ impl State {
         Some(deployment)
     }
 
-    /// The pods of which some instance waits for an offer.
-    pub(crate) fn waiting(&self) -> &WaitingPods {
-        &self.waiting
-    }
-
-    /// Looks again at who waits: at the pods that changed since the last time, and those whose delay has ended.
-    pub(crate) fn refresh_waiting(&mut self, now: Timestamp) {
-        let mut changed = std::mem::take(&mut self.changes.waiting);
-        for id in self.waiting.due(now) {
-            self.changes.demand = true;
-            changed.insert(id);
-        }
-        for id in &changed {
-            if let Some(pod) = self.pods.get(id) {
-                self.waiting.update(pod, now);
-            }
-        }
-        self.changes.waiting_changed |= !changed.is_empty();
-    }
-
-    /// An offer of `agent` was looked at for a pod that waits, and not used.
-    pub(crate) fn note_refusal(&mut self, pod: &PodId, agent: &Arc<AgentInfo>, why: NoMatch, now: Timestamp) {
-        if let Some(pod) = self.pods.get_mut(pod) {
-            pod.refusals.refused(agent, why, now);
-        }
-    }
-
-    /// An offer was used for a pod that waits.
-    pub(crate) fn note_use(&mut self, pod: &PodId, now: Timestamp) {
-        if let Some(pod) = self.pods.get_mut(pod) {
-            pod.refusals.used(now);
-        }
+    /// The pods of which some instance waits for an offer, by id.
+    pub(crate) fn waiting_pods(&self) -> &BTreeSet<PodId> {
+        &self.waiting_pods
     }
 
     /// When the first instance is due to be looked at.
@@ -430,11 +394,7 @@ impl State {
                 }
             }
         }
-        self.changes = Changes {
-            touched: ids.iter().cloned().collect(),
-            waiting: ids.into_iter().collect(),
-            ..Changes::default()
-        };
+        self.changes = Changes { touched: ids.into_iter().collect(), ..Changes::default() };
     }
 
     /// Reads off what has to be recorded, and begins a new collection.
@@ -491,8 +451,12 @@ impl State {
             if let Some(agent) = place_of(instance, is_current) {
                 pod.placed.remove(agent);
             }
-            pod.waiting.remove(&instance.id.uuid);
-            self.changes.waiting.insert(instance.id.pod.clone());
+            if pod.waiting.remove(&instance.id.uuid) {
+                self.changes.waiting = true;
+                if pod.waiting.is_empty() {
+                    self.waiting_pods.remove(&instance.id.pod);
+                }
+            }
         }
     }
 
@@ -510,10 +474,10 @@ impl State {
             pod.placed.add(agent);
         }
         if stage == Stage::Waiting && pod.waiting.insert(uuid) {
+            self.changes.waiting = true;
             self.changes.demand = true;
             if pod.waiting.len() == 1 {
-                // A new attempt: what became of earlier offers is no longer of interest.
-                pod.refusals = RefusalStatistics::default();
+                self.waiting_pods.insert(instance.id.pod.clone());
             }
         }
         if lifecycle::must_die(instance) && instance.tasks.iter().any(Task::can_be_killed) {
@@ -521,7 +485,7 @@ impl State {
         } else {
             self.kills.remove(uuid);
         }
-        slot.deadline = lifecycle::deadline(instance, pod.unreachable_strategy(), config);
+        slot.deadline = lifecycle::deadline(instance, stage, pod.unreachable_strategy(), config);
         if let Some(at) = slot.deadline {
             self.timers.insert((at, uuid));
         }
@@ -537,7 +501,8 @@ impl State {
             .unwrap_or_default();
         pod.placed = pod.constraints.counts();
         pod.waiting.clear();
-        self.changes.waiting.insert(id.clone());
+        self.waiting_pods.remove(id);
+        self.changes.waiting = true;
         let uuids: Vec<Uuid> = pod.instances.iter().copied().collect();
         let versions = uuids.iter().filter_map(|uuid| self.instances.get(uuid));
         pod.compatible = pod.compatible_of(versions.map(|slot| slot.instance.version).collect());

@@ -12,8 +12,10 @@ pub(crate) enum Stage {
     Launching,
     /// Running, but not (or not yet) healthy.
     Unready,
-    /// Running and healthy.
+    /// Running without health checks, and not yet for long enough to be relied on.
     Ready,
+    /// Ready for so long, or checked and found healthy, that an older copy may end in its place.
+    Available,
     /// Wanted, but its containers are ending; it will be launched again.
     Ending,
     /// Wanted and out of reach.
@@ -25,7 +27,12 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    const COUNT: usize = 8;
+    const COUNT: usize = 9;
+
+    /// Whether instances in this stage serve: they run and are, as far as anyone can say, healthy.
+    pub(crate) fn serves(self) -> bool {
+        matches!(self, Self::Ready | Self::Available)
+    }
 
     /// The stage of `instance`; `has_health_checks` says whether its definition has any.
     pub(crate) fn of(instance: &Instance, has_health_checks: bool) -> Self {
@@ -36,14 +43,15 @@ impl Stage {
             return Self::Waiting;
         }
         match instance.condition {
+            Condition::Unreachable => Self::Unreachable,
+            Condition::UnreachableInactive => Self::Inactive,
+            _ if instance.kill_requested.is_some() => Self::Ending,
             Condition::Scheduled | Condition::Provisioned | Condition::Staging | Condition::Starting => {
                 Self::Launching
             }
-            Condition::Running if instance.kill_requested.is_some() => Self::Ending,
+            Condition::Running if !has_health_checks && !instance.available => Self::Ready,
             Condition::Running if has_health_checks && instance.healthy != Some(true) => Self::Unready,
-            Condition::Running => Self::Ready,
-            Condition::Unreachable => Self::Unreachable,
-            Condition::UnreachableInactive => Self::Inactive,
+            Condition::Running => Self::Available,
             Condition::Killing
             | Condition::Finished
             | Condition::Killed
@@ -64,6 +72,11 @@ impl Counts {
     /// So many are in `stage`.
     pub(crate) fn get(&self, stage: Stage) -> u32 {
         self.0[stage as usize]
+    }
+
+    /// So many serve.
+    pub(crate) fn serving(&self) -> u32 {
+        self.get(Stage::Ready) + self.get(Stage::Available)
     }
 
     /// So many count as copies: wanted, and not given up for a replacement.
@@ -108,6 +121,11 @@ impl Tally {
     /// So many are in `stage`, whatever their definition.
     pub(crate) fn get(&self, stage: Stage) -> u32 {
         self.current.get(stage) + self.old.get(stage)
+    }
+
+    /// So many serve, whatever their definition.
+    pub(crate) fn serving(&self) -> u32 {
+        self.current.serving() + self.old.serving()
     }
 
     /// So many count as copies, whatever their definition.

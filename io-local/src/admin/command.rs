@@ -223,7 +223,7 @@ mod tests {
         let help = help();
         let commands = help.lines().skip(3).map(|line| line[2..29].trim());
         for command in commands.filter(|command| *command != "help") {
-            let line = command.replace('[', "").replace(']', "");
+            let line = command.replace(['[', ']'], "");
             assert!(parse(&line).is_ok(), "{line}");
         }
     }

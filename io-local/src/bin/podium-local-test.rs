@@ -1,33 +1,49 @@
-//! A program that embeds containers, for this crate's tests: it is the containers' supervisor, and it is what a test
-//! kills to see what is left behind.
+//! A program that embeds containers and clusters, for this crate's tests: it is the containers' supervisor, and it is
+//! what a test kills to see what is left behind.
 //!
-//! `podium-local-test FOLDER COMMAND`: runs `sh -c COMMAND` in a container under FOLDER, prints `started` and waits
-//! to be killed.
+//! - `podium-local-test container FOLDER COMMAND` runs `sh -c COMMAND` in a container under FOLDER, prints `started`
+//!   and waits to be killed.
+//! - `podium-local-test cluster FOLDER` runs a cluster of one agent, prints its address and waits to be killed.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::Path;
 
 use podium_core::model::ids::{AgentId, TaskId};
 use podium_core::model::mesos::{CommandInfo, TaskInfo};
+use podium_local::model::ContainerId;
 use podium_local::runtime::{ContainerEventKind, ContainerSpec, Runtime};
-use podium_sim::cluster::ContainerId;
+use podium_local::{Config, EmbeddedCluster};
 
-fn main() -> Result<(), Box<dyn Error>> {
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn main() -> Outcome {
     podium_local::run_if_asked();
-    let mut arguments = std::env::args().skip(1);
-    let (Some(folder), Some(command)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: podium-local-test FOLDER COMMAND".into());
-    };
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(folder.into(), command))
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match arguments[..] {
+        ["container", folder, command] => runtime.block_on(run_container(Path::new(folder), command)),
+        ["cluster", folder] => runtime.block_on(run_cluster(Path::new(folder))),
+        _ => {
+            Err("usage: podium-local-test container FOLDER COMMAND, or: podium-local-test cluster FOLDER"
+                .into())
+        }
+    }
 }
 
-async fn run(folder: PathBuf, command: String) -> Result<(), Box<dyn Error>> {
+async fn run_cluster(folder: &Path) -> Outcome {
+    let running = EmbeddedCluster::start(Config::new(folder, 1)).await?;
+    println!("{}", running.address());
+    std::future::pending().await
+}
+
+async fn run_container(folder: &Path, command: &str) -> Outcome {
     let runtime = Runtime::new(None);
     let (events, mut happened) = tokio::sync::mpsc::unbounded_channel();
     let spec = ContainerSpec {
         container_id: ContainerId("executor.c".into()),
         task: shell_task(command),
-        executor_sandbox: folder,
+        executor_sandbox: folder.to_owned(),
         framework_user: None,
         role: None,
     };
@@ -39,7 +55,7 @@ async fn run(folder: PathBuf, command: String) -> Result<(), Box<dyn Error>> {
     std::future::pending().await
 }
 
-fn shell_task(command: String) -> TaskInfo {
+fn shell_task(command: &str) -> TaskInfo {
     TaskInfo {
         name: "c".to_owned(),
         task_id: TaskId::new("c"),
@@ -48,7 +64,7 @@ fn shell_task(command: String) -> TaskInfo {
         limits: std::collections::BTreeMap::new(),
         command: Some(CommandInfo {
             shell: true,
-            value: Some(command),
+            value: Some(command.to_owned()),
             arguments: Vec::new(),
             environment: Vec::new(),
             uris: Vec::new(),

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use podium_core::model::mesos::Event;
+use podium_core::model::mesos::{Call, Event};
 use podium_sim::cluster::{
     Answer, Cluster, ClusterConfig, Input, OperatorCall, Output, RequestId, SchedulerCall, StreamId,
     Subscribe,
@@ -24,7 +24,7 @@ use crate::admin::{self, Command, Refusal};
 /// What a subscription's connection is to send next.
 #[derive(Debug)]
 pub(crate) enum StreamItem {
-    Event(Event),
+    Event(Box<Event>),
     /// The last chunk.
     End,
     /// Nothing more: the connection breaks.
@@ -84,6 +84,17 @@ impl Handle {
     /// Returns when the call has had its effect.
     pub(crate) async fn call(&self, call: SchedulerCall) -> Answer {
         self.ask(|reply| Message::Call { call: Box::new(call), reply }).await
+    }
+
+    /// Whether there is a master that takes calls: otherwise what it, or nobody, would answer.
+    pub(crate) async fn ready(&self) -> Result<(), Answer> {
+        // A call of no framework is refused for being that, but last of all.
+        let (request, call) = (RequestId(0), Call::Teardown);
+        let call = SchedulerCall { request, framework_id: None, stream: None, principal: None, call };
+        match self.call(call).await {
+            absent @ (Answer::NoMaster | Answer::Rejected { status: 503, .. }) => Err(absent),
+            Answer::Rejected { .. } | Answer::Accepted | Answer::Ok => Ok(()),
+        }
     }
 
     /// Returns when the call to the operator API has had its effect.
@@ -238,7 +249,7 @@ impl Actor {
             Output::Event { stream, event } => {
                 // A connection that has just closed takes nothing any more; its message says so later.
                 if let Some(items) = self.streams.get(&stream) {
-                    let _ = items.send(StreamItem::Event(event));
+                    let _ = items.send(StreamItem::Event(Box::new(event)));
                 }
             }
             Output::CloseStream { stream, clean } => {

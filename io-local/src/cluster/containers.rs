@@ -4,6 +4,7 @@
 //! sandboxes of its tasks, and it has ended when the last of them has.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -17,6 +18,7 @@ use podium_sim::cluster::{
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use super::sandboxes::Sandboxes;
 use crate::runtime::{self, Container, ContainerEventKind, ContainerSpec, Runtime};
 
 /// What the containers tell the cluster.
@@ -31,7 +33,7 @@ pub(super) enum Happening {
 /// All containers of the cluster.
 pub(super) struct Containers {
     runtime: Runtime,
-    data_dir: PathBuf,
+    sandboxes: Sandboxes,
     executors: BTreeMap<ContainerId, Executor>,
     tasks: BTreeMap<ContainerId, Task>,
     probes: BTreeMap<ProbeId, AbortHandle>,
@@ -68,7 +70,7 @@ impl Containers {
         });
         Self {
             runtime,
-            data_dir,
+            sandboxes: Sandboxes::new(data_dir),
             executors: BTreeMap::new(),
             tasks: BTreeMap::new(),
             probes: BTreeMap::new(),
@@ -101,7 +103,9 @@ impl Containers {
             ContainerCommand::DestroyAll { agent } => {
                 // Dropping a container kills it.
                 self.tasks.retain(|_, task| task.agent != agent);
-                self.executors.retain(|_, executor| executor.agent != agent);
+                for (_, executor) in self.executors.extract_if(.., |_, executor| executor.agent == agent) {
+                    self.sandboxes.ended(executor.sandbox);
+                }
             }
             ContainerCommand::Probe { probe, container, what } => {
                 // Its end is on its way if it is not there any more.
@@ -170,7 +174,7 @@ impl Containers {
 
     fn launch_executor(&mut self, launch: &ExecutorLaunch) {
         let container = launch.container.clone();
-        let sandbox = executor_sandbox(&self.data_dir, launch);
+        let sandbox = self.sandboxes.path(launch);
         let result = unsupported(&launch.executor).and_then(|()| {
             std::fs::create_dir_all(&sandbox)
                 .map_err(|error| format!("cannot make '{}': {error}", sandbox.display()))
@@ -181,10 +185,7 @@ impl Containers {
                 self.executors.insert(container.clone(), executor);
                 ContainerEvent::Started { container, networks: Vec::new(), pid: None }
             }
-            Err(problem) => {
-                let message = format!("Failed to launch container: {problem}");
-                ContainerEvent::LaunchFailed { container, message }
-            }
+            Err(message) => ContainerEvent::LaunchFailed { container, message },
         };
         let _ = self.happenings.send(Happening::Event(event));
     }
@@ -210,32 +211,18 @@ impl Containers {
     }
 
     fn finish_executor(&mut self, container: &ContainerId) {
-        let destroyed = self.executors.get(container).is_some_and(|executor| executor.destroyed);
-        if destroyed && !self.tasks.values().any(|task| task.parent == *container) {
-            self.executors.remove(container);
-            // As if its process had been killed; whether it was, the cluster knows.
+        if self.tasks.values().any(|task| task.parent == *container) {
+            return;
+        }
+        if let Entry::Occupied(executor) = self.executors.entry(container.clone())
+            && executor.get().destroyed
+        {
+            self.sandboxes.ended(executor.remove().sandbox);
+            // It had no process whose end could be described.
             let event = ContainerEvent::Exited { container: container.clone(), exit: None };
             let _ = self.happenings.send(Happening::Event(event));
         }
     }
-}
-
-/// Mesos' own layout of an agent's work directory.
-fn executor_sandbox(data_dir: &Path, launch: &ExecutorLaunch) -> PathBuf {
-    let mut path = data_dir.to_owned();
-    for part in [
-        "agents",
-        launch.agent_id.as_str(),
-        "frameworks",
-        launch.framework_id.as_str(),
-        "executors",
-        launch.executor.executor_id.as_str(),
-        "runs",
-        launch.container.as_str(),
-    ] {
-        path.push(part);
-    }
-    path
 }
 
 /// What an executor may want that plain processes cannot have.

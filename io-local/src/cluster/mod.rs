@@ -3,6 +3,7 @@
 mod actor;
 mod clock;
 mod containers;
+mod sandboxes;
 
 use std::io;
 use std::net::SocketAddr;

@@ -15,7 +15,7 @@ use hyper::header::{HeaderMap, LOCATION, USER_AGENT};
 use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use podium_sim::cluster::MasterConfig;
+use podium_sim::cluster::{Answer, MasterConfig};
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -91,6 +91,10 @@ async fn route(request: Request<Incoming>, site: &Site, cluster: &Handle) -> Res
     if let Some(command) = path.strip_prefix("/admin/") {
         return Ok(administrate(request.method(), command, cluster).await);
     }
+    let ready = cluster.ready().await;
+    if ready == Err(Answer::NoMaster) {
+        return Err(NoMaster);
+    }
     // Every endpoint of the process `master` is known under its short name, too.
     let path = path.strip_prefix("/master").filter(|rest| rest.starts_with('/')).unwrap_or(&path);
     match path {
@@ -109,8 +113,12 @@ async fn route(request: Request<Incoming>, site: &Site, cluster: &Handle) -> Res
         }
         "/version" => Ok(json(StatusCode::OK, &json!({ "version": site.version }))),
         // A route also takes the paths below it.
-        _ if is_below(path, "/api/v1/scheduler") => scheduler::handle(request, cluster).await,
-        _ if is_below(path, "/api/v1") => operator::handle(request, cluster).await,
+        _ if path.starts_with("/api/v1") => match ready {
+            Err(answer) => scheduler::respond(answer),
+            Ok(()) if is_below(path, "/api/v1/scheduler") => scheduler::handle(request, cluster).await,
+            Ok(()) if is_below(path, "/api/v1") => operator::handle(request, cluster).await,
+            Ok(()) => Ok(not_found()),
+        },
         _ => Ok(not_found()),
     }
 }

@@ -120,7 +120,7 @@ fn refusal(call: &scheduler::Call) -> mpsc::UnboundedReceiver<StreamItem> {
         Ok(_) => "Not a subscription".to_owned(),
     };
     let (sender, items) = mpsc::unbounded_channel();
-    for item in [StreamItem::Event(Event::Error { message }), StreamItem::End] {
+    for item in [StreamItem::Event(Box::new(Event::Error { message })), StreamItem::End] {
         // The receiver is right here.
         let _ = sender.send(item);
     }

@@ -6,12 +6,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use http_body_util::BodyExt;
 use podium_core::model::mesos::Uri;
 use tokio::fs;
 use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
 
 use super::archive::Archive;
 use super::volumes::relative;
+use super::web::{Trust, Web, causes};
 
 /// A server that sends nothing for so long is given up.
 const STALL: Duration = Duration::from_secs(60);
@@ -29,16 +32,12 @@ pub struct FetchError {
 /// Fetches artifacts.
 #[derive(Debug)]
 pub(super) struct Fetcher {
-    client: Result<reqwest::Client, reqwest::Error>,
+    web: Web,
 }
 
 impl Fetcher {
     pub(super) fn new() -> Self {
-        // Somebody else may have chosen already; then theirs is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || reqwest::Client::builder().connect_timeout(STALL).read_timeout(STALL);
-        // A machine without certificates can fetch over http; over https nothing will be trusted.
-        Self { client: builder().build().or_else(|_| builder().tls_certs_only([]).build()) }
+        Self { web: Web::new(Trust::Certified, Some(STALL)) }
     }
 
     /// Fetches all of them, in order.
@@ -80,36 +79,29 @@ impl Fetcher {
         }
         match source {
             Source::File(path) => fs::copy(path, target).await.map(drop).map_err(say("copying")),
-            Source::Http(url) => {
-                let client = self.client.as_ref().map_err(chain)?;
-                let response = client.get(*url).send().await.map_err(|error| chain(&error))?;
-                let mut response = response.error_for_status().map_err(|error| match error.status() {
-                    Some(status) => format!("the server answered {status}"),
-                    None => chain(&error),
-                })?;
-                let mut file = fs::File::create(target).await.map_err(say("writing"))?;
-                while let Some(chunk) = response.chunk().await.map_err(|error| chain(&error))? {
-                    file.write_all(&chunk).await.map_err(say("writing"))?;
-                }
-                file.flush().await.map_err(say("writing"))
+            Source::Http(url) => self.download(url, target).await,
+        }
+    }
+
+    async fn download(&self, url: &str, target: &Path) -> Result<(), String> {
+        let stalled = |_| format!("the server has sent nothing for {} s", STALL.as_secs());
+        let response = timeout(STALL, self.web.get(url)).await.map_err(stalled)??;
+        if !response.status().is_success() {
+            return Err(format!("the server answered {}", response.status()));
+        }
+        let mut body = response.into_body();
+        let mut file = fs::File::create(target).await.map_err(say("writing"))?;
+        while let Some(frame) = timeout(STALL, body.frame()).await.map_err(stalled)? {
+            if let Ok(data) = frame.map_err(|error| causes(&error))?.into_data() {
+                file.write_all(&data).await.map_err(say("writing"))?;
             }
         }
+        file.flush().await.map_err(say("writing"))
     }
 }
 
 fn say(what: &'static str) -> impl FnOnce(io::Error) -> String {
     move |error| format!("{what}: {error}")
-}
-
-/// The error with its causes; reqwest's own text hides them.
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// Where an artifact comes from.

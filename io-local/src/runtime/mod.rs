@@ -24,6 +24,7 @@ mod fetch;
 mod probe;
 mod user;
 mod volumes;
+mod web;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;

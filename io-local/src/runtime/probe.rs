@@ -6,6 +6,7 @@ use podium_sim::cluster::ProbeResult;
 use tokio::net::TcpStream;
 
 use super::container::Container;
+use super::web::{Trust, Web};
 
 /// Looks at a container on this machine's network, or runs the command in it.
 pub(super) async fn probe(container: &Container, probe: &Probe) -> ProbeResult {
@@ -24,8 +25,9 @@ pub(super) async fn probe(container: &Container, probe: &Probe) -> ProbeResult {
                 Some(HttpScheme::Http) | None => "http",
             };
             let url = format!("{scheme}://127.0.0.1:{port}{}", path.as_deref().unwrap_or(""));
-            match get(&url).await {
-                Ok(code) => ProbeResult::Http(code.into()),
+            // As the `curl -L -k` that Mesos runs: follows redirects, takes any certificate.
+            match Web::new(Trust::Everyone, None).get(&url).await {
+                Ok(response) => ProbeResult::Http(response.status().as_u16().into()),
                 Err(error) => ProbeResult::Failed(format!("GET {url}: {error}")),
             }
         }
@@ -33,23 +35,4 @@ pub(super) async fn probe(container: &Container, probe: &Probe) -> ProbeResult {
             ProbeResult::Tcp(TcpStream::connect(format!("127.0.0.1:{port}")).await.is_ok())
         }
     }
-}
-
-/// Follows redirects and takes any certificate, like the `curl -L -k` that Mesos runs.
-async fn get(url: &str) -> Result<u16, String> {
-    // A client for each look: it shall see whether the server takes connections, not whether it took one before.
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .tls_certs_only([])
-        .tls_danger_accept_invalid_certs(true)
-        .build()
-        .map_err(|error| error.to_string())?;
-    match client.get(url).send().await {
-        Ok(response) => Ok(response.status().as_u16()),
-        Err(error) => Err(root_cause(&error)),
-    }
-}
-
-fn root_cause(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), root_cause)
 }

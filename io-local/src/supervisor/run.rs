@@ -198,17 +198,11 @@ impl Supervisor {
         }
     }
 
-    /// Health checks write where the container writes, as with Mesos.
+    /// What health checks print is not the container's output, so it goes nowhere.
     fn run(&self, execute: &super::Execute) -> Result<Pid, String> {
-        spawn(
-            execute,
-            &Surroundings {
-                sandbox: &self.sandbox,
-                identity: self.identity.as_ref(),
-                stdout: &Surroundings::output(&self.sandbox, "stdout")?,
-                stderr: &Surroundings::output(&self.sandbox, "stderr")?,
-            },
-        )
+        let null = File::create("/dev/null").map_err(|error| format!("cannot open '/dev/null': {error}"))?;
+        let (sandbox, identity) = (self.sandbox.as_path(), self.identity.as_ref());
+        spawn(execute, &Surroundings { sandbox, identity, stdout: &null, stderr: &null })
     }
 
     /// Waits for all that have ended: the container's own, and what was left to the supervisor.

@@ -79,6 +79,7 @@ async fn a_killed_daemon_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mark = marker();
     let mut daemon = Command::new(SUPERVISOR)
+        .arg("container")
         .arg(folder.path())
         .arg(sleepers(&mark, &format!("trap '' TERM HUP; sleep {mark}")))
         .stdout(Stdio::piped())

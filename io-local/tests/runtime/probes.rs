@@ -32,7 +32,8 @@ async fn a_command_runs_in_the_container() {
     let probe = async |text: &str| launched.container.probe(&command(text)).await;
     eventually("the container is under way", || launched.sandbox.join("pid").exists()).await;
     assert_eq!(probe("test -d /proc/$(cat pid) && test $MESOS_TASK_ID = c").await, ProbeResult::Command(0));
-    assert_eq!(probe("exit 3").await, ProbeResult::Command(3));
+    assert_eq!(probe("echo noise; exit 3").await, ProbeResult::Command(3));
+    assert_eq!(launched.stdout(), "", "a check's output is not the container's");
     assert_eq!(
         probe("kill -KILL $$").await,
         ProbeResult::Failed("The command ended by signal: 9 (SIGKILL)".to_owned())
