@@ -142,7 +142,12 @@ impl Master {
     pub(super) fn ping_disconnected(&mut self, env: &mut Env, index: AgentIndex) {
         if self.agent(index).is_some_and(|agent| !agent.connected) && self.responsive[index.0 as usize] {
             env.send_to_agent(index, ToAgent::PingDisconnected);
-            self.plan_ping_disconnected(env, index);
+            // Not by way of the time until the next ping: this is a ping's very moment, so that is none at all.
+            let interval = env.config.master.agent_ping_timeout;
+            let alarm = env.plan_master(interval, MasterTimer::PingDisconnected(index));
+            if let Some(agent) = self.agent_mut(index) {
+                agent.ping_alarm = Some(alarm);
+            }
         }
     }
 
