@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use podium_core::model::ids::Role;
+use podium_core::model::ids::{AgentId, Role};
 use podium_core::model::mesos::{Attribute, FaultDomain, PortRange, Resource, ResourceKind};
 use podium_core::model::number::Scalar;
 
@@ -37,6 +37,9 @@ pub struct AgentConfig {
     pub attributes: Vec<Attribute>,
     /// Its place.
     pub domain: Option<FaultDomain>,
+    /// The id that it has from an earlier life of this cluster, of which agent and master's registry remember
+    /// nothing else. The master gives it one if absent.
+    pub agent_id: Option<AgentId>,
 }
 
 impl AgentConfig {
@@ -55,6 +58,7 @@ impl AgentConfig {
             ],
             attributes: Vec::new(),
             domain: None,
+            agent_id: None,
         }
     }
 }

@@ -71,7 +71,13 @@ impl Cluster {
             .map(|index| Machine::new(&env, index))
             .collect();
         env.queue.plan(Timestamp::EPOCH, Work::Boot);
-        Self { env, master: Master::new(machines.len()), machines }
+        let mut master = Master::new(machines.len());
+        for machine in &machines {
+            if let Some(agent_id) = &machine.agent.id {
+                master.remember_agent(agent_id.clone(), machine.index);
+            }
+        }
+        Self { env, master, machines }
     }
 
     /// Takes one input at `now` and appends what follows from it, and from the time that passed, to `outputs`.

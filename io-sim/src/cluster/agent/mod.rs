@@ -151,7 +151,7 @@ impl Machine {
             index,
             process: AgentProcess::Down,
             run: 0,
-            agent: Agent::new(Resources::sum(&config.resources)),
+            agent: Agent { id: config.agent_id.clone(), ..Agent::new(Resources::sum(&config.resources)) },
             executors: BTreeMap::new(),
             next_executor: 0,
             held: Vec::new(),

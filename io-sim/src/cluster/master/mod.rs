@@ -170,6 +170,11 @@ impl Master {
         }
     }
 
+    /// An earlier master has admitted this agent.
+    pub(super) fn remember_agent(&mut self, agent_id: AgentId, index: AgentIndex) {
+        self.registry.admitted.insert(agent_id, index);
+    }
+
     pub(super) fn is_down(&self) -> bool {
         self.phase == Phase::Down
     }
