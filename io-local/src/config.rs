@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use podium_core::model::mesos::{PortRange, Resource, ResourceKind};
 use podium_core::model::number::Scalar;
-use podium_sim::cluster::{AgentConfig, ClusterConfig, LinkConfig, MasterConfig};
+use podium_sim::cluster::{AgentConfig, AgentFlags, ClusterConfig, LinkConfig, MasterConfig};
 
 /// The ports that the agents share out: those of Mesos' agents.
 const PORTS: PortRange = PortRange { begin: 31_000, end: 32_000 };
@@ -57,6 +57,10 @@ impl Config {
                     election: Duration::from_secs(1),
                     ..MasterConfig::default()
                 },
+                agent: AgentFlags {
+                    registration_backoff: Duration::from_millis(100),
+                    ..AgentFlags::default()
+                },
                 // Real processes take their own time.
                 links: LinkConfig::INSTANT,
                 ..ClusterConfig::default()
@@ -104,6 +108,7 @@ impl Machine {
             ],
             attributes: Vec::new(),
             domain: None,
+            agent_id: None,
         }
     }
 }

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Clock;
 use super::containers::{Containers, Happening};
+use super::identity::Identity;
 use crate::admin::{self, Command, Refusal};
 
 /// What a subscription's connection is to send next.
@@ -124,6 +125,7 @@ impl Handle {
 pub(super) struct Actor {
     clock: Clock,
     cluster: Cluster,
+    identity: Identity,
     containers: Containers,
     happenings: mpsc::UnboundedReceiver<Happening>,
     inbox: mpsc::UnboundedReceiver<Message>,
@@ -141,6 +143,7 @@ enum Waiting {
 impl Actor {
     pub(super) fn new(
         config: ClusterConfig,
+        identity: Identity,
         containers: Containers,
         happenings: mpsc::UnboundedReceiver<Happening>,
     ) -> (Self, Handle) {
@@ -149,6 +152,7 @@ impl Actor {
         let actor = Self {
             clock: Clock::start(),
             cluster: Cluster::new(config, seed),
+            identity,
             containers,
             happenings,
             inbox,
@@ -239,6 +243,7 @@ impl Actor {
     fn step(&mut self, input: Input) {
         let mut outputs = Vec::new();
         self.cluster.step(self.clock.now(), input, &mut outputs);
+        self.identity.keep(&self.cluster);
         for output in outputs {
             self.perform(output);
         }

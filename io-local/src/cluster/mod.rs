@@ -3,6 +3,7 @@
 mod actor;
 mod clock;
 mod containers;
+mod identity;
 mod sandboxes;
 
 use std::io;
@@ -16,6 +17,7 @@ use tokio::task::JoinHandle;
 use self::actor::Actor;
 pub(crate) use self::actor::{Handle, StreamItem};
 use self::containers::Containers;
+use self::identity::Identity;
 use crate::admin::Admin;
 use crate::config::Config;
 use crate::http;
@@ -67,9 +69,9 @@ impl EmbeddedCluster {
     pub async fn start(config: Config) -> Result<Running, StartError> {
         let Config { listen, data_dir, mut cluster, supervisor } = config;
         // Relative paths would mean something else in every sandbox.
-        let data_dir = tokio::fs::create_dir_all(&data_dir)
-            .await
+        let (data_dir, identity) = std::fs::create_dir_all(&data_dir)
             .and_then(|()| data_dir.canonicalize())
+            .and_then(|folder| Ok((folder.clone(), Identity::recall(&folder, &mut cluster.agents)?)))
             .map_err(|error| StartError::DataDir { folder: data_dir, error })?;
         let listener =
             TcpListener::bind(listen).await.map_err(|error| StartError::Listen { address: listen, error })?;
@@ -79,7 +81,7 @@ impl EmbeddedCluster {
         let site = http::Site::new(&cluster.master);
         let (sender, happenings) = mpsc::unbounded_channel();
         let containers = Containers::new(Runtime::new(supervisor), data_dir, sender);
-        let (actor, handle) = Actor::new(cluster, containers, happenings);
+        let (actor, handle) = Actor::new(cluster, identity, containers, happenings);
         let (stop, stopped) = oneshot::channel();
         let admin = Admin::new(handle.clone());
         Ok(Running {

@@ -183,6 +183,24 @@ async fn a_failed_over_master_breaks_the_stream_and_knows_the_tasks_again() {
 }
 
 #[tokio::test]
+async fn a_cluster_that_starts_again_has_the_same_agents_without_their_tasks() {
+    let folder = tempfile::tempdir().unwrap();
+    let cluster = Cluster::start_with(1, |config| config.data_dir = folder.path().to_owned()).await;
+    let mut scheduler = cluster.scheduler().await;
+    let agent_id = scheduler.start("pod", vec![task("pod.a", "exec sleep 1000")]).await;
+    let info = scheduler.info();
+    cluster.running.shutdown().await;
+    let cluster = Cluster::start_with(1, |config| config.data_dir = folder.path().to_owned()).await;
+    let mut scheduler = Scheduler::subscribe_as(&cluster.base, MediaType::Protobuf, info).await;
+    assert_eq!(scheduler.offer().await.agent_id, agent_id);
+    let task_id = podium_core::model::ids::TaskId::new("pod.a");
+    scheduler
+        .call(Call::Reconcile { tasks: vec![ReconcileTask { task_id, agent_id: Some(agent_id) }] })
+        .await;
+    scheduler.state("pod.a", TaskState::TaskGone).await;
+}
+
+#[tokio::test]
 async fn a_framework_can_be_torn_down() {
     let cluster = Cluster::start(1).await;
     let mut scheduler = cluster.scheduler().await;
