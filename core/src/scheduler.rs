@@ -111,6 +111,7 @@ impl Scheduler {
     /// Takes one input. A time earlier than one seen before counts as that one: time never goes back.
     pub fn step(&mut self, now: Timestamp, input: Input) -> Output {
         self.now = self.now.max(now);
+        self.state.begin_step(self.now);
         match input {
             Input::Command { id, origin, command } => self.on_command(id, origin, *command),
             Input::Disconnected => self.on_disconnected(),

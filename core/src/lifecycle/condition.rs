@@ -91,18 +91,19 @@ pub(crate) fn condition_of_instance(tasks: &[Task]) -> Condition {
 /// The verdict of all health checks: unhealthy if one says so, healthy if all say so, otherwise none. A
 /// container that finished has nothing left to be checked.
 pub(crate) fn health_of_instance(tasks: &[Task], spec: &PodSpec) -> Option<bool> {
-    let mut checked = spec
+    let checked = spec
         .containers
         .iter()
         .zip(tasks)
         .filter(|(container, task)| container.health_check.is_some() && task.condition != Condition::Finished)
-        .map(|(_, task)| task.healthy)
-        .peekable();
-    checked.peek()?;
-    checked.try_fold(true, |all, healthy| healthy.map(|healthy| all && healthy)).or_else(|| {
-        let unhealthy = tasks.iter().any(|task| task.healthy == Some(false));
-        unhealthy.then_some(false)
-    })
+        .map(|(_, task)| task.healthy);
+    // From best to worst, so that the worst decides whatever the order of the containers.
+    let rank = |verdict: &Option<bool>| match verdict {
+        Some(true) => 0,
+        None => 1,
+        Some(false) => 2,
+    };
+    checked.max_by_key(rank).flatten()
 }
 
 /// Whether a container ended in a way that takes its group down while others have not ended yet.

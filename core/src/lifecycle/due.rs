@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::lifecycle::is_broken;
 use crate::model::ids::Uuid;
-use crate::model::instance::{Condition, Goal, Instance, KillReason, KillRequest, Task};
+use crate::model::instance::{Condition, Goal, GoalReason, Instance, KillReason, KillRequest, Task};
 use crate::model::pod::UnreachableStrategy;
 use crate::model::time::Timestamp;
 use crate::scheduler::Scheduler;
@@ -117,9 +117,7 @@ impl Scheduler {
                 self.ask_about(uuid);
                 self.state.edit(&self.config, uuid, |instance| instance.launch_questioned = true);
             }
-            Due::Expunge => {
-                self.state.forget(uuid, now);
-            }
+            Due::Expunge => self.decommission_instance(uuid, GoalReason::Unreachable),
             Due::KillRestOfGroup => self.request_kill(uuid, KillReason::GroupEnded),
             Due::LaunchTimeout => self.request_kill(uuid, KillReason::LaunchTimeout),
             Due::Inactive => {

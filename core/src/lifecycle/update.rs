@@ -79,7 +79,13 @@ impl Scheduler {
                 self.publish_status_update(id, status);
                 self.after_change(id);
             }
-            Effect::Returned => self.kill_stray(status),
+            Effect::Returned => {
+                self.kill_stray(status);
+                // Its next launch must not run beside it: another instance takes its place.
+                if self.state.instance(uuid).is_some_and(Instance::has_ended) {
+                    self.state.forget(uuid, now);
+                }
+            }
         }
     }
 
@@ -90,7 +96,7 @@ impl Scheduler {
         let Some(instance) = self.state.instance(uuid) else { return };
         if instance.has_ended() {
             self.on_instance_ended(instance.clone());
-        } else if instance.condition == Condition::Unreachable {
+        } else if matches!(instance.condition, Condition::Unreachable | Condition::UnreachableInactive) {
             if instance.goal == Goal::Running {
                 // `0/0` replaces at once.
                 self.on_instance_due(uuid);
@@ -233,7 +239,7 @@ fn progress(condition: Condition) -> u8 {
 fn apply(task: &mut Task, status: &TaskStatus, now: Timestamp) -> Effect {
     let said = condition_of(status);
     if task.condition.is_terminal() {
-        let returned = may_be_alive(status) && !task.has_surely_ended();
+        let returned = may_be_alive(status) && task.end_was_concluded();
         return if returned { Effect::Returned } else { Effect::None };
     }
     let before = (task.condition, task.healthy);
@@ -241,7 +247,8 @@ fn apply(task: &mut Task, status: &TaskStatus, now: Timestamp) -> Effect {
         task.unreachable_since = None;
         task.condition = said;
     } else if said == Condition::Unreachable {
-        if task.condition != Condition::Unreachable {
+        let is_old = status.unreachable_time.is_some() && status.unreachable_time == task.returned_from;
+        if task.condition != Condition::Unreachable && !is_old {
             let since = status.unreachable_time.or(status.timestamp).unwrap_or(now);
             // A master's clock that runs ahead must not delay anything.
             task.unreachable_since = Some(since.min(now));
@@ -252,7 +259,9 @@ fn apply(task: &mut Task, status: &TaskStatus, now: Timestamp) -> Effect {
         if progress(said) > progress(task.reached) {
             task.reached = said;
         }
-        task.unreachable_since = None;
+        if let Some(since) = task.unreachable_since.take() {
+            task.returned_from = Some(since);
+        }
         task.condition = task.reached;
         if said == Condition::Running {
             task.healthy = status.healthy.or(task.healthy);
@@ -269,12 +278,15 @@ fn apply(task: &mut Task, status: &TaskStatus, now: Timestamp) -> Effect {
     if task.condition != before.0 {
         task.since = now;
     }
+    if task.healthy != before.1 {
+        task.health_since = Some(now);
+    }
     let last = task.last.get_or_insert_default();
     if said == task.condition {
         last.refresh(status, now);
     } else {
         // Late words: only the addresses in them may be news.
-        last.refresh_networks(status);
+        last.refresh_networks(status, now);
     }
     Effect::Changed
 }

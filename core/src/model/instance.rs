@@ -128,6 +128,8 @@ pub enum GoalReason {
     OverCapacity,
     /// A person asked for it.
     UserRequest,
+    /// Part of it was out of reach for so long that it is given up.
+    Unreachable,
 }
 
 /// That the containers of an instance shall end now.
@@ -187,6 +189,8 @@ pub struct Instance {
     pub condition: Condition,
     /// Since when it has been in that state.
     pub since: Timestamp,
+    /// Since when people have been shown the same status of it (`view::PodInstanceState`).
+    pub status_since: Timestamp,
     /// Since when all of its containers have run.
     pub active_since: Option<Timestamp>,
     /// The verdict of its containers' health checks; absent while one is missing or there are none.
@@ -219,6 +223,7 @@ impl Instance {
             created: now,
             condition: Condition::Scheduled,
             since: now,
+            status_since: now,
             active_since: None,
             healthy: None,
             available: false,
@@ -267,10 +272,16 @@ pub struct Task {
     /// Since when its agent has been unreachable, by the master's clock. Set exactly while `condition` is
     /// [`Condition::Unreachable`].
     pub unreachable_since: Option<Timestamp>,
+    /// When the partition began that it came back from last: late news of it is no news.
+    #[serde(default)]
+    pub returned_from: Option<Timestamp>,
     /// The furthest it got before it became unreachable: where a late update may not lead it back from.
     pub reached: Condition,
     /// The verdict of its health check.
     pub healthy: Option<bool>,
+    /// When that verdict was first given, and not another one.
+    #[serde(default)]
+    pub health_since: Option<Timestamp>,
     /// The agent's ports that were taken for it, in the order of its endpoints with a host port.
     pub host_ports: Vec<u16>,
     /// What Mesos said last.
@@ -281,6 +292,12 @@ impl Task {
     /// Whether it makes sense to ask for its end: it has not ended, and its agent can be reached.
     pub fn can_be_killed(&self) -> bool {
         !self.condition.is_terminal() && self.condition != Condition::Unreachable
+    }
+
+    /// Whether its end was only concluded, by the master or by whoever operates it, and not reported by its
+    /// executor. Then it may turn out to be alive.
+    pub fn end_was_concluded(&self) -> bool {
+        matches!(self.condition, Condition::Gone | Condition::Dropped | Condition::Unknown)
     }
 
     /// Whether it has ended beyond doubt. Mesos also reports an end when it merely lost track of a task
@@ -300,8 +317,10 @@ impl Task {
             staged_at: now,
             started_at: None,
             unreachable_since: None,
+            returned_from: None,
             reached: Condition::Provisioned,
             healthy: None,
+            health_since: None,
             host_ports,
             last: None,
         }
@@ -312,7 +331,7 @@ impl Task {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastStatus {
-    /// When it came.
+    /// When it came. An update that says nothing new does not count.
     #[serde(default)]
     pub at: Option<Timestamp>,
     /// The state.
@@ -330,16 +349,16 @@ pub struct LastStatus {
 impl LastStatus {
     /// Takes over what `status` says.
     pub fn refresh(&mut self, status: &TaskStatus, now: Timestamp) {
-        self.at = Some(now);
         self.state = Some(status.state);
         self.message.clone_from(&status.message);
         self.reason = status.reason;
         self.source = status.source;
-        self.refresh_networks(status);
+        self.refresh_networks(status, now);
     }
 
     /// Takes over the networks that `status` names, if it names any.
-    pub fn refresh_networks(&mut self, status: &TaskStatus) {
+    pub fn refresh_networks(&mut self, status: &TaskStatus, now: Timestamp) {
+        self.at = Some(now);
         if !status.networks.is_empty() {
             self.networks.clone_from(&status.networks);
         }

@@ -4,8 +4,9 @@ use super::capacity::Capacity;
 use crate::kill::select_victims;
 use crate::model::deployment::ActionKind;
 use crate::model::ids::{InstanceId, PodId, Uuid, new_uuid};
-use crate::model::instance::{Condition, Goal, GoalReason, Instance};
+use crate::model::instance::{Goal, GoalReason, Instance, Task};
 use crate::model::pod::PodSpec;
+use crate::record::Stability;
 use crate::scheduler::Scheduler;
 use crate::state::{Stage, Tally};
 
@@ -29,6 +30,7 @@ impl Scheduler {
     pub(crate) fn drive_pods(&mut self) {
         while let Some(id) = self.state.changes.touched.pop_first() {
             self.drive_pod(&id);
+            self.note_stability(&id);
             self.advance_deployment_of(&id);
         }
     }
@@ -68,6 +70,17 @@ impl Scheduler {
             self.decommission(id, moves.old_ready, GoalReason::Upgrading, |stage, is_current| {
                 !is_current && stage.serves()
             });
+        }
+    }
+
+    /// Notes when as many copies serve as shall, and when that ends.
+    fn note_stability(&mut self, id: &PodId) {
+        let Some(pod) = self.state.pod(id) else { return };
+        let Some(spec) = pod.spec() else { return };
+        let is_stable = pod.tally.serving() >= spec.instances();
+        if pod.state.stability.is_none_or(|noted| noted.is_stable != is_stable) {
+            let since = self.now;
+            self.state.edit_pod(id, |pod| pod.stability = Some(Stability { is_stable, since }));
         }
     }
 
@@ -122,11 +135,9 @@ impl Scheduler {
             instance.goal_reason = Some(reason);
         });
         let Some(instance) = self.state.instance(uuid) else { return };
-        let unreachable =
-            matches!(instance.condition, Condition::Unreachable | Condition::UnreachableInactive);
         if instance.has_ended() {
             self.state.remove(uuid);
-        } else if unreachable {
+        } else if !instance.tasks.iter().any(Task::can_be_killed) {
             self.state.forget(uuid, now);
         }
     }

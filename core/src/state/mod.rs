@@ -34,7 +34,8 @@ use crate::model::instance::{AgentInfo, Instance, Task};
 use crate::model::pod::{PodSpec, UnreachableStrategy};
 use crate::model::time::Timestamp;
 use crate::placement::{Constraints, PlacedCounts, holds_place};
-use crate::record::{Entry, Forgotten, Key, PodState, Record};
+use crate::record::{Entry, Forgotten, Key, PodState, Record, Stability};
+use crate::view::PodInstanceState;
 
 /// A pod with everything that is derived from its instances.
 #[derive(Clone, Debug)]
@@ -68,6 +69,7 @@ impl Pod {
                 id,
                 current: None,
                 newest: Timestamp::EPOCH,
+                stability: None,
                 delay: None,
                 terminations: Vec::new(),
             },
@@ -85,6 +87,11 @@ impl Pod {
     /// Its current definition; none when it is deleted.
     pub(crate) fn spec(&self) -> Option<&Arc<PodSpec>> {
         self.versions.get(&self.state.current?)
+    }
+
+    /// Whether as many copies serve as shall, by the latest look at it.
+    pub(crate) fn stability(&self) -> Stability {
+        self.state.stability.unwrap_or(Stability { is_stable: false, since: self.state.newest })
     }
 
     /// The definition of `version`.
@@ -162,9 +169,16 @@ pub(crate) struct State {
     pub(crate) kills: KillQueue,
     /// What the current step has changed.
     pub(crate) changes: Changes,
+    /// The time of the current step.
+    now: Timestamp,
 }
 
 impl State {
+    /// A step begins at `now`.
+    pub(crate) fn begin_step(&mut self, now: Timestamp) {
+        self.now = now;
+    }
+
     /// This framework's id.
     pub(crate) fn framework_id(&self) -> Option<&FrameworkId> {
         self.framework_id.as_ref()
@@ -211,7 +225,10 @@ impl State {
 
     /// Takes the pod's definition away; its history stays.
     pub(crate) fn delete_spec(&mut self, config: &Config, id: &PodId) {
-        self.edit_pod(id, |state| state.current = None);
+        self.edit_pod(id, |state| {
+            state.current = None;
+            state.stability = None;
+        });
         self.recount(config, id);
     }
 
@@ -233,7 +250,7 @@ impl State {
     /// Adds an instance.
     pub(crate) fn insert(&mut self, config: &Config, instance: Instance) {
         self.changes.note_instance_changed(&instance);
-        self.put(config, instance);
+        self.put_slot(config, Box::new(Slot { instance, deadline: None }), None);
     }
 
     /// Changes an instance, and everything that is derived from it. Nothing happens if there is none.
@@ -245,7 +262,7 @@ impl State {
     ) -> Option<R> {
         let mut slot = self.instances.remove(&uuid)?;
         let (condition, goal, healthy) = (slot.instance.condition, slot.instance.goal, slot.instance.healthy);
-        self.forget_derived(&slot);
+        let status = self.forget_derived(&slot);
         let result = change(&mut slot.instance);
         if (slot.instance.condition, slot.instance.goal) != (condition, goal) {
             self.changes.note_instance_changed(&slot.instance);
@@ -253,7 +270,7 @@ impl State {
         if slot.instance.healthy != healthy {
             self.changes.note_health_changed(&slot.instance);
         }
-        self.put_slot(config, slot);
+        self.put_slot(config, slot, status);
         Some(result)
     }
 
@@ -426,26 +443,25 @@ impl State {
         entry.map_or(Record::Delete(key), Record::Put)
     }
 
-    fn put(&mut self, config: &Config, instance: Instance) {
-        self.put_slot(config, Box::new(Slot { instance, deadline: None }));
-    }
-
-    fn put_slot(&mut self, config: &Config, mut slot: Box<Slot>) {
+    /// Puts `slot` in its place, whose instance was shown in `status` before.
+    fn put_slot(&mut self, config: &Config, mut slot: Box<Slot>, status: Option<PodInstanceState>) {
         let uuid = slot.instance.id.uuid;
         self.changes.instances.insert((slot.instance.id.pod.clone(), uuid));
         self.changes.touched.insert(slot.instance.id.pod.clone());
-        self.derive(config, &mut slot);
+        self.derive(config, &mut slot, status);
         self.instances.insert(uuid, slot);
     }
 
-    /// Takes `slot` out of everything that is derived from it.
-    fn forget_derived(&mut self, slot: &Slot) {
+    /// Takes `slot` out of everything that is derived from it, and says in which status it was shown.
+    fn forget_derived(&mut self, slot: &Slot) -> Option<PodInstanceState> {
         let instance = &slot.instance;
         if let Some(at) = slot.deadline {
             self.timers.remove(&(at, instance.id.uuid));
         }
+        let mut status = None;
         if let Some(pod) = self.pods.get_mut(&instance.id.pod) {
             let stage = pod.stage(instance);
+            status = Some(PodInstanceState::of(stage, instance));
             let is_current = pod.counts_as_current(instance, stage);
             pod.tally.remove(is_current, stage);
             if let Some(agent) = place_of(instance, is_current) {
@@ -458,15 +474,19 @@ impl State {
                 }
             }
         }
+        status
     }
 
-    /// Puts `slot` into everything that is derived from it.
-    fn derive(&mut self, config: &Config, slot: &mut Slot) {
-        let instance = &slot.instance;
+    /// Puts `slot` into everything that is derived from it. Its instance was shown in `status` before.
+    fn derive(&mut self, config: &Config, slot: &mut Slot, status: Option<PodInstanceState>) {
+        let instance = &mut slot.instance;
         let uuid = instance.id.uuid;
         let pod =
             self.pods.entry(instance.id.pod.clone()).or_insert_with(|| Pod::new(instance.id.pod.clone()));
         let stage = pod.stage(instance);
+        if status.is_some_and(|status| status != PodInstanceState::of(stage, instance)) {
+            instance.status_since = self.now;
+        }
         pod.instances.insert(uuid);
         let is_current = pod.counts_as_current(instance, stage);
         pod.tally.add(is_current, stage);
@@ -511,7 +531,7 @@ impl State {
             if let Some(at) = slot.deadline {
                 self.timers.remove(&(at, uuid));
             }
-            self.derive(config, &mut slot);
+            self.derive(config, &mut slot, None);
             self.instances.insert(uuid, slot);
         }
     }
