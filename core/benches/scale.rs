@@ -150,7 +150,7 @@ impl Driver {
 
     fn create(&mut self, pod: PodSpec) {
         self.commands += 1;
-        let command = Box::new(Command::CreatePod { pod, force: true });
+        let command = Box::new(Command::CreatePod { pod, force: true, role_given: false });
         let input = Input::Command { id: CommandId(self.commands), origin: Origin::default(), command };
         let _ = self.scheduler.step(self.now, input);
     }

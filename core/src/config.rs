@@ -27,6 +27,9 @@ pub struct Config {
     pub checkpoint: bool,
     /// `--mesos_role`: the role of pods that name none.
     pub mesos_role: Role,
+    /// `--new_group_enforce_role` is `top`: a new group below the root allows its pods only the role of its name.
+    #[serde(default)]
+    pub new_group_enforce_role: bool,
     /// `--accepted_resource_roles_default_behavior`: whose resources a pod may use that lists no roles.
     pub accepted_resource_roles: AcceptedResourceRoles,
     /// `--decline_offer_duration`: how long an agent's unused resources are not offered again.
@@ -99,6 +102,7 @@ impl Default for Config {
             failover_timeout: Duration::from_secs(604_800),
             checkpoint: true,
             mesos_role: Role::new("*"),
+            new_group_enforce_role: false,
             accepted_resource_roles: AcceptedResourceRoles::Any,
             decline_offer_duration: Duration::from_secs(120),
             min_revive_offers_interval: Duration::from_secs(5),

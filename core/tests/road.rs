@@ -133,7 +133,7 @@ fn a_change_of_definition_replaces_copies_within_its_capacities() {
     let mut driver = running(2);
     let mut changed = pod("/p", 2, 2);
     changed.labels.insert("version".into(), "2".into());
-    driver.command(Command::UpdatePod { pod: changed, force: false }).unwrap();
+    driver.command(Command::UpdatePod { pod: changed, force: false, role_given: false }).unwrap();
     driver.wait(5.0);
     driver.offer("s1", 8.0, 8192.0);
     assert_eq!(states(&driver).len(), 4);
@@ -153,18 +153,19 @@ fn a_change_of_definition_replaces_copies_within_its_capacities() {
 fn a_pod_that_is_being_changed_is_locked() {
     let mut driver = Driver::connected();
     driver.create(pod("/p", 1, 1));
-    let refused = driver.command(Command::UpdatePod { pod: pod("/p", 1, 2), force: false });
+    let refused =
+        driver.command(Command::UpdatePod { pod: pod("/p", 1, 2), force: false, role_given: false });
     assert!(matches!(refused, Err(Refusal::Locked { .. })));
     assert_eq!(driver.scheduler.pod_versions(&pod_id("/p")).len(), 1);
-    driver.command(Command::UpdatePod { pod: pod("/p", 1, 2), force: true }).unwrap();
+    driver.command(Command::UpdatePod { pod: pod("/p", 1, 2), force: true, role_given: false }).unwrap();
     assert_eq!(driver.scheduler.pod(&pod_id("/p")).unwrap().instances(), 2);
 }
 
 #[test]
 fn scaling_down_keeps_what_serves() {
     let mut driver = running(2);
-    driver.command(Command::UpdatePod { pod: pod("/p", 2, 3), force: false }).unwrap();
-    driver.command(Command::UpdatePod { pod: pod("/p", 2, 2), force: true }).unwrap();
+    driver.command(Command::UpdatePod { pod: pod("/p", 2, 3), force: false, role_given: false }).unwrap();
+    driver.command(Command::UpdatePod { pod: pod("/p", 2, 2), force: true, role_given: false }).unwrap();
     assert_eq!(states(&driver), [PodInstanceState::Stable; 2]);
     assert!(driver.calls.iter().all(|call| !matches!(call, Call::Kill { .. })));
 }

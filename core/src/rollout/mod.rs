@@ -24,3 +24,4 @@ mod capacity;
 mod change;
 mod drive;
 mod progress;
+mod roles;

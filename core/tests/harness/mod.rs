@@ -147,7 +147,7 @@ impl Driver {
     }
 
     pub(crate) fn create(&mut self, pod: PodSpec) -> Response {
-        self.command(Command::CreatePod { pod, force: false }).unwrap()
+        self.command(Command::CreatePod { pod, force: false, role_given: false }).unwrap()
     }
 
     pub(crate) fn update_pod(&mut self, pod: PodSpec) -> Response {
