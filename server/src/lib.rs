@@ -1,1 +1,3 @@
-//! x
+//! The daemon: everything around the scheduler that touches the world.
+
+pub mod store;
