@@ -1,0 +1,352 @@
+//! The driver: the one thread that owns the scheduler, and stands between it and the world.
+//!
+//! ```text
+//!   API ── command ──┐                    ┌── query ── API
+//!   Mesos ── event ──┤                    │
+//!   clock ── tick ───┤                    │
+//!                    ▼                    ▼
+//!        ┌───────────────── a turn ───────────────────┐
+//!        │ 1 step    all inputs that wait (bounded)   │
+//!        │ 2 commit  their records, in one write      │
+//!        │ 3 perform their actions, in order          │──► replies, calls, events
+//!        │ 4 answer  queries (bounded)                │
+//!        └────────────────────────────────────────────┘
+//! ```
+//!
+//! Nothing leaves in step 3 or 4 that is not durable after step 2; if step 2 fails the driver ends with an
+//! error and performs nothing. Steps 1 and 4 are bounded in time, so that neither inputs nor queries hold up
+//! the other for long. Inputs wait in a bounded channel: a master that talks faster than the scheduler
+//! thinks is slowed down by its own connection.
+
+mod outbox;
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use podium_core::model::event::ApiEvent;
+use podium_core::model::mesos::{Call, Event};
+use podium_core::model::time::Timestamp;
+use podium_core::{Command, CommandId, Input, Origin, Output, Refusal, Response, Scheduler, Subscription};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock::Clock;
+use crate::store::{Store, StoreError};
+use outbox::{Outbox, World};
+
+/// So many inputs share one write at most.
+const MAX_BATCH: usize = 1024;
+/// Stepping makes room for the write and for queries after so long.
+const STEP_BUDGET: Duration = Duration::from_millis(20);
+/// Queries make room for stepping after so long. A single query is never cut short: whoever asks much asks in
+/// pieces.
+const QUERY_BUDGET: Duration = Duration::from_millis(5);
+/// Inputs, and likewise queries, that may wait.
+const CHANNEL_CAPACITY: usize = 1024;
+/// The longest sleep, so that a wall clock that was set forward is noticed.
+const MAX_SLEEP: Duration = Duration::from_secs(10);
+
+/// What became of a command.
+pub type Answer = Result<Box<Response>, Box<Refusal>>;
+
+/// A subscription's way to the master.
+pub trait Connection: Send {
+    /// Sends `call` after those before it. Must not block; a call that cannot be sent is dropped, and the end
+    /// of the connection is reported through [`Handle::disconnected`].
+    fn send(&mut self, call: Call);
+}
+
+/// Takes the events that the scheduler publishes, in order. Must not block.
+pub trait Audience: Send {
+    /// An event that is durable.
+    fn publish(&mut self, event: ApiEvent);
+}
+
+/// Why a driver ended.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// The scheduler panicked: a bug. What was acknowledged is durable, and a restart continues from there.
+    #[error("the scheduler panicked ({message}) at {now} on the input {input}")]
+    Panicked {
+        /// When.
+        now: Timestamp,
+        /// On what.
+        input: String,
+        /// The panic's words.
+        message: String,
+    },
+    /// Records could not be made durable; nothing of them has been acted upon.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The driver has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the scheduler has stopped")]
+pub struct Stopped;
+
+/// Starts a thread that drives `scheduler`. The receiver tells how it ended: without an error after
+/// [`Handle::stop`] or when no handle is left.
+///
+/// # Panics
+/// When the system cannot start a thread.
+pub fn start(
+    scheduler: Scheduler,
+    store: Box<dyn Store>,
+    audience: Box<dyn Audience>,
+) -> (Handle, oneshot::Receiver<Result<(), DriverError>>) {
+    let (input_sender, inputs) = mpsc::channel(CHANNEL_CAPACITY);
+    let (query_sender, queries) = mpsc::channel(CHANNEL_CAPACITY);
+    let driver = Driver {
+        scheduler,
+        store,
+        clock: Clock::new(),
+        outbox: Outbox::default(),
+        world: World::new(audience),
+        commands: 0,
+        inputs,
+        queries,
+    };
+    let (ended, receiver) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("driver".to_owned())
+        .spawn(move || {
+            let result = driver.run();
+            // Nobody may be left to hear it.
+            let _ = ended.send(result);
+        })
+        .expect("a process that has just started can start a thread");
+    (Handle { inputs: input_sender, queries: query_sender }, receiver)
+}
+
+/// Reaches a driver from anywhere.
+#[derive(Clone)]
+pub struct Handle {
+    inputs: mpsc::Sender<Message>,
+    queries: mpsc::Sender<Query>,
+}
+
+impl Handle {
+    /// Has the scheduler do something. The answer is durable when it comes.
+    ///
+    /// # Errors
+    /// The driver has ended; whether the command took effect is unknown.
+    pub async fn command(&self, origin: Origin, command: Command) -> Result<Answer, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Command { origin, command: Box::new(command), reply }).await?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// Looks at the scheduler between two turns. `look` holds up everything else while it runs: it takes what it
+    /// needs and leaves the rest of the work to the caller.
+    ///
+    /// # Errors
+    /// The driver has ended, or `look` panicked.
+    pub async fn query<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Scheduler, Timestamp) -> T + Send + 'static,
+    ) -> Result<T, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        let query = move |scheduler: &Scheduler, now| {
+            // The asker may have gone away.
+            let _ = reply.send(look(scheduler, now));
+        };
+        self.queries.send(Box::new(query)).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// How to subscribe now.
+    ///
+    /// # Errors
+    /// The driver has ended.
+    pub async fn subscription(&self) -> Result<Subscription, Stopped> {
+        self.query(|scheduler, _| scheduler.subscription()).await
+    }
+
+    /// There is a new subscription: from now on calls go to `connection`. Its events follow, the first being
+    /// `Subscribed`.
+    ///
+    /// # Errors
+    /// The driver has ended.
+    pub async fn connected(&self, connection: Box<dyn Connection>) -> Result<(), Stopped> {
+        self.send(Message::Connected(connection)).await
+    }
+
+    /// The subscription has ended: calls are dropped until there is a new one.
+    ///
+    /// # Errors
+    /// The driver has ended.
+    pub async fn disconnected(&self) -> Result<(), Stopped> {
+        self.send(Message::Disconnected).await
+    }
+
+    /// The master says something.
+    ///
+    /// # Errors
+    /// The driver has ended.
+    pub async fn event(&self, event: Event) -> Result<(), Stopped> {
+        self.send(Message::Event(Box::new(event))).await
+    }
+
+    /// Ends the driver after everything that was sent before.
+    pub async fn stop(&self) {
+        // An error means that it has ended already.
+        let _ = self.send(Message::Stop).await;
+    }
+
+    async fn send(&self, message: Message) -> Result<(), Stopped> {
+        self.inputs.send(message).await.map_err(|_| Stopped)
+    }
+}
+
+type Query = Box<dyn FnOnce(&Scheduler, Timestamp) + Send>;
+
+enum Message {
+    Command { origin: Origin, command: Box<Command>, reply: oneshot::Sender<Answer> },
+    Connected(Box<dyn Connection>),
+    Disconnected,
+    Event(Box<Event>),
+    Stop,
+    Tick,
+}
+
+struct Driver {
+    scheduler: Scheduler,
+    store: Box<dyn Store>,
+    clock: Clock,
+    outbox: Outbox,
+    world: World,
+    /// How many commands there were, to number them.
+    commands: u64,
+    inputs: mpsc::Receiver<Message>,
+    queries: mpsc::Receiver<Query>,
+}
+
+/// What ends a wait.
+enum Wakeup {
+    Message(Message),
+    Query(Query),
+    Nobody,
+}
+
+impl Driver {
+    fn run(mut self) -> Result<(), DriverError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|source| StoreError::Io { action: "start", path: "a timer".into(), source })?;
+        loop {
+            let (first, query) = match runtime.block_on(self.wait()) {
+                Wakeup::Message(message) => (Some(message), None),
+                Wakeup::Query(query) => (None, Some(query)),
+                Wakeup::Nobody => return Ok(()),
+            };
+            let stop = self.step_waiting(first)?;
+            self.outbox.commit(&mut *self.store)?;
+            self.outbox.perform(&mut self.world, &self.scheduler);
+            self.answer_queries(query);
+            if stop {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sleeps until there is something to do.
+    async fn wait(&mut self) -> Wakeup {
+        loop {
+            let due = self.scheduler.deadline().map(|deadline| deadline.since(self.clock.now()));
+            let sleep = due.unwrap_or(MAX_SLEEP).min(MAX_SLEEP);
+            tokio::select! {
+                biased;
+                message = self.inputs.recv() => return message.map_or(Wakeup::Nobody, Wakeup::Message),
+                Some(query) = self.queries.recv() => return Wakeup::Query(query),
+                () = tokio::time::sleep(sleep) => {
+                    if due.is_some_and(|due| due <= sleep) {
+                        return Wakeup::Message(Message::Tick);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Steps `first`, then what else waits. True if the driver is to end after this turn.
+    fn step_waiting(&mut self, first: Option<Message>) -> Result<bool, DriverError> {
+        let began = Instant::now();
+        let mut next = first.or_else(|| self.inputs.try_recv().ok());
+        for _ in 0..MAX_BATCH {
+            let Some(message) = next else { break };
+            if matches!(message, Message::Stop) {
+                return Ok(true);
+            }
+            self.take(message)?;
+            if began.elapsed() > STEP_BUDGET {
+                break;
+            }
+            next = self.inputs.try_recv().ok();
+        }
+        // Inputs may have kept the driver from sleeping until the deadline.
+        if self.scheduler.deadline().is_some_and(|deadline| deadline <= self.clock.now()) {
+            self.take(Message::Tick)?;
+        }
+        Ok(false)
+    }
+
+    fn take(&mut self, message: Message) -> Result<(), DriverError> {
+        let input = match message {
+            Message::Command { origin, command, reply } => {
+                self.commands += 1;
+                let id = CommandId(self.commands);
+                self.world.expect_reply(id, reply);
+                Input::Command { id, origin, command }
+            }
+            Message::Connected(connection) => {
+                self.outbox.connect(connection);
+                return Ok(());
+            }
+            Message::Disconnected => {
+                self.outbox.disconnect();
+                Input::Disconnected
+            }
+            Message::Event(event) => Input::Event(event),
+            Message::Stop => return Ok(()),
+            Message::Tick => Input::Tick,
+        };
+        let output = self.step(input)?;
+        self.outbox.add(output);
+        Ok(())
+    }
+
+    /// The only place where anything happens to the scheduler.
+    fn step(&mut self, input: Input) -> Result<Output, DriverError> {
+        let now = self.clock.now();
+        let scheduler = &mut self.scheduler;
+        let step = AssertUnwindSafe(|| scheduler.step(now, input.clone()));
+        // After a panic the scheduler may be half changed: it is never used again.
+        catch_unwind(step).map_err(|panic| DriverError::Panicked {
+            now,
+            input: serde_json::to_string(&input).unwrap_or_else(|_| format!("{input:?}")),
+            message: panic_message(&*panic),
+        })
+    }
+
+    fn answer_queries(&mut self, first: Option<Query>) {
+        let began = Instant::now();
+        let mut next = first.or_else(|| self.queries.try_recv().ok());
+        while let Some(query) = next {
+            let now = self.clock.now();
+            // A query changes nothing, so a panic in it harms nobody but the asker, who is told.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| query(&self.scheduler, now))) {
+                tracing::error!("a query panicked, which is a bug: {}", panic_message(&*panic));
+            }
+            if began.elapsed() > QUERY_BUDGET {
+                return;
+            }
+            next = self.queries.try_recv().ok();
+        }
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned()
+}

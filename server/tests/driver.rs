@@ -1,0 +1,179 @@
+//! The driver's promises: durable first, in order, in few writes, and nobody holds up anybody.
+
+mod support;
+
+use std::pin::pin;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+use podium::driver::{self, Answer, DriverError, Handle, Stopped};
+use podium_core::model::mesos::{Event, TaskState};
+use podium_core::{Command, Config, Origin, Response, Scheduler};
+use support::{FakeMaster, Journal, JournalAudience, JournalStore, eventually, pod};
+use tokio::sync::oneshot::Receiver;
+
+type Ended = Receiver<Result<(), DriverError>>;
+
+fn start(config: Config, journal: &Journal, healthy_commits: usize) -> (Handle, Ended) {
+    let store = JournalStore { journal: journal.clone(), healthy_commits };
+    driver::start(Scheduler::new(config, 1), Box::new(store), Box::new(JournalAudience(journal.clone())))
+}
+
+async fn create(driver: &Handle, id: &str) -> Result<Answer, Stopped> {
+    driver.command(Origin::default(), Command::CreatePod { pod: pod(id, 1), force: false }).await
+}
+
+/// Occupies the driver until the sender is dropped.
+async fn occupy(driver: &Handle) -> mpsc::Sender<()> {
+    let (release, gate) = mpsc::channel::<()>();
+    let (entered, entry) = tokio::sync::oneshot::channel();
+    let driver = driver.clone();
+    tokio::spawn(async move {
+        let wait = move |_: &Scheduler, _| {
+            entered.send(()).unwrap();
+            let _ = gate.recv();
+        };
+        driver.query(wait).await
+    });
+    entry.await.unwrap();
+    release
+}
+
+#[tokio::test]
+async fn actions_follow_the_write_of_their_records() {
+    let journal = Journal::default();
+    let (driver, ended) = start(Config::default(), &journal, usize::MAX);
+    let master = FakeMaster::new("m", &journal);
+    master.accept(&driver).await;
+    journal.wait_for("Reconcile").await;
+    let answer = create(&driver, "/a").await.unwrap().unwrap();
+    assert!(matches!(*answer, Response::PodCreated { .. }), "{answer:?}");
+    journal.write("the client has its answer");
+    master.launch_what_waits(&driver, "offer", TaskState::TaskRunning).await;
+    journal.wait_for("deployment_success").await;
+    driver.stop().await;
+    ended.await.unwrap().unwrap();
+    insta::assert_snapshot!(journal.lines().join("\n"));
+}
+
+#[tokio::test]
+async fn a_failing_store_stops_everything_before_anything_happens() {
+    let journal = Journal::default();
+    let (driver, ended) = start(Config::default(), &journal, 0);
+    let master = FakeMaster::new("m", &journal);
+    driver.connected(Box::new(master)).await.unwrap();
+    assert_eq!(create(&driver, "/a").await, Err(Stopped));
+    let error = ended.await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "cannot write to journal: the disk is full");
+    assert_eq!(journal.lines(), ["commit fails"]);
+    assert_eq!(driver.query(|_, _| ()).await, Err(Stopped));
+    assert_eq!(driver.disconnected().await, Err(Stopped));
+}
+
+#[tokio::test]
+async fn what_waits_shares_one_write() {
+    let journal = Journal::default();
+    let (driver, _ended) = start(Config::default(), &journal, usize::MAX);
+    let release = occupy(&driver).await;
+    let ids: Vec<_> = (0..50).map(|number| format!("/pod-{number}")).collect();
+    let mut commands: Vec<_> = ids.iter().map(|id| Box::pin(create(&driver, id))).collect();
+    for command in &mut commands {
+        // Sends the command, and begins to wait for its answer.
+        assert!(command.as_mut().now_or_never().is_none());
+    }
+    assert_eq!(journal.take(), [""; 0]);
+    drop(release);
+    for answer in join_all(commands).await {
+        answer.unwrap().unwrap();
+    }
+    let lines = journal.take();
+    assert_eq!(lines.iter().filter(|line| line.starts_with("commit")).count(), 1, "{lines:#?}");
+    assert!(lines[0].starts_with("commit"), "{}", lines[0]);
+    assert_eq!(lines[0].matches("+pod-version").count(), 50);
+}
+
+#[tokio::test]
+async fn calls_go_to_the_connection_they_were_meant_for() {
+    let journal = Journal::default();
+    let (driver, _ended) = start(Config::default(), &journal, usize::MAX);
+    create(&driver, "/a").await.unwrap().unwrap();
+    journal.take();
+    // Everything below is one turn: the connection changes between steps, not between turns.
+    let release = occupy(&driver).await;
+    let (first, second) = (FakeMaster::new("first", &journal), FakeMaster::new("second", &journal));
+    first.accept(&driver).await;
+    driver.event(Event::Offers(vec![support::make_offer("o")])).await.unwrap();
+    driver.disconnected().await.unwrap();
+    second.accept(&driver).await;
+    drop(release);
+    journal.wait_for("call to second").await;
+    let lines = journal.take();
+    let calls: Vec<_> = lines.iter().filter(|line| line.starts_with("call")).collect();
+    let accept = calls.iter().position(|line| *line == "call to first: Accept").expect("the launch");
+    let reconcile =
+        calls.iter().position(|line| *line == "call to second: Reconcile").expect("the comparison");
+    assert!(accept < reconcile, "{calls:?}");
+    assert!(!calls.iter().any(|line| *line == "call to second: Accept"), "{calls:?}");
+    assert_eq!(lines.iter().filter(|line| line.starts_with("commit")).count(), 1, "{lines:#?}");
+}
+
+#[tokio::test]
+async fn the_driver_ticks_when_the_scheduler_wants_it() {
+    let journal = Journal::default();
+    let config = Config { task_launch_timeout: Duration::from_millis(50), ..Config::default() };
+    let (driver, _ended) = start(config, &journal, usize::MAX);
+    let master = FakeMaster::new("m", &journal);
+    create(&driver, "/a").await.unwrap().unwrap();
+    master.accept(&driver).await;
+    master.launch_what_waits(&driver, "offer", TaskState::TaskStarting).await;
+    // The task never runs, and no other input comes.
+    journal.wait_for("call to m: Kill").await;
+}
+
+#[tokio::test]
+async fn a_query_that_panics_harms_only_its_asker() {
+    let journal = Journal::default();
+    let (driver, _ended) = start(Config::default(), &journal, usize::MAX);
+    assert_eq!(driver.query(|_, _| -> () { panic!("on purpose") }).await, Err(Stopped));
+    assert_eq!(driver.query(|scheduler, _| scheduler.instance_count()).await, Ok(0));
+    create(&driver, "/a").await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn queries_do_not_hold_up_commands_nor_the_reverse() {
+    let journal = Journal::default();
+    let (driver, _ended) = start(Config::default(), &journal, usize::MAX);
+    let slow = |_: &Scheduler, _| std::thread::sleep(Duration::from_millis(1));
+    let askers: Vec<_> = (0..64)
+        .map(|_| {
+            let driver = driver.clone();
+            tokio::spawn(async move { while driver.query(slow).await.is_ok() {} })
+        })
+        .collect();
+    // Each of them would wait for 64 queries after each other if queries came first; a few turns if not.
+    for number in 0..20 {
+        create(&driver, &format!("/pod-{number}")).await.unwrap().unwrap();
+    }
+    let count = driver.query(|scheduler, _| scheduler.pods().count()).await.unwrap();
+    assert_eq!(count, 20);
+    driver.stop().await;
+    for asker in askers {
+        asker.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn stopping_finishes_what_came_before() {
+    let journal = Journal::default();
+    let (driver, ended) = start(Config::default(), &journal, usize::MAX);
+    let release = occupy(&driver).await;
+    let mut command = pin!(create(&driver, "/a"));
+    assert!(command.as_mut().now_or_never().is_none());
+    driver.stop().await;
+    drop(release);
+    assert!(command.await.unwrap().is_ok());
+    ended.await.unwrap().unwrap();
+    eventually(async || (create(&driver, "/b").await == Err(Stopped)).then_some(())).await;
+}
