@@ -1,5 +1,6 @@
 //! The daemon: everything around the scheduler that touches the world.
 
+pub mod api;
 mod clock;
 pub mod driver;
 pub mod store;

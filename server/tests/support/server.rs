@@ -1,0 +1,144 @@
+//! The API on a real socket, in front of a real driver.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use podium::api::{About, Api, EventLog, bind};
+use podium::driver::{self, Handle};
+use podium_core::admission::Rules;
+use podium_core::{Config, Scheduler};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::{Journal, JournalStore};
+
+/// Headers that every answer has, and that only crowd snapshots.
+const BORING: [&str; 8] = [
+    "cache-control",
+    "content-length",
+    "date",
+    "expires",
+    "pragma",
+    "x-frame-options",
+    "x-marathon-leader",
+    "x-xss-protection",
+];
+
+pub(crate) struct Server {
+    pub(crate) base: String,
+    pub(crate) driver: Handle,
+    pub(crate) events: Arc<EventLog>,
+    client: reqwest::Client,
+    _stop: oneshot::Sender<()>,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        Self::with(Config::default(), 1000).await
+    }
+
+    pub(crate) async fn with(config: Config, events: usize) -> Self {
+        let events = Arc::new(EventLog::new(events));
+        let store = JournalStore::healthy(&Journal::default());
+        let (driver, _) = driver::start(Scheduler::new(config, 1), store, Box::new(events.clone()));
+        let listener = bind("127.0.0.1", 0).await.unwrap();
+        let address = listener.address();
+        let about = About {
+            framework_name: "podium".to_owned(),
+            leader: "leader.example:8080".to_owned(),
+            http_port: address.port(),
+            settings: serde_json::Map::from_iter([("master".to_owned(), "embedded".into())]),
+        };
+        let api = Api {
+            driver: driver.clone(),
+            events: events.clone(),
+            rules: Arc::new(Rules::default()),
+            about: Arc::new(about),
+        };
+        let (stop, stopped) = oneshot::channel();
+        tokio::spawn(listener.serve(api.router(), stopped));
+        // The embedded cluster's fetcher makes every client in this build able to speak TLS, which wants a
+        // provider even where it is not spoken. Another test of this process may have installed it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { base: format!("http://{address}"), driver, events, client, _stop: stop }
+    }
+
+    pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        self.client.request(method, format!("{}{path}", self.base))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let response = self.request("GET", path).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        response.json().await.unwrap()
+    }
+
+    pub(crate) async fn post_pod(&self, pod: &Value) -> Response {
+        self.request("POST", "/v2/pods").json(pod).send().await.unwrap()
+    }
+
+    /// Sends requests, and writes down how each was answered.
+    pub(crate) async fn transcript(&self, requests: &[(&str, &str, Option<&str>)]) -> String {
+        let mut text = String::new();
+        for (method, path, body) in requests {
+            let mut request = self.request(method, path);
+            if let Some(body) = body {
+                request = request.header("content-type", "application/json").body((*body).to_owned());
+            }
+            let shown = body.map(|body| format!(" {body}")).unwrap_or_default();
+            writeln!(text, "{}", self.redact(&format!("{method} {path}{shown}"))).unwrap();
+            text += &self.show(request.send().await.unwrap()).await;
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Status, telling headers and body, without what differs from run to run.
+    pub(crate) async fn show(&self, response: Response) -> String {
+        let mut text = format!("  {}\n", response.status());
+        for (name, value) in response.headers() {
+            if !BORING.contains(&name.as_str()) {
+                writeln!(text, "  {name}: {}", value.to_str().unwrap()).unwrap();
+            }
+        }
+        let body = response.text().await.unwrap();
+        if !body.is_empty() {
+            writeln!(text, "  {body}").unwrap();
+        }
+        self.redact(&text)
+    }
+
+    fn redact(&self, text: &str) -> String {
+        let host = self.base.strip_prefix("http://").unwrap();
+        let text = text.replace(host, "HOST");
+        // Ids and times differ; their form is the matter of other tests.
+        let text = replace_shape(&text, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", "UUID");
+        replace_shape(&text, "9999-99-99T99:99:99.999Z", "TIME")
+    }
+}
+
+/// Replaces what looks like `shape`, in which `x` stands for a hexadecimal digit and `9` for a decimal one.
+fn replace_shape(text: &str, shape: &str, with: &str) -> String {
+    let fits = |found: &[u8]| {
+        found.iter().zip(shape.bytes()).all(|(found, wanted)| match wanted {
+            b'x' => found.is_ascii_hexdigit(),
+            b'9' => found.is_ascii_digit(),
+            _ => *found == wanted,
+        })
+    };
+    let mut result = String::new();
+    let mut rest = text;
+    while let Some(char) = rest.chars().next() {
+        if rest.as_bytes().get(..shape.len()).is_some_and(fits) {
+            result += with;
+            rest = &rest[shape.len()..];
+        } else {
+            result.push(char);
+            rest = &rest[char.len_utf8()..];
+        }
+    }
+    result
+}
