@@ -1,6 +1,15 @@
 //! The daemon: everything around the scheduler that touches the world.
+//!
+//! ```text
+//!   cli ──► daemon ──► store     what survives a crash
+//!                 ├──► driver    owns the scheduler: inputs in, durable, actions out
+//!                 ├──► api       HTTP: Marathon's pods API
+//!                 └──► mesos     keeps a subscription with the master
+//! ```
 
 pub mod api;
+pub mod cli;
 mod clock;
+pub mod daemon;
 pub mod driver;
 pub mod store;

@@ -1,0 +1,205 @@
+//! The command line.
+//!
+//! `podium` alone is `podium serve`. Flags have Marathon's names where Marathon has them, and can also be set in
+//! the environment, as `PODIUM_` and the flag's name in upper case. Flags that only Marathon has use for are
+//! known as well (see [`foreign`]), so that none is ignored without a word.
+
+mod cluster;
+mod foreign;
+mod serve;
+
+use std::ffi::OsString;
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::daemon;
+
+/// Runs pods on Apache Mesos, with the pods API of Marathon.
+///
+/// `podium` alone is `podium serve`: it starts the daemon with an embedded cluster on this machine, and prints
+/// how to post a first pod.
+#[derive(Debug, Parser)]
+#[command(name = "podium", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon (what podium does without a command)
+    Serve(Box<serve::ServeArgs>),
+    /// Run the embedded cluster alone, as a Mesos master for daemons in other processes
+    Cluster(cluster::ClusterArgs),
+}
+
+/// Does what the command line says.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    match parse(args) {
+        Ok((cli, warnings)) => {
+            log_to_stderr();
+            for warning in warnings {
+                tracing::warn!("{warning}");
+            }
+            execute(cli)
+        }
+        Err(Exit::Text(error)) => {
+            // Nothing can be done when even that cannot be printed.
+            let _ = error.print();
+            ExitCode::SUCCESS
+        }
+        Err(Exit::Usage(line)) => {
+            eprintln!("podium: {line}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Why there is nothing to execute.
+#[derive(Debug)]
+enum Exit {
+    /// Help or a version was asked for.
+    Text(clap::Error),
+    /// The command line makes no sense; a line says why.
+    Usage(String),
+}
+
+/// Reads the command line. With it come warnings about flags that have no effect.
+fn parse(args: impl IntoIterator<Item = OsString>) -> Result<(Cli, Vec<String>), Exit> {
+    let matches = command().try_get_matches_from(with_default_command(args)).map_err(explain)?;
+    let warnings = match matches.subcommand() {
+        Some(("serve", matches)) => foreign::check(matches).map_err(Exit::Usage)?,
+        _ => Vec::new(),
+    };
+    let cli = Cli::from_arg_matches(&matches).map_err(explain)?;
+    Ok((cli, warnings))
+}
+
+fn execute(cli: Cli) -> ExitCode {
+    let result = match cli.command {
+        Command::Serve(args) => args.into_settings().map_err(daemon::Failure::Settings).and_then(daemon::run),
+        Command::Cluster(args) => cluster::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("podium: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The whole command line, with the names in the environment.
+fn command() -> clap::Command {
+    let with_environment = |command: clap::Command| {
+        command.mut_args(|arg| match arg.get_id().as_str() {
+            "help" => arg,
+            id => {
+                let variable = format!("PODIUM_{}", id.to_uppercase());
+                arg.env(variable).hide_env_values(true)
+            }
+        })
+    };
+    Cli::command()
+        .mut_subcommand("serve", |serve| with_environment(foreign::add(serve)))
+        .mut_subcommand("cluster", with_environment)
+}
+
+/// Puts `serve` where no command is named.
+fn with_default_command(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut args: Vec<_> = args.into_iter().collect();
+    let first = args.get(1).and_then(|arg| arg.to_str());
+    let is_flag = first.is_none_or(|arg| arg.starts_with('-'));
+    if is_flag && !matches!(first, Some("-h" | "--help" | "-V" | "--version")) {
+        args.insert(args.len().min(1), "serve".into());
+    }
+    args
+}
+
+/// Makes one line of what clap has to say.
+fn explain(error: clap::Error) -> Exit {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return Exit::Text(error);
+    }
+    let text = error.render().to_string();
+    let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
+    let said: Vec<_> = lines.filter(|line| !line.is_empty() && !line.starts_with("For more")).collect();
+    let said = said.join("; ");
+    Exit::Usage(format!("{} (see podium --help)", said.strip_prefix("error: ").unwrap_or(&said)))
+}
+
+fn log_to_stderr() {
+    let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
+}
+
+/// Whether a flag was given, on the command line or in the environment.
+fn is_given(matches: &ArgMatches, id: &str) -> bool {
+    use clap::parser::ValueSource::{CommandLine, EnvVariable};
+    matches!(matches.value_source(id), Some(CommandLine | EnvVariable))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_line(line: &str) -> Result<(Cli, Vec<String>), Exit> {
+        parse(line.split_whitespace().map(OsString::from))
+    }
+
+    fn refusal(line: &str) -> String {
+        match parse_line(line) {
+            Err(Exit::Usage(line)) => line,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_tree_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn podium_alone_serves() {
+        for line in ["podium", "podium serve", "podium --http_port 8080", "podium serve --http_port=8080"] {
+            let (cli, warnings) = parse_line(line).unwrap();
+            assert!(matches!(cli.command, Command::Serve(_)), "{line}");
+            assert_eq!(warnings, [""; 0]);
+        }
+        for line in
+            ["podium --help", "podium help", "podium serve --help", "podium --version", "podium cluster -h"]
+        {
+            assert!(matches!(parse_line(line), Err(Exit::Text(_))), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_bad_command_line_takes_one_line_to_explain() {
+        for (line, words) in [
+            ("podium --http_port 70000", "--http_port"),
+            ("podium --http_prot 1", "--http_port"),
+            ("podium fly", "fly"),
+            ("podium serve extra", "extra"),
+            ("podium --master zk://a:2181/mesos", "ZooKeeper"),
+            ("podium --master ftp://a", "ftp://a"),
+            ("podium --enable_features teleport", "teleport"),
+            ("podium --failover_timeout soon", "--failover_timeout"),
+        ] {
+            let said = refusal(line);
+            assert!(said.contains(words) && !said.contains('\n'), "{line}: {said}");
+        }
+    }
+
+    #[test]
+    fn flags_that_only_marathon_has_are_not_ignored_in_silence() {
+        let (_, warnings) = parse_line("podium --max_apps 5 --suppress_offers --disable_ha").unwrap();
+        assert_eq!(warnings.len(), 3, "{warnings:?}");
+        assert!(refusal("podium --zk zk://localhost:2181/marathon").contains("--zk"));
+        assert!(refusal("podium --http_credentials a:b").contains("--http_credentials"));
+    }
+}
