@@ -151,11 +151,11 @@ impl Driver {
     }
 
     pub(crate) fn update_pod(&mut self, pod: PodSpec) -> Response {
-        self.command(Command::UpdatePod { pod, force: false }).unwrap()
+        self.command(Command::UpdatePod { pod, force: false, role_given: false }).unwrap()
     }
 
     pub(crate) fn force_pod(&mut self, pod: PodSpec) -> Response {
-        self.command(Command::UpdatePod { pod, force: true }).unwrap()
+        self.command(Command::UpdatePod { pod, force: true, role_given: false }).unwrap()
     }
 
     pub(crate) fn delete_pod(&mut self, id: &str) -> Response {
