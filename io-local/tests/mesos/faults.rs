@@ -50,6 +50,7 @@ async fn a_restarted_agent_keeps_its_tasks() {
     let mut scheduler = cluster.scheduler().await;
     let mark = marker();
     let agent_id = scheduler.start("pod", vec![task("pod.a", &format!("exec sleep {mark}"))]).await;
+    eventually("it sleeps", || sleepers(&mark).len() == 1).await;
     let pids = sleepers(&mark);
     cluster.admin("agent 0 restart").await;
     cluster.reaches("the agent is back", |state| state["agents"][0]["standing"] == "registered").await;

@@ -42,12 +42,7 @@ async fn launch_and_kill(media: MediaType) {
     assert_eq!(ends.remove("pod.a"), Some((TaskState::TaskKilled, terminated.clone())));
     assert_eq!(ends.remove("pod.b"), Some((TaskState::TaskKilled, terminated)));
     assert!(sleepers(&mark).is_empty());
-    let failure = scheduler
-        .wait_for("the executor's end", |event| match event {
-            Event::Failure(failure) => Some(failure),
-            _ => None,
-        })
-        .await;
+    let failure = scheduler.failure().await;
     assert_eq!(failure.status, Some(0));
     cluster.running.shutdown().await;
 }

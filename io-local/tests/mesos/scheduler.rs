@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use podium_core::model::ids::{AgentId, ExecutorId, FrameworkId, Role, TaskId};
 use podium_core::model::mesos::{
-    Call, CommandInfo, ContainerInfo, Event, ExecutorInfo, ExecutorKind, FrameworkCapability, FrameworkInfo,
-    LaunchGroup, Offer, Operation, OperationInfo, Resource, ResourceKind, TaskInfo, TaskState, TaskStatus,
+    Call, CommandInfo, ContainerInfo, Event, ExecutorFailure, ExecutorInfo, ExecutorKind,
+    FrameworkCapability, FrameworkInfo, LaunchGroup, Offer, Operation, OperationInfo, Resource, ResourceKind,
+    TaskInfo, TaskState, TaskStatus,
 };
 use podium_core::model::number::Scalar;
 use podium_mesos::codec::{MediaType, decode, encode};
@@ -28,6 +29,8 @@ pub(crate) struct Scheduler {
     events: VecDeque<Event>,
     /// Not used yet.
     offers: VecDeque<Offer>,
+    /// Not looked at yet; they may come before the updates of the tasks that ended.
+    failures: VecDeque<ExecutorFailure>,
     /// Whether to acknowledge updates as they come.
     pub(crate) acknowledges: bool,
 }
@@ -87,6 +90,7 @@ impl Scheduler {
             decoder: Decoder::default(),
             events: VecDeque::new(),
             offers: VecDeque::new(),
+            failures: VecDeque::new(),
             acknowledges: true,
         };
         match scheduler.next().await {
@@ -148,8 +152,10 @@ impl Scheduler {
         loop {
             assert!(tokio::time::Instant::now() < deadline, "waited in vain for {what}");
             let event = self.next().await;
-            if let Event::Offers(offers) = &event {
-                self.offers.extend(offers.iter().cloned());
+            match &event {
+                Event::Failure(failure) => self.failures.push_back(failure.clone()),
+                Event::Offers(offers) => self.offers.extend(offers.iter().cloned()),
+                _ => {}
             }
             if let Some(found) = wanted(event) {
                 return found;
@@ -164,6 +170,17 @@ impl Scheduler {
                 return offer;
             }
             self.wait_for("an offer", |event| matches!(event, Event::Offers(_)).then_some(())).await;
+        }
+    }
+
+    /// The end of an executor that has not been looked at yet.
+    pub(crate) async fn failure(&mut self) -> ExecutorFailure {
+        loop {
+            if let Some(failure) = self.failures.pop_front() {
+                return failure;
+            }
+            self.wait_for("an executor's end", |event| matches!(event, Event::Failure(_)).then_some(()))
+                .await;
         }
     }
 
