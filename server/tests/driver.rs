@@ -22,7 +22,9 @@ fn start(config: Config, journal: &Journal, healthy_commits: usize) -> (Handle, 
 }
 
 async fn create(driver: &Handle, id: &str) -> Result<Answer, Stopped> {
-    driver.command(Origin::default(), Command::CreatePod { pod: pod(id, 1), force: false }).await
+    driver
+        .command(Origin::default(), Command::CreatePod { pod: pod(id, 1), force: false, role_given: false })
+        .await
 }
 
 /// Occupies the driver until the sender is dropped.

@@ -90,6 +90,7 @@ impl From<Refusal> for ApiError {
         let message = refusal.to_string();
         match refusal {
             Refusal::AlreadyExists(_) => Self::new(StatusCode::CONFLICT, message),
+            Refusal::Invalid(rejection) => rejection.into(),
             Refusal::Locked { deployments } => {
                 let mut error = Self::new(StatusCode::CONFLICT, message);
                 error.body.deployments = Some(deployments.into_iter().map(|id| Holder { id }).collect());

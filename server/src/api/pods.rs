@@ -58,8 +58,8 @@ async fn list(api: &Api) -> Result<Response, ApiError> {
 
 async fn create(api: &Api, request: Request) -> Result<Response, ApiError> {
     let asked = Asked::of(&request);
-    let Admitted { pod, unknown_fields, .. } = read_definition(api, request).await?;
-    let command = Command::CreatePod { pod, force: asked.flag("force") };
+    let Admitted { pod, role_given, unknown_fields } = read_definition(api, request).await?;
+    let command = Command::CreatePod { pod, force: asked.flag("force"), role_given };
     let Reply::PodCreated { pod, deployment } = api.command(&asked, command).await? else {
         return Err(unexpected());
     };
@@ -78,12 +78,12 @@ async fn read(api: &Api, id: PodId) -> Result<Response, ApiError> {
 
 async fn update(api: &Api, id: PodId, request: Request) -> Result<Response, ApiError> {
     let asked = Asked::of(&request);
-    let Admitted { pod, unknown_fields, .. } = read_definition(api, request).await?;
+    let Admitted { pod, role_given, unknown_fields } = read_definition(api, request).await?;
     if pod.id != id {
         let message = format!("'{id}' does not match definition's id ('{}')", pod.id);
         return Err(ApiError::new(StatusCode::BAD_REQUEST, message));
     }
-    let command = Command::UpdatePod { pod, force: asked.flag("force") };
+    let command = Command::UpdatePod { pod, force: asked.flag("force"), role_given };
     let Reply::PodUpdated { pod, deployment } = api.command(&asked, command).await? else {
         return Err(unexpected());
     };
