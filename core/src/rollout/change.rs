@@ -67,7 +67,12 @@ impl Scheduler {
         };
         self.settle_role(&mut pod, role_given, force)?;
         let change = change(&old, &pod);
-        if change == Change::None {
+        let current = self.state.pod(&id);
+        // Copies that a cancelled deployment left behind are replaced by the next change, whatever it changes,
+        // and also if it merely says once more what there shall be.
+        let has_old = current.is_some_and(|pod| pod.tally.old.counted() > 0);
+        let is_on_its_way = current.is_some_and(|pod| pod.deployment.is_some());
+        if change == Change::None && (!has_old || is_on_its_way) {
             let deployment = self.new_deployment_id();
             self.publish(ApiEventKind::PodUpdatedEvent { client_ip: origin.client_ip, uri: origin.uri });
             return Ok(Response::PodUpdated { pod: old, deployment });
@@ -76,8 +81,6 @@ impl Scheduler {
         let version = self.new_version(&id);
         let pod = Arc::new(PodSpec { version, ..pod });
         self.state.set_spec(&self.config, pod.clone());
-        // Copies that a cancelled deployment left behind are replaced by the next change, whatever it changes.
-        let has_old = self.state.pod(&id).is_some_and(|pod| pod.tally.old.counted() > 0);
         let replaces = (change == Change::Upgrade || has_old) && pod.instances() > 0;
         let action = if replaces { ActionKind::RestartPod } else { ActionKind::ScalePod };
         let original = BTreeMap::from([(id.clone(), Some(old.version))]);

@@ -89,12 +89,20 @@ impl Counts {
         self.0.iter().sum()
     }
 
-    fn add(&mut self, stage: Stage) {
+    fn count(&mut self, stage: Stage) {
         self.0[stage as usize] += 1;
     }
 
-    fn remove(&mut self, stage: Stage) {
+    fn discount(&mut self, stage: Stage) {
         self.0[stage as usize] -= 1;
+    }
+}
+
+impl std::ops::Add for Counts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(std::array::from_fn(|stage| self.0[stage] + other.0[stage]))
     }
 }
 
@@ -110,12 +118,12 @@ pub(crate) struct Tally {
 impl Tally {
     /// Counts one more.
     pub(crate) fn add(&mut self, is_current: bool, stage: Stage) {
-        if is_current { self.current.add(stage) } else { self.old.add(stage) }
+        if is_current { self.current.count(stage) } else { self.old.count(stage) }
     }
 
     /// Counts one less.
     pub(crate) fn remove(&mut self, is_current: bool, stage: Stage) {
-        if is_current { self.current.remove(stage) } else { self.old.remove(stage) }
+        if is_current { self.current.discount(stage) } else { self.old.discount(stage) }
     }
 
     /// So many are in `stage`, whatever their definition.
