@@ -9,12 +9,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use podium::store::{DataDir, EmbeddedStore, Store as _};
-use podium_core::model::ids::{FrameworkId, PodId};
+use podium_core::model::ids::{FrameworkId, InstanceId, PodId, Uuid};
 use podium_core::model::time::Timestamp;
-use podium_core::record::{Entry, Key, PodState, Record};
+use podium_core::record::{Entry, Forgotten, Key, Record};
 
 const CHILD_FOLDER: &str = "PODIUM_TEST_CRASH_FOLDER";
-const PODS: i64 = 20;
+const INSTANCES: i64 = 20;
 
 /// The child's part; a plain success when it is not the child.
 #[test]
@@ -55,17 +55,15 @@ fn killed_at_birth_the_store_can_still_be_born() {
 
 /// Commit `number`: several records that must appear together or not at all.
 fn commit(number: i64) -> [Record; 3] {
-    let pod = PodState {
-        id: PodId::new(format!("/pod-{}", number % PODS)),
-        current: None,
-        newest: Timestamp::from_millis(number),
-        delay: None,
-        terminations: Vec::new(),
+    let instance = |number: i64| {
+        let uuid = Uuid::from_u128(number.rem_euclid(INSTANCES).unsigned_abs().into());
+        InstanceId { pod: PodId::new("/a/b"), uuid }
     };
+    let since = Timestamp::from_millis(number);
     [
         Record::Put(Entry::Framework { id: FrameworkId::new(number.to_string()) }),
-        Record::Delete(Key::Pod(PodId::new(format!("/pod-{}", (number + PODS / 2) % PODS)))),
-        Record::Put(Entry::Pod(pod)),
+        Record::Delete(Key::Forgotten(instance(number + INSTANCES / 2))),
+        Record::Put(Entry::Forgotten(Forgotten { instance: instance(number), since, agent: None })),
     ]
 }
 

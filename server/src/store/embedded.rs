@@ -173,9 +173,9 @@ fn open_database(path: &Path) -> Result<Database, StoreError> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use podium_core::model::ids::{FrameworkId, PodId};
+    use podium_core::model::ids::{FrameworkId, InstanceId, PodId, Uuid};
     use podium_core::model::time::Timestamp;
-    use podium_core::record::PodState;
+    use podium_core::record::Forgotten;
 
     use super::*;
 
@@ -183,14 +183,9 @@ mod tests {
         Entry::Framework { id: FrameworkId::new(id) }
     }
 
-    fn pod(id: &str) -> Entry {
-        Entry::Pod(PodState {
-            id: PodId::new(id),
-            current: None,
-            newest: Timestamp::from_millis(5),
-            delay: None,
-            terminations: Vec::new(),
-        })
+    fn forgotten(number: u128) -> Entry {
+        let instance = InstanceId { pod: PodId::new("/a/b"), uuid: Uuid::from_u128(number) };
+        Entry::Forgotten(Forgotten { instance, since: Timestamp::from_millis(5), agent: None })
     }
 
     fn load(folder: &DataDir) -> BTreeMap<Key, Entry> {
@@ -204,17 +199,17 @@ mod tests {
         let folder = DataDir::open(parent.path()).unwrap();
         let mut store = EmbeddedStore::open(&folder).unwrap();
         assert_eq!(store.load().unwrap(), []);
-        store.commit(&[Record::Put(framework("f-1")), Record::Put(pod("/a"))]).unwrap();
+        store.commit(&[Record::Put(framework("f-1")), Record::Put(forgotten(1))]).unwrap();
         store
             .commit(&[
                 Record::Put(framework("f-2")),
-                Record::Put(pod("/b")),
-                Record::Delete(pod("/a").key()),
-                Record::Delete(pod("/never-was").key()),
+                Record::Put(forgotten(2)),
+                Record::Delete(forgotten(1).key()),
+                Record::Delete(forgotten(3).key()),
             ])
             .unwrap();
         drop(store);
-        let expected = [framework("f-2"), pod("/b")];
+        let expected = [framework("f-2"), forgotten(2)];
         assert_eq!(load(&folder), expected.into_iter().map(|entry| (entry.key(), entry)).collect());
     }
 
