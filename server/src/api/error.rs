@@ -89,6 +89,7 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         let message = refusal.to_string();
         match refusal {
+            Refusal::Invalid(rejection) => rejection.into(),
             Refusal::AlreadyExists(_) => Self::new(StatusCode::CONFLICT, message),
             Refusal::Invalid(rejection) => rejection.into(),
             Refusal::Locked { deployments } => {

@@ -47,7 +47,6 @@ static FLAGS: &[Foreign] = &[
     warn("local_port_max", APPS),
     refuse("http_max_concurrent_requests", "a limit of requests is not supported yet"),
     refuse("access_control_allow_origin", "requests of pages from elsewhere are not supported yet"),
-    refuse("new_group_enforce_role", "roles of groups are not supported yet"),
     refuse("default_accepted_resource_roles", "use --accepted_resource_roles_default_behavior"),
     warn("graceful_shutdown_timeout", "Podium waits for requests in progress only"),
     warn("task_reservation_timeout", NO_INSIDE),

@@ -64,6 +64,10 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "ROLE", default_value = "*", help_heading = "Mesos")]
     mesos_role: String,
 
+    /// Whether new groups at the top allow their pods only the role of the group's name
+    #[arg(long, value_name = "HOW", default_value = "off", help_heading = "Mesos")]
+    new_group_enforce_role: EnforceRoleArg,
+
     /// The system user of containers that name none [default: this process' user]
     #[arg(long, value_name = "USER", help_heading = "Mesos")]
     mesos_user: Option<String>,
@@ -182,6 +186,15 @@ enum AcceptedResourceRolesArg {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
+enum EnforceRoleArg {
+    /// They allow the default role as well
+    Off,
+    /// They allow only that
+    Top,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 enum GpuBehaviorArg {
     /// They may not
     Restricted,
@@ -261,6 +274,7 @@ impl ServeArgs {
             failover_timeout: Duration::from_secs(self.failover_timeout),
             checkpoint: self.checkpoint && !self.disable_checkpoint,
             mesos_role: Role::new(&*self.mesos_role),
+            new_group_enforce_role: self.new_group_enforce_role == EnforceRoleArg::Top,
             accepted_resource_roles: match self.accepted_resource_roles_default_behavior {
                 AcceptedResourceRolesArg::Any => AcceptedResourceRoles::Any,
                 AcceptedResourceRolesArg::Reserved => AcceptedResourceRoles::Reserved,
