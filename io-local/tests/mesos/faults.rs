@@ -141,6 +141,32 @@ async fn offers_can_be_rescinded() {
 }
 
 #[tokio::test]
+async fn a_subscription_is_kept_alive_by_heartbeats() {
+    let interval = Duration::from_millis(20);
+    let cluster = Cluster::start_with(1, |config| config.cluster.master.heartbeat_interval = interval).await;
+    let mut scheduler = cluster.scheduler().await;
+    for _ in 0..5 {
+        scheduler.wait_for("a heartbeat", |event| (event == Event::Heartbeat).then_some(())).await;
+    }
+}
+
+#[tokio::test]
+async fn a_second_subscription_ends_the_first() {
+    let cluster = Cluster::start(1).await;
+    let mut first = cluster.scheduler().await;
+    let mut second = Scheduler::subscribe_as(&cluster.base, MediaType::Json, first.info()).await;
+    let message = first
+        .wait_for("an error", |event| match event {
+            Event::Error { message } => Some(message),
+            _ => None,
+        })
+        .await;
+    assert_eq!(message, "Framework failed over");
+    assert_eq!(first.try_next().await.unwrap(), None, "the stream ends in an orderly way");
+    second.offer().await;
+}
+
+#[tokio::test]
 async fn a_failed_over_master_breaks_the_stream_and_knows_the_tasks_again() {
     let cluster = Cluster::start_with(1, |config| {
         config.cluster.master.election = Duration::from_millis(300);
