@@ -237,7 +237,7 @@ fn a_change_by_force_counts_only_copies_that_are_there_to_stay() {
 fn finish(driver: &mut Driver) -> String {
     let mut story = Vec::new();
     for _ in 0..10 {
-        story.push(format!("{}", driver.picture().join(", ")));
+        story.push(driver.picture().join(", "));
         story.extend(driver.deployments());
         driver.confirm_kills();
         driver.offer("s3", 8.0, 8192.0);

@@ -77,15 +77,17 @@ fn due(
 }
 
 fn due_of_launch(task: &Task, instance: &Instance, config: &Config) -> Option<(Timestamp, Due)> {
+    // Word about one container is word about the launch of all.
+    let confirmed = instance.tasks.iter().any(|task| task.condition != Condition::Provisioned);
     match task.condition {
-        Condition::Provisioned if !instance.launch_questioned => {
+        Condition::Provisioned if !confirmed && !instance.launch_questioned => {
             Some((task.staged_at + LAUNCH_QUESTION_DELAY, Due::AskAboutLaunch))
         }
-        Condition::Provisioned => {
+        Condition::Provisioned if !confirmed => {
             Some((task.staged_at + config.task_launch_confirm_timeout, Due::LaunchTimeout))
         }
         // Counted from the last progress, so that a slow image of one container does not condemn the others.
-        Condition::Staging | Condition::Starting => {
+        Condition::Provisioned | Condition::Staging | Condition::Starting => {
             let progress = instance.tasks.iter().map(|task| task.since).max().unwrap_or(task.since);
             Some((progress + config.task_launch_timeout, Due::LaunchTimeout))
         }

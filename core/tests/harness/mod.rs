@@ -147,19 +147,23 @@ impl Driver {
     }
 
     pub(crate) fn create(&mut self, pod: PodSpec) -> Response {
-        self.command(Command::CreatePod { pod, force: false, role_given: false }).unwrap()
+        self.command(Command::CreatePod { role_given: names_role(&pod), pod, force: false }).unwrap()
     }
 
     pub(crate) fn update_pod(&mut self, pod: PodSpec) -> Response {
-        self.command(Command::UpdatePod { pod, force: false, role_given: false }).unwrap()
+        self.command(Command::UpdatePod { role_given: names_role(&pod), pod, force: false }).unwrap()
     }
 
     pub(crate) fn force_pod(&mut self, pod: PodSpec) -> Response {
-        self.command(Command::UpdatePod { pod, force: true, role_given: false }).unwrap()
+        self.command(Command::UpdatePod { role_given: names_role(&pod), pod, force: true }).unwrap()
     }
 
     pub(crate) fn delete_pod(&mut self, id: &str) -> Response {
         self.command(Command::DeletePod { id: pod_id(id), force: false }).unwrap()
+    }
+
+    pub(crate) fn delete_pod_by_force(&mut self, id: &str) -> Response {
+        self.command(Command::DeletePod { id: pod_id(id), force: true }).unwrap()
     }
 
     /// A person kills the `n`-th instance.
@@ -433,6 +437,11 @@ pub(crate) fn checked_pod(id: &str, instances: u32, more: &serde_json::Value) ->
 pub(crate) fn changed(mut pod: PodSpec, version: &str) -> PodSpec {
     pod.labels.insert("version".into(), version.into());
     pod
+}
+
+/// Whether the author of `pod` named a role, as far as it can be told.
+fn names_role(pod: &PodSpec) -> bool {
+    pod.role != Role::from("*")
 }
 
 fn merge(json: &mut serde_json::Value, more: &serde_json::Value) {
