@@ -75,7 +75,7 @@ impl Scheduler {
         self.demand = Demand {
             roles: roles.iter().cloned().collect(),
             suppressed: suppressed.iter().cloned().collect(),
-            last_revive: Some(self.now),
+            last_revive: None,
             is_new: false,
             deadline: None,
         };
