@@ -49,7 +49,8 @@ fn a_refused_change_leaves_the_lock_where_it_was() {
     driver.update_pod(pod("/p", 1, 2));
     let holder = driver.scheduler.deployments()[0].id.clone();
     for _ in 0..2 {
-        let refused = driver.command(Command::UpdatePod { pod: pod("/p", 1, 3), force: false });
+        let refused =
+            driver.command(Command::UpdatePod { pod: pod("/p", 1, 3), force: false, role_given: false });
         assert_eq!(refused, Err(Refusal::Locked { deployments: vec![holder.clone()] }));
     }
     assert_eq!(driver.picture(), ["v1.1 s1 Stable", "v2.0 - Pending"]);
@@ -457,10 +458,11 @@ fn a_limit_on_deployments_never_stops_what_is_forced() {
     let config = Config { max_running_deployments: 1, ..Config::default() };
     let mut driver = Driver::connected_with(config);
     driver.create(pod("/p", 1, 1));
-    let refused = driver.command(Command::CreatePod { pod: pod("/q", 1, 1), force: false });
+    let refused =
+        driver.command(Command::CreatePod { pod: pod("/q", 1, 1), force: false, role_given: false });
     assert_eq!(refused, Err(Refusal::TooManyDeployments { limit: 1 }));
     driver.force_pod(changed(pod("/p", 1, 1), "2"));
-    driver.command(Command::CreatePod { pod: pod("/q", 1, 1), force: true }).unwrap();
+    driver.command(Command::CreatePod { pod: pod("/q", 1, 1), force: true, role_given: false }).unwrap();
     driver.cancel(false);
     assert_eq!(driver.scheduler.deployments().len(), 2);
 }
@@ -498,7 +500,7 @@ fn a_deletion_is_done_when_everything_has_ended_and_not_before() {
 #[test]
 fn a_change_is_kept_in_one_piece_with_its_deployment_and_so_is_its_end() {
     let mut driver = Driver::running(pod("/p", 1, 1));
-    let command = Command::UpdatePod { pod: pod("/p", 1, 0), force: false };
+    let command = Command::UpdatePod { pod: pod("/p", 1, 0), force: false, role_given: false };
     let input = Input::Command { id: CommandId(99), origin: Origin::default(), command: Box::new(command) };
     let output = driver.step(input);
     let kept: Vec<String> = output
