@@ -91,7 +91,6 @@ impl From<Refusal> for ApiError {
         match refusal {
             Refusal::Invalid(rejection) => rejection.into(),
             Refusal::AlreadyExists(_) => Self::new(StatusCode::CONFLICT, message),
-            Refusal::Invalid(rejection) => rejection.into(),
             Refusal::Locked { deployments } => {
                 let mut error = Self::new(StatusCode::CONFLICT, message);
                 error.body.deployments = Some(deployments.into_iter().map(|id| Holder { id }).collect());

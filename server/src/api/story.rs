@@ -9,8 +9,8 @@ use tracing::info;
 
 /// Logs `event`.
 pub(super) fn tell(event: &ApiEventKind) {
-    if tracing::enabled!(tracing::Level::INFO) {
-        info!("{}", Line(event));
+    if tracing::enabled!(target: "podium", tracing::Level::INFO) {
+        info!(target: "podium", "{}", Line(event));
     }
 }
 

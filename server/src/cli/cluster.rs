@@ -9,14 +9,7 @@ use tokio::io::BufReader;
 
 use crate::daemon::{self, Failure, Signals};
 
-/// Run the embedded cluster alone.
-///
-/// It is a Mesos master with some agents on one port; its containers are processes of this machine, which end
-/// with it. Daemons in other processes use it with --master http://127.0.0.1:PORT, and can come and go.
-///
-/// It takes commands that disturb it, such as "agent 0 pause", "agent 0 cut-off" and "agent 0 bring-back": as
-/// lines on standard input, or as requests to the same port (curl -X POST
-/// http://127.0.0.1:PORT/admin/agent/0/pause). "help" lists them; "state" shows what there is.
+/// The flags of `podium cluster`.
 #[derive(Debug, Args)]
 #[command(rename_all = "snake_case")]
 pub(super) struct ClusterArgs {

@@ -32,8 +32,23 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the daemon (what podium does without a command)
+    ///
+    /// It serves Marathon's pods API over HTTP and runs the pods on Mesos: by default on an embedded cluster
+    /// whose containers are processes of this machine, which end with the daemon. With --master it uses a real
+    /// cluster, where pods keep running while the daemon is away.
+    ///
+    /// Every flag can also be set in the environment: PODIUM_HTTP_PORT=9090 is --http_port 9090. What is logged
+    /// can be chosen with RUST_LOG: RUST_LOG=warn for less, RUST_LOG=debug for more.
     Serve(Box<serve::ServeArgs>),
     /// Run the embedded cluster alone, as a Mesos master for daemons in other processes
+    ///
+    /// It is a Mesos master with some agents behind one port; its containers are processes of this machine,
+    /// which end with it. Daemons use it with --master http://127.0.0.1:PORT, and can come and go.
+    ///
+    /// It takes commands that disturb it, such as "agent 0 pause", "agent 0 cut-off" and "agent 0 bring-back":
+    /// as lines on standard input, or as requests to the same port:
+    /// curl -X POST http://127.0.0.1:PORT/admin/agent/0/pause. "help" (GET /admin/help) lists them, "state" (GET
+    /// /admin/state) shows what there is.
     Cluster(cluster::ClusterArgs),
 }
 

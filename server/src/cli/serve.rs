@@ -13,13 +13,7 @@ use serde::Serialize;
 
 use crate::daemon::{Master, Settings};
 
-/// Run the daemon.
-///
-/// It serves Marathon's pods API over HTTP and runs the pods on Mesos: by default on an embedded cluster whose
-/// containers are processes of this machine, which end with the daemon. With --master it uses a real cluster,
-/// where pods keep running while the daemon is away.
-///
-/// Every flag can also be set in the environment: PODIUM_HTTP_PORT=9090 is --http_port 9090.
+/// The flags of `podium serve`. They serialise to what `/v2/info` shows.
 #[derive(Debug, Args, Serialize)]
 #[command(rename_all = "snake_case")]
 pub(super) struct ServeArgs {
@@ -106,9 +100,9 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 120_000, help_heading = "Scheduling")]
     decline_offer_duration: u64,
 
-    /// Time between two requests for offers
-    #[arg(long, value_name = "MILLISECONDS", default_value_t = 5_000, help_heading = "Scheduling")]
-    min_revive_offers_interval: u64,
+    /// Time between two requests for offers [default: 5000, to spare the master; embedded cluster: 200]
+    #[arg(long, value_name = "MILLISECONDS", help_heading = "Scheduling")]
+    min_revive_offers_interval: Option<u64>,
 
     /// A launch without any word from Mesos is given up after this time
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 300_000, help_heading = "Scheduling")]
@@ -281,7 +275,12 @@ impl ServeArgs {
                 AcceptedResourceRolesArg::Unreserved => AcceptedResourceRoles::Unreserved,
             },
             decline_offer_duration: Duration::from_millis(self.decline_offer_duration),
-            min_revive_offers_interval: Duration::from_millis(self.min_revive_offers_interval),
+            min_revive_offers_interval: Duration::from_millis(self.min_revive_offers_interval.unwrap_or(
+                match self.master {
+                    Master::At { .. } => 5_000,
+                    Master::Embedded => 200,
+                },
+            )),
             task_launch_confirm_timeout: Duration::from_millis(self.task_launch_confirm_timeout),
             task_launch_timeout: Duration::from_millis(self.task_launch_timeout),
             kill_retry_timeout: Duration::from_millis(self.kill_retry_timeout),
