@@ -1,8 +1,9 @@
 //! The program as a person meets it: what it prints, when it gives up, how it ends.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -38,7 +39,7 @@ fn refusal(args: &[&str]) -> String {
 struct Daemon {
     child: Child,
     api: String,
-    _stdout: BufReader<std::process::ChildStdout>,
+    _stdout: BufReader<ChildStdout>,
 }
 
 impl Daemon {
@@ -50,14 +51,7 @@ impl Daemon {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let api = loop {
-            let mut line = String::new();
-            assert_ne!(stdout.read_line(&mut line).unwrap(), 0, "the daemon ended before it was ready");
-            if let Some(api) = line.trim().strip_prefix("API") {
-                break api.trim().strip_suffix("/v2/pods").unwrap().to_owned();
-            }
-        };
+        let (api, stdout) = wait_until_ready(&mut child);
         Self { child, api, _stdout: stdout }
     }
 
@@ -75,15 +69,37 @@ impl Drop for Daemon {
     }
 }
 
-fn get(url: &str) -> String {
-    let address = url.strip_prefix("http://").unwrap();
-    let (host, path) = address.split_at(address.find('/').unwrap());
-    let mut stream = std::net::TcpStream::connect(host).unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
-    std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+/// The address of the API, once the program has printed it.
+fn wait_until_ready(child: &mut Child) -> (String, BufReader<ChildStdout>) {
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    loop {
+        let mut line = String::new();
+        assert_ne!(stdout.read_line(&mut line).unwrap(), 0, "the daemon ended before it was ready");
+        if let Some(api) = line.trim().strip_prefix("API") {
+            return (api.trim().strip_suffix("/v2/pods").unwrap().to_owned(), stdout);
+        }
+    }
+}
+
+fn exchange(api: &str, request: &str) -> String {
+    exchange_with(api, request, "")
+}
+
+/// The whole answer; nothing if the connection breaks.
+fn exchange_with(api: &str, request: &str, body: &str) -> String {
+    let host = api.strip_prefix("http://").unwrap();
+    let exchange = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(host)?;
+        let length = body.len();
+        write!(
+            stream,
+            "{request} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        )?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    exchange().unwrap_or_default()
 }
 
 #[test]
@@ -91,7 +107,7 @@ fn a_daemon_is_ready_when_it_says_so_and_ends_when_asked() {
     let folder = tempfile::tempdir().unwrap();
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let daemon = Daemon::start(folder.path(), &[]);
-        let answer = get(&format!("{}/ping", daemon.api));
+        let answer = exchange(&daemon.api, "GET /ping");
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("pong"), "{answer}");
         daemon.end(signal);
     }
@@ -129,6 +145,56 @@ fn data_that_cannot_be_used_is_left_alone() {
     drop(database);
     let line = refusal(&["--http_port", "0", "--data_dir", folder.path().to_str().unwrap()]);
     assert!(line.contains("has format 99, written by a newer podium"), "{line}");
+}
+
+#[test]
+fn a_disk_that_fills_up_ends_the_daemon_before_anything_is_promised() {
+    let folder = tempfile::tempdir().unwrap();
+    // No file may grow beyond some MiB: a disk that is full, as far as the store can tell.
+    let limited = "trap '' XFSZ; ulimit -f 8192; exec \"$0\" --http_port 0 --data_dir \"$1\"";
+    let mut child = Command::new("sh")
+        .args(["-c", limited, env!("CARGO_BIN_EXE_podium")])
+        .arg(folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (api, _stdout) = wait_until_ready(&mut child);
+    let mut created = 0;
+    loop {
+        let answer = post_pod(&api, created);
+        if !answer.starts_with("HTTP/1.1 201 ") {
+            assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 503 "), "{answer}");
+            break;
+        }
+        created += 1;
+        assert!(created < 1000, "the disk does not fill up");
+    }
+    let output = child.wait_with_output().unwrap();
+    let words = String::from_utf8(output.stderr).unwrap();
+    let last = words.lines().last().unwrap();
+    assert!(last.starts_with("podium: cannot write to "), "{words}");
+    assert_eq!(output.status.code(), Some(1));
+
+    // With room again, what was promised is there, and nothing else.
+    let daemon = Daemon::start(folder.path(), &[]);
+    let answer = exchange(&daemon.api, "GET /v2/pods");
+    let pods: Vec<serde_json::Value> = serde_json::from_str(answer.rsplit("\r\n").next().unwrap()).unwrap();
+    assert_eq!(pods.len(), created);
+}
+
+/// Posts a pod that takes much room.
+fn post_pod(api: &str, number: usize) -> String {
+    let label = "x".repeat(100_000);
+    let pod = serde_json::json!({
+        "id": format!("/pod-{number}"),
+        "labels": {"large": label},
+        "containers": [{"name": "c", "exec": {"command": {"shell": "true"}}, "resources": {}}],
+        "scaling": {"kind": "fixed", "instances": 0}
+    });
+    let body = pod.to_string();
+    exchange_with(api, "POST /v2/pods", &body)
 }
 
 #[test]

@@ -67,6 +67,9 @@ pub enum Failure {
     /// The scheduler cannot go on.
     #[error(transparent)]
     Driver(#[from] DriverError),
+    /// The scheduler's thread is gone without a reason.
+    #[error("the scheduler's thread has ended")]
+    DriverGone,
     /// The port cannot be had.
     #[error("cannot listen on {address}:{port} (--http_address, --http_port): {source}")]
     Listen {
@@ -162,7 +165,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
 
     let result = tokio::select! {
         () = signals.next() => Ok(()),
-        end = &mut ended => Err(driver_failure(end)),
+        end = &mut ended => Err(end.map_or(Failure::DriverGone, driver_failure)),
         end = &mut subscription => Err(Failure::Mesos(end.unwrap_or_else(|error| error.to_string()))),
     };
     let farewell = async {
@@ -171,9 +174,11 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         drop(stop_api);
         // A panic of the server has been reported already.
         let _ = api.await;
-        driver.stop().await;
-        // It may have ended before, and then the result says why.
-        let _ = (&mut ended).await;
+        if !ended.is_terminated() {
+            driver.stop().await;
+            // What it says now does not change the reason for ending.
+            let _ = (&mut ended).await;
+        }
         if let Some(cluster) = cluster {
             tracing::info!("ending the embedded cluster with all its containers");
             cluster.shutdown().await;
@@ -204,12 +209,9 @@ fn describe(settings: &Settings, address: SocketAddr) -> (String, About) {
     (advertised, about)
 }
 
-fn driver_failure(end: Result<Result<(), DriverError>, oneshot::error::RecvError>) -> Failure {
-    match end {
-        Ok(Err(error)) => error.into(),
-        // Only `stop` ends it well, and nobody has called that yet.
-        Ok(Ok(())) | Err(_) => Failure::Settings("the scheduler's thread has ended".to_owned()),
-    }
+/// Only a stop ends the driver well, and nobody has asked for one.
+fn driver_failure(end: Result<(), DriverError>) -> Failure {
+    end.map_or_else(Failure::from, |()| Failure::DriverGone)
 }
 
 /// A number that no other start has had.

@@ -20,8 +20,7 @@
 
 mod outbox;
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, UnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use podium_core::model::event::ApiEvent;
@@ -320,12 +319,11 @@ impl Driver {
     fn step(&mut self, input: Input) -> Result<Output, DriverError> {
         let now = self.clock.now();
         let scheduler = &mut self.scheduler;
-        let step = AssertUnwindSafe(|| scheduler.step(now, input.clone()));
+        let again = input.clone();
         // After a panic the scheduler may be half changed: it is never used again.
-        catch_unwind(step).map_err(|panic| DriverError::Panicked {
-            now,
-            input: serde_json::to_string(&input).unwrap_or_else(|_| format!("{input:?}")),
-            message: panic_message(&*panic),
+        catch(AssertUnwindSafe(|| scheduler.step(now, input))).map_err(|message| {
+            let input = serde_json::to_string(&again).unwrap_or_else(|_| format!("{again:?}"));
+            DriverError::Panicked { now, input, message }
         })
     }
 
@@ -335,8 +333,8 @@ impl Driver {
         while let Some(query) = next {
             let now = self.clock.now();
             // A query changes nothing, so a panic in it harms nobody but the asker, who is told.
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| query(&self.scheduler, now))) {
-                tracing::error!("a query panicked, which is a bug: {}", panic_message(&*panic));
+            if let Err(message) = catch(AssertUnwindSafe(|| query(&self.scheduler, now))) {
+                tracing::error!("a query panicked, which is a bug: {message}");
             }
             if began.elapsed() > QUERY_BUDGET {
                 return;
@@ -346,7 +344,10 @@ impl Driver {
     }
 }
 
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned()
+/// Calls `f`, and gives the words of its panic if it has one. The panic hook has told the place already.
+fn catch<T>(f: impl FnOnce() -> T + UnwindSafe) -> Result<T, String> {
+    catch_unwind(f).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned()
+    })
 }
