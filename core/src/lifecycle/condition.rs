@@ -89,21 +89,18 @@ pub(crate) fn condition_of_instance(tasks: &[Task]) -> Condition {
 }
 
 /// The verdict of all health checks: unhealthy if one says so, healthy if all say so, otherwise none. A
-/// container that finished has nothing left to be checked.
+/// container that finished has nothing left to be checked, so when all that are checked have finished, nothing
+/// speaks against the others.
 pub(crate) fn health_of_instance(tasks: &[Task], spec: &PodSpec) -> Option<bool> {
-    let checked = spec
-        .containers
-        .iter()
-        .zip(tasks)
-        .filter(|(container, task)| container.health_check.is_some() && task.condition != Condition::Finished)
-        .map(|(_, task)| task.healthy);
-    // From best to worst, so that the worst decides whatever the order of the containers.
-    let rank = |verdict: &Option<bool>| match verdict {
-        Some(true) => 0,
-        None => 1,
-        Some(false) => 2,
-    };
-    checked.max_by_key(rank).flatten()
+    let checked =
+        || spec.containers.iter().zip(tasks).filter(|(container, _)| container.health_check.is_some());
+    checked().next()?;
+    let verdicts =
+        || checked().filter(|(_, task)| task.condition != Condition::Finished).map(|(_, task)| task.healthy);
+    if verdicts().any(|healthy| healthy == Some(false)) {
+        return Some(false);
+    }
+    verdicts().all(|healthy| healthy == Some(true)).then_some(true)
 }
 
 /// Whether a container ended in a way that takes its group down while others have not ended yet.
