@@ -27,6 +27,9 @@ pub struct Config {
     pub checkpoint: bool,
     /// `--mesos_role`: the role of pods that name none.
     pub mesos_role: Role,
+    /// `--new_group_enforce_role` is `top`: a new group below the root allows its pods only the role of its name.
+    #[serde(default)]
+    pub new_group_enforce_role: bool,
     /// `--accepted_resource_roles_default_behavior`: whose resources a pod may use that lists no roles.
     pub accepted_resource_roles: AcceptedResourceRoles,
     /// `--decline_offer_duration`: how long an agent's unused resources are not offered again.
@@ -43,6 +46,10 @@ pub struct Config {
     pub kill_chunk_size: usize,
     /// `--reconciliation_interval`: time between two comparisons of all tasks with Mesos.
     pub reconciliation_interval: Duration,
+    /// `--minimum_ready`: how long a copy without health checks must have run without interruption before an
+    /// older copy ends in its place. Long enough for a program that cannot start to fail, and short beside the
+    /// time that launches take.
+    pub minimum_ready: Duration,
     /// `--max_running_deployments`.
     pub max_running_deployments: usize,
     /// `--mesos_bridge_name`: the network of pods in mode `container/bridge`.
@@ -95,6 +102,7 @@ impl Default for Config {
             failover_timeout: Duration::from_secs(604_800),
             checkpoint: true,
             mesos_role: Role::new("*"),
+            new_group_enforce_role: false,
             accepted_resource_roles: AcceptedResourceRoles::Any,
             decline_offer_duration: Duration::from_secs(120),
             min_revive_offers_interval: Duration::from_secs(5),
@@ -103,6 +111,7 @@ impl Default for Config {
             kill_retry_timeout: Duration::from_secs(30),
             kill_chunk_size: 100,
             reconciliation_interval: Duration::from_secs(600),
+            minimum_ready: Duration::from_secs(5),
             max_running_deployments: 100,
             bridge_name: "mesos-bridge".to_owned(),
             env_vars_prefix: String::new(),

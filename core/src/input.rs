@@ -59,6 +59,9 @@ pub enum Command {
         pod: PodSpec,
         /// Cancel deployments that are in the way.
         force: bool,
+        /// Whether its author named the role. If not, the group decides
+        /// ([`Admitted::role_given`](crate::admission::Admitted::role_given)).
+        role_given: bool,
     },
     /// End a pod and all its copies (`DELETE /v2/pods/{id}`).
     DeletePod {
@@ -97,5 +100,8 @@ pub enum Command {
         pod: PodSpec,
         /// Cancel deployments that are in the way.
         force: bool,
+        /// Whether its author named the role. If not, the group decides
+        /// ([`Admitted::role_given`](crate::admission::Admitted::role_given)).
+        role_given: bool,
     },
 }

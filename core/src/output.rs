@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::admission::Rejection;
 use crate::input::CommandId;
 use crate::model::event::ApiEvent;
 use crate::model::ids::{DeploymentId, OfferId, PodId};
@@ -110,6 +111,9 @@ pub enum Refusal {
     /// There is such a pod already.
     #[error("A pod with id [{0}] already exists.")]
     AlreadyExists(PodId),
+    /// What is wanted is against a rule that needs to know what there is.
+    #[error(transparent)]
+    Invalid(#[from] Rejection),
     /// Other deployments are changing the pod.
     #[error(
         "App is locked by one or more deployments. Override with the option '?force=true'. View details at \

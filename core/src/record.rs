@@ -128,6 +128,9 @@ pub struct PodState {
     pub current: Option<Timestamp>,
     /// The newest version ever given, so that the next one is greater even if the clock went back.
     pub newest: Timestamp,
+    /// Whether as many copies serve as shall; absent while it is deleted.
+    #[serde(default)]
+    pub stability: Option<Stability>,
     /// The delay before the next launch.
     pub delay: Option<LaunchDelay>,
     /// How its instances ended lately, oldest first.
@@ -145,6 +148,16 @@ impl PodState {
         }
         self.terminations.push(termination);
     }
+}
+
+/// Whether as many copies of a pod serve as shall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stability {
+    /// Whether they do.
+    pub is_stable: bool,
+    /// Since when it has been so.
+    pub since: Timestamp,
 }
 
 /// The delay before the next launch of a pod's copies (Marathon's back-off).

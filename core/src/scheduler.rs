@@ -11,7 +11,6 @@ use crate::model::mesos::{Call, Event, FrameworkInfo, MasterInfo, Operation, Ope
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
 use crate::output::{Accept, Action, Output};
-use crate::placement::{Agents, Site};
 use crate::queue::Demand;
 use crate::random::Random;
 use crate::reconcile::Reconciliation;
@@ -33,8 +32,6 @@ pub struct Scheduler {
     pub(crate) reconciliation: Reconciliation,
     /// Tasks of ours that Mesos reported and that we have no record of.
     pub(crate) unknown_tasks: BTreeMap<TaskId, Option<AgentId>>,
-    /// What the agents had to offer.
-    pub(crate) agents: Agents,
     /// Where the next batch of offers begins to ask who waits.
     pub(crate) launch_cursor: Option<PodId>,
     /// What the output being made will ask of the driver, answers apart.
@@ -85,7 +82,6 @@ impl Scheduler {
             demand: Demand::default(),
             reconciliation: Reconciliation::default(),
             unknown_tasks: BTreeMap::new(),
-            agents: Agents::default(),
             launch_cursor: None,
             actions: Vec::new(),
             replies: Vec::new(),
@@ -115,7 +111,7 @@ impl Scheduler {
     /// Takes one input. A time earlier than one seen before counts as that one: time never goes back.
     pub fn step(&mut self, now: Timestamp, input: Input) -> Output {
         self.now = self.now.max(now);
-        self.state.refresh_waiting(self.now);
+        self.state.begin_step(self.now);
         match input {
             Input::Command { id, origin, command } => self.on_command(id, origin, *command),
             Input::Disconnected => self.on_disconnected(),
@@ -126,7 +122,6 @@ impl Scheduler {
             self.on_instance_due(uuid);
         }
         self.drive_pods();
-        self.state.refresh_waiting(self.now);
         self.pump_kills();
         self.pump_reconciliation();
         self.pump_demand();
@@ -137,9 +132,8 @@ impl Scheduler {
     pub fn deadline(&self) -> Option<Timestamp> {
         let connected = self
             .is_connected()
-            .then(|| [self.state.kills.deadline(), self.reconciliation.deadline(), self.demand.deadline()]);
-        let own = [self.state.deadline(), self.state.waiting().delay_ends()];
-        connected.into_iter().flatten().chain(own).flatten().min()
+            .then(|| [self.state.kills.deadline(), self.reconciliation.deadline(), self.demand.deadline]);
+        connected.into_iter().flatten().flatten().chain(self.state.deadline()).min()
     }
 
     /// The settings.
@@ -215,7 +209,6 @@ impl Scheduler {
         } else {
             self.publish(ApiEventKind::SchedulerReregisteredEvent { master: at });
         }
-        self.agents = Agents::default();
         self.restart_kills();
         self.start_reconciliation();
         self.note_new_demand();
@@ -230,12 +223,7 @@ impl Scheduler {
     }
 
     fn on_failure(&mut self, failure: &crate::model::mesos::ExecutorFailure) {
-        let Some(executor) = &failure.executor_id else {
-            if let Some(agent) = &failure.agent_id {
-                self.agents.remove(agent);
-            }
-            return;
-        };
+        let Some(executor) = &failure.executor_id else { return };
         let Some(uuid) = executor.as_str().rsplit_once('.').and_then(|(_, uuid)| uuid.parse().ok()) else {
             return;
         };
@@ -248,12 +236,6 @@ impl Scheduler {
         if let (Some(uuid), Some(operation_id)) = (status.uuid, status.operation_id) {
             self.call(Call::AcknowledgeOperation { agent_id: status.agent_id, operation_id, uuid });
         }
-    }
-
-    /// What decides about placement beside the copy and the agent.
-    pub(crate) fn site(&self) -> Site<'_> {
-        let domain = self.connection.as_ref().and_then(|connection| connection.master.domain.as_ref());
-        Site { config: &self.config, domain, now: self.now }
     }
 
     /// Asks the driver to tell the master.

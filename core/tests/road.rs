@@ -2,9 +2,8 @@
 
 mod harness;
 
-use harness::{Driver, from_json, pod, pod_id};
-use podium_core::model::mesos::{Call, Event, StatusSource, TaskState};
-use podium_core::model::pod::HealthCheck;
+use harness::{Driver, pod, pod_id};
+use podium_core::model::mesos::{Call, Event, TaskState};
 use podium_core::view::PodInstanceState;
 use podium_core::{Command, Input, Refusal};
 
@@ -134,15 +133,17 @@ fn a_change_of_definition_replaces_copies_within_its_capacities() {
     let mut driver = running(2);
     let mut changed = pod("/p", 2, 2);
     changed.labels.insert("version".into(), "2".into());
-    driver.command(Command::UpdatePod { pod: changed, force: false }).unwrap();
+    driver.command(Command::UpdatePod { pod: changed, force: false, role_given: false }).unwrap();
     driver.wait(5.0);
     driver.offer("s1", 8.0, 8192.0);
     assert_eq!(states(&driver).len(), 4);
     assert!(driver.calls.iter().all(|call| !matches!(call, Call::Kill { .. })));
     driver.update_all(2, TaskState::TaskRunning);
+    driver.wait(5.0);
     let kills = driver.calls.iter().filter(|call| matches!(call, Call::Kill { .. })).count();
     assert_eq!(kills, 2, "one old copy goes for one new that is ready");
     driver.update_all(3, TaskState::TaskRunning);
+    driver.wait(5.0);
     driver.confirm_kills();
     assert_eq!(states(&driver), [PodInstanceState::Stable; 2]);
     assert_eq!(driver.scheduler.deployments(), []);
@@ -152,18 +153,19 @@ fn a_change_of_definition_replaces_copies_within_its_capacities() {
 fn a_pod_that_is_being_changed_is_locked() {
     let mut driver = Driver::connected();
     driver.create(pod("/p", 1, 1));
-    let refused = driver.command(Command::UpdatePod { pod: pod("/p", 1, 2), force: false });
+    let refused =
+        driver.command(Command::UpdatePod { pod: pod("/p", 1, 2), force: false, role_given: false });
     assert!(matches!(refused, Err(Refusal::Locked { .. })));
     assert_eq!(driver.scheduler.pod_versions(&pod_id("/p")).len(), 1);
-    driver.command(Command::UpdatePod { pod: pod("/p", 1, 2), force: true }).unwrap();
+    driver.command(Command::UpdatePod { pod: pod("/p", 1, 2), force: true, role_given: false }).unwrap();
     assert_eq!(driver.scheduler.pod(&pod_id("/p")).unwrap().instances(), 2);
 }
 
 #[test]
 fn scaling_down_keeps_what_serves() {
     let mut driver = running(2);
-    driver.command(Command::UpdatePod { pod: pod("/p", 2, 3), force: false }).unwrap();
-    driver.command(Command::UpdatePod { pod: pod("/p", 2, 2), force: true }).unwrap();
+    driver.command(Command::UpdatePod { pod: pod("/p", 2, 3), force: false, role_given: false }).unwrap();
+    driver.command(Command::UpdatePod { pod: pod("/p", 2, 2), force: true, role_given: false }).unwrap();
     assert_eq!(states(&driver), [PodInstanceState::Stable; 2]);
     assert!(driver.calls.iter().all(|call| !matches!(call, Call::Kill { .. })));
 }
@@ -179,77 +181,4 @@ fn nothing_is_left_of_a_deleted_pod_but_its_history() {
     driver.wait(100_000.0);
     let keys: Vec<String> = driver.store.keys().map(|key| key.to_string()).collect();
     assert_eq!(keys.len(), 3, "{keys:?}");
-}
-
-#[test]
-fn a_pod_that_fits_nowhere_says_what_is_missing() {
-    let mut driver = Driver::connected();
-    driver.create(pod("/p", 2, 1));
-    driver.offer("s1", 0.2, 8192.0);
-    driver.offer("s2", 0.1, 8192.0);
-    let status = driver.scheduler.pod_status(&pod_id("/p"), driver.now).unwrap();
-    insta::assert_snapshot!(status.instances[0].message.as_deref().unwrap_or_default());
-    // The same again is not looked at again, more of it is.
-    assert!(!accepted(&driver.offer("s1", 0.2, 8192.0)));
-    assert!(accepted(&driver.offer("s1", 0.3, 8192.0)));
-}
-
-#[test]
-fn a_delay_that_ends_makes_agents_worth_trying_again() {
-    let mut driver = running(1);
-    driver.update(0, "a", TaskState::TaskFailed);
-    driver.update(0, "b", TaskState::TaskKilled);
-    assert!(!accepted(&driver.offer("s1", 8.0, 8192.0)));
-    driver.wait(2.0);
-    assert!(accepted(&driver.offer("s1", 8.0, 8192.0)));
-}
-
-#[test]
-fn a_task_that_the_master_does_not_know_may_still_run() {
-    let mut driver = running(1);
-    let (id, _, agent) = driver.instance(0);
-    for container in ["a", "b"] {
-        let mut status = driver.status(0, container, TaskState::TaskGone);
-        status.source = Some(StatusSource::SourceMaster);
-        status.uuid = None;
-        driver.event(Event::Update(status));
-    }
-    // Its executor ends in any case, and another instance takes its place.
-    let agent_id = agent.unwrap();
-    let shutdown = Call::Shutdown { executor_id: id.executor_id(), agent_id };
-    assert!(driver.calls.contains(&shutdown), "{:?}", driver.calls);
-    assert_ne!(driver.instance(0).0, id);
-    // An end that the agent tells of is one.
-    let mut driver = running(1);
-    let (id, ..) = driver.instance(0);
-    driver.update_all(0, TaskState::TaskGone);
-    assert_eq!(driver.instance(0).0, id);
-}
-
-#[test]
-fn what_has_finished_needs_no_health() {
-    let mut driver = Driver::connected();
-    let mut checked = pod("/p", 2, 1);
-    checked.containers[0].health_check = health_check();
-    driver.create(checked);
-    driver.offer("s1", 8.0, 8192.0);
-    driver.update_all(0, TaskState::TaskRunning);
-    assert_eq!(states(&driver), [PodInstanceState::Degraded]);
-    driver.update(0, "a", TaskState::TaskFinished);
-    assert_eq!(states(&driver), [PodInstanceState::Stable]);
-    assert_eq!(driver.scheduler.deployments(), []);
-}
-
-fn health_check() -> Option<HealthCheck> {
-    let json = serde_json::json!({
-        "id": "/checked",
-        "containers": [{
-            "name": "a",
-            "exec": {"command": {"shell": "sleep 1000"}},
-            "resources": {"cpus": 0.1, "mem": 32},
-            "healthCheck": {"exec": {"command": {"shell": "true"}}}
-        }],
-        "networks": [{"mode": "host"}]
-    });
-    from_json(&json).containers.remove(0).health_check
 }

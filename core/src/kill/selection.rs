@@ -40,6 +40,6 @@ fn usefulness(instance: &Instance, stage: Stage) -> u8 {
         Stage::Launching if instance.condition == Condition::Provisioned => 4,
         Stage::Launching => 5,
         Stage::Unready => 6,
-        Stage::Ready => 7,
+        Stage::Ready | Stage::Available => 7,
     }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::lifecycle::is_broken;
 use crate::model::ids::Uuid;
-use crate::model::instance::{Condition, Goal, Instance, KillReason, KillRequest, Task};
+use crate::model::instance::{Condition, Goal, GoalReason, Instance, KillReason, KillRequest, Task};
 use crate::model::pod::UnreachableStrategy;
 use crate::model::time::Timestamp;
 use crate::scheduler::Scheduler;
+use crate::state::Stage;
 
 /// How long the rest of a group may outlive the container that took it down. The default executor gives each
 /// member 3 s and then kills it; after more than three times that, something is stuck.
@@ -20,6 +21,8 @@ const LAUNCH_QUESTION_DELAY: Duration = Duration::from_secs(10);
 /// What is due next for an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Due {
+    /// It has run for long enough to be relied on.
+    Available,
     /// Ask Mesos whether it knows of the launch.
     AskAboutLaunch,
     /// Give it up: it is forgotten and killed should it return.
@@ -32,16 +35,22 @@ enum Due {
     Inactive,
 }
 
-/// When something becomes due for `instance`, whose pod has this `strategy` now.
+/// When something becomes due for `instance`, which is in this `stage` and whose pod has this `strategy` now.
 pub(crate) fn deadline(
     instance: &Instance,
+    stage: Stage,
     strategy: UnreachableStrategy,
     config: &Config,
 ) -> Option<Timestamp> {
-    due(instance, strategy, config).map(|(at, _)| at)
+    due(instance, stage, strategy, config).map(|(at, _)| at)
 }
 
-fn due(instance: &Instance, strategy: UnreachableStrategy, config: &Config) -> Option<(Timestamp, Due)> {
+fn due(
+    instance: &Instance,
+    stage: Stage,
+    strategy: UnreachableStrategy,
+    config: &Config,
+) -> Option<(Timestamp, Due)> {
     if instance.goal != Goal::Running || instance.has_ended() {
         return None;
     }
@@ -61,19 +70,24 @@ fn due(instance: &Instance, strategy: UnreachableStrategy, config: &Config) -> O
             .map(|task| (task.since + GROUP_END_TIMEOUT, Due::KillRestOfGroup))
             .max_by_key(|due| due.0);
     }
+    if stage == Stage::Ready {
+        return Some((instance.since + config.minimum_ready, Due::Available));
+    }
     instance.tasks.iter().filter_map(|task| due_of_launch(task, instance, config)).min_by_key(|due| due.0)
 }
 
 fn due_of_launch(task: &Task, instance: &Instance, config: &Config) -> Option<(Timestamp, Due)> {
+    // Word about one container is word about the launch of all.
+    let confirmed = instance.tasks.iter().any(|task| task.condition != Condition::Provisioned);
     match task.condition {
-        Condition::Provisioned if !instance.launch_questioned => {
+        Condition::Provisioned if !confirmed && !instance.launch_questioned => {
             Some((task.staged_at + LAUNCH_QUESTION_DELAY, Due::AskAboutLaunch))
         }
-        Condition::Provisioned => {
+        Condition::Provisioned if !confirmed => {
             Some((task.staged_at + config.task_launch_confirm_timeout, Due::LaunchTimeout))
         }
         // Counted from the last progress, so that a slow image of one container does not condemn the others.
-        Condition::Staging | Condition::Starting => {
+        Condition::Provisioned | Condition::Staging | Condition::Starting => {
             let progress = instance.tasks.iter().map(|task| task.since).max().unwrap_or(task.since);
             Some((progress + config.task_launch_timeout, Due::LaunchTimeout))
         }
@@ -93,18 +107,19 @@ impl Scheduler {
         let Some(instance) = self.state.instance(uuid) else { return };
         let Some(pod) = self.state.pod(&instance.id.pod) else { return };
         let strategy = pod.unreachable_strategy();
-        let Some((at, due)) = due(instance, strategy, &self.config) else { return };
+        let Some((at, due)) = due(instance, pod.stage(instance), strategy, &self.config) else { return };
         if at > now {
             return;
         }
         match due {
+            Due::Available => {
+                self.state.edit(&self.config, uuid, |instance| instance.available = true);
+            }
             Due::AskAboutLaunch => {
                 self.ask_about(uuid);
                 self.state.edit(&self.config, uuid, |instance| instance.launch_questioned = true);
             }
-            Due::Expunge => {
-                self.state.forget(uuid, now);
-            }
+            Due::Expunge => self.decommission_instance(uuid, GoalReason::Unreachable),
             Due::KillRestOfGroup => self.request_kill(uuid, KillReason::GroupEnded),
             Due::LaunchTimeout => self.request_kill(uuid, KillReason::LaunchTimeout),
             Due::Inactive => {

@@ -4,11 +4,11 @@ use crate::config::UnknownTasks;
 use crate::kill::kill_call;
 use crate::lifecycle::condition::{condition_of, condition_of_instance, health_of_instance};
 use crate::model::event::{ApiEventKind, IpAddress};
-use crate::model::ids::{AgentId, InstanceId, ParsedTaskId};
+use crate::model::ids::ParsedTaskId;
 use crate::model::instance::{
     Condition, ContainerTermination, Goal, Instance, KillReason, LastStatus, Task, Termination,
 };
-use crate::model::mesos::{Call, StatusSource, TaskState, TaskStatus};
+use crate::model::mesos::{Call, TaskStatus};
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
 use crate::output::Action;
@@ -79,7 +79,13 @@ impl Scheduler {
                 self.publish_status_update(id, status);
                 self.after_change(id);
             }
-            Effect::Returned => self.kill_stray(status),
+            Effect::Returned => {
+                self.kill_stray(status);
+                // Its next launch must not run beside it: another instance takes its place.
+                if self.state.instance(uuid).is_some_and(Instance::has_ended) {
+                    self.state.forget(uuid, now);
+                }
+            }
         }
     }
 
@@ -90,7 +96,7 @@ impl Scheduler {
         let Some(instance) = self.state.instance(uuid) else { return };
         if instance.has_ended() {
             self.on_instance_ended(instance.clone());
-        } else if instance.condition == Condition::Unreachable {
+        } else if matches!(instance.condition, Condition::Unreachable | Condition::UnreachableInactive) {
             if instance.goal == Goal::Running {
                 // `0/0` replaces at once.
                 self.on_instance_due(uuid);
@@ -126,7 +132,6 @@ impl Scheduler {
             // Something of it may still be alive somewhere: a new instance takes its place, and if this one
             // shows up again, it is killed.
             (_, false) => {
-                self.shut_down(&instance.id, instance.agent_id());
                 self.state.forget(uuid, self.now);
             }
         }
@@ -138,22 +143,11 @@ impl Scheduler {
             self.kill_stray(status);
         } else if condition_of(status).is_terminal() {
             let instance_id = id.instance();
-            if status.state == TaskState::TaskGone && status.source == Some(StatusSource::SourceMaster) {
-                self.shut_down(&instance_id, status.agent_id.as_ref());
-            }
             self.publish(ApiEventKind::UnknownInstanceTerminatedEvent {
                 run_spec_id: instance_id.pod.clone(),
                 instance_id,
                 condition: condition_of(status),
             });
-        }
-    }
-
-    /// Ends an executor that may run something of an instance that was given up. A master that does not know a
-    /// task does not pass its `KILL` on, even if the agent runs it; the end of an executor it does pass on.
-    fn shut_down(&mut self, instance: &InstanceId, agent_id: Option<&AgentId>) {
-        if let Some(agent_id) = agent_id.cloned() {
-            self.call(Call::Shutdown { executor_id: instance.executor_id(), agent_id });
         }
     }
 
@@ -245,7 +239,7 @@ fn progress(condition: Condition) -> u8 {
 fn apply(task: &mut Task, status: &TaskStatus, now: Timestamp) -> Effect {
     let said = condition_of(status);
     if task.condition.is_terminal() {
-        let returned = may_be_alive(status) && !task.has_surely_ended();
+        let returned = may_be_alive(status) && task.end_was_concluded();
         return if returned { Effect::Returned } else { Effect::None };
     }
     let before = (task.condition, task.healthy);
@@ -253,7 +247,8 @@ fn apply(task: &mut Task, status: &TaskStatus, now: Timestamp) -> Effect {
         task.unreachable_since = None;
         task.condition = said;
     } else if said == Condition::Unreachable {
-        if task.condition != Condition::Unreachable {
+        let is_old = status.unreachable_time.is_some() && status.unreachable_time == task.returned_from;
+        if task.condition != Condition::Unreachable && !is_old {
             let since = status.unreachable_time.or(status.timestamp).unwrap_or(now);
             // A master's clock that runs ahead must not delay anything.
             task.unreachable_since = Some(since.min(now));
@@ -264,7 +259,9 @@ fn apply(task: &mut Task, status: &TaskStatus, now: Timestamp) -> Effect {
         if progress(said) > progress(task.reached) {
             task.reached = said;
         }
-        task.unreachable_since = None;
+        if let Some(since) = task.unreachable_since.take() {
+            task.returned_from = Some(since);
+        }
         task.condition = task.reached;
         if said == Condition::Running {
             task.healthy = status.healthy.or(task.healthy);
@@ -281,12 +278,15 @@ fn apply(task: &mut Task, status: &TaskStatus, now: Timestamp) -> Effect {
     if task.condition != before.0 {
         task.since = now;
     }
+    if task.healthy != before.1 {
+        task.health_since = Some(now);
+    }
     let last = task.last.get_or_insert_default();
     if said == task.condition {
         last.refresh(status, now);
     } else {
         // Late words: only the addresses in them may be news.
-        last.refresh_networks(status);
+        last.refresh_networks(status, now);
     }
     Effect::Changed
 }
@@ -301,6 +301,7 @@ fn refresh(instance: &mut Instance, spec: &PodSpec, now: Timestamp) {
         instance.since = now;
     }
     instance.healthy = health_of_instance(&instance.tasks, spec);
+    instance.available &= instance.condition == Condition::Running;
     if instance.active_since.is_none() && instance.tasks.iter().all(|task| task.started_at.is_some()) {
         instance.active_since = Some(now);
     }

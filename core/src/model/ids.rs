@@ -34,6 +34,12 @@ macro_rules! string_id {
             }
         }
 
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
         impl From<&str> for $name {
             fn from(text: &str) -> Self {
                 Self::new(text)
@@ -131,6 +137,14 @@ impl PodId {
             None | Some(0) => GroupId::new("/"),
             Some(end) => GroupId::new(&self.as_str()[..end]),
         }
+    }
+
+    /// The group directly below the root that contains this pod; none for a pod at the root.
+    pub fn top_level_group(&self) -> Option<GroupId> {
+        let mut segments = self.segments();
+        let first = segments.next()?;
+        segments.next()?;
+        Some(GroupId::new(format!("/{first}")))
     }
 }
 

@@ -128,6 +128,8 @@ pub enum GoalReason {
     OverCapacity,
     /// A person asked for it.
     UserRequest,
+    /// Part of it was out of reach for so long that it is given up.
+    Unreachable,
 }
 
 /// That the containers of an instance shall end now.
@@ -187,10 +189,16 @@ pub struct Instance {
     pub condition: Condition,
     /// Since when it has been in that state.
     pub since: Timestamp,
+    /// Since when people have been shown the same status of it (`view::PodInstanceState`).
+    pub status_since: Timestamp,
     /// Since when all of its containers have run.
     pub active_since: Option<Timestamp>,
     /// The verdict of its containers' health checks; absent while one is missing or there are none.
     pub healthy: Option<bool>,
+    /// Whether it has run without interruption for so long (`--minimum_ready`) that it can be relied on. Of no
+    /// meaning for a pod with health checks, whose verdicts say that.
+    #[serde(default)]
+    pub available: bool,
     /// How often it was launched; 0 before the first time.
     pub incarnation: u32,
     /// Whether Mesos was asked about the newest launch because it had not said a word about it.
@@ -215,8 +223,10 @@ impl Instance {
             created: now,
             condition: Condition::Scheduled,
             since: now,
+            status_since: now,
             active_since: None,
             healthy: None,
+            available: false,
             incarnation: 0,
             launch_questioned: false,
             agent: None,
@@ -262,10 +272,16 @@ pub struct Task {
     /// Since when its agent has been unreachable, by the master's clock. Set exactly while `condition` is
     /// [`Condition::Unreachable`].
     pub unreachable_since: Option<Timestamp>,
+    /// When the partition began that it came back from last: late news of it is no news.
+    #[serde(default)]
+    pub returned_from: Option<Timestamp>,
     /// The furthest it got before it became unreachable: where a late update may not lead it back from.
     pub reached: Condition,
     /// The verdict of its health check.
     pub healthy: Option<bool>,
+    /// When that verdict was first given, and not another one.
+    #[serde(default)]
+    pub health_since: Option<Timestamp>,
     /// The agent's ports that were taken for it, in the order of its endpoints with a host port.
     pub host_ports: Vec<u16>,
     /// What Mesos said last.
@@ -278,20 +294,18 @@ impl Task {
         !self.condition.is_terminal() && self.condition != Condition::Unreachable
     }
 
+    /// Whether its end was only concluded, by the master or by whoever operates it, and not reported by its
+    /// executor. Then it may turn out to be alive.
+    pub fn end_was_concluded(&self) -> bool {
+        matches!(self.condition, Condition::Gone | Condition::Dropped | Condition::Unknown)
+    }
+
     /// Whether it has ended beyond doubt. Mesos also reports an end when it merely lost track of a task
-    /// (`TASK_UNKNOWN`, `TASK_LOST`) or was told so by an operator (`TASK_GONE_BY_OPERATOR`). A master's
-    /// `TASK_GONE` only says that the agent did not know the task when it registered: a launch that was still on
-    /// its way then may start it afterwards.
+    /// (`TASK_UNKNOWN`, `TASK_LOST`) or was told so by an operator (`TASK_GONE_BY_OPERATOR`).
     pub fn has_surely_ended(&self) -> bool {
-        let last = self.last.as_deref();
-        let is_doubtful = match last.and_then(|last| last.state) {
-            Some(TaskState::TaskUnknown | TaskState::TaskLost | TaskState::TaskGoneByOperator) => true,
-            Some(TaskState::TaskGone) => {
-                last.and_then(|last| last.source) == Some(StatusSource::SourceMaster)
-            }
-            _ => false,
-        };
-        self.condition.is_terminal() && !is_doubtful
+        let doubtful = [TaskState::TaskUnknown, TaskState::TaskLost, TaskState::TaskGoneByOperator];
+        let state = self.last.as_ref().and_then(|last| last.state);
+        self.condition.is_terminal() && !state.is_some_and(|state| doubtful.contains(&state))
     }
 
     /// A container that was just placed.
@@ -303,8 +317,10 @@ impl Task {
             staged_at: now,
             started_at: None,
             unreachable_since: None,
+            returned_from: None,
             reached: Condition::Provisioned,
             healthy: None,
+            health_since: None,
             host_ports,
             last: None,
         }
@@ -315,7 +331,7 @@ impl Task {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastStatus {
-    /// When it came.
+    /// When it came. An update that says nothing new does not count.
     #[serde(default)]
     pub at: Option<Timestamp>,
     /// The state.
@@ -333,16 +349,16 @@ pub struct LastStatus {
 impl LastStatus {
     /// Takes over what `status` says.
     pub fn refresh(&mut self, status: &TaskStatus, now: Timestamp) {
-        self.at = Some(now);
         self.state = Some(status.state);
         self.message.clone_from(&status.message);
         self.reason = status.reason;
         self.source = status.source;
-        self.refresh_networks(status);
+        self.refresh_networks(status, now);
     }
 
     /// Takes over the networks that `status` names, if it names any.
-    pub fn refresh_networks(&mut self, status: &TaskStatus) {
+    pub fn refresh_networks(&mut self, status: &TaskStatus, now: Timestamp) {
+        self.at = Some(now);
         if !status.networks.is_empty() {
             self.networks.clone_from(&status.networks);
         }

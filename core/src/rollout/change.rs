@@ -19,22 +19,29 @@ impl Scheduler {
     pub(crate) fn on_command(&mut self, id: CommandId, origin: Origin, command: Command) {
         let result = match command {
             Command::CancelDeployment { id, force } => self.cancel_deployment(&id, force),
-            Command::CreatePod { pod, force } => self.create_pod(pod, force, origin),
+            Command::CreatePod { pod, force, role_given } => self.create_pod(pod, role_given, force, origin),
             Command::DeletePod { id, force } => self.delete_pod(&id, force, origin),
             Command::KillInstance { pod, instance, wipe } => self.kill_instance(&pod, &instance, wipe),
             Command::KillInstances { pod, instances, wipe } => self.kill_instances(&pod, &instances, wipe),
             Command::ResetDelay { pod } => self.reset_delay(&pod),
-            Command::UpdatePod { pod, force } => self.update_pod(pod, force, origin),
+            Command::UpdatePod { pod, force, role_given } => self.update_pod(pod, role_given, force, origin),
         };
         // Whatever follows from the change belongs to the same records as the answer.
         self.drive_pods();
         self.replies.push(Action::Reply { id, result: result.map(Box::new).map_err(Box::new) });
     }
 
-    fn create_pod(&mut self, pod: PodSpec, force: bool, origin: Origin) -> Result<Response, Refusal> {
+    fn create_pod(
+        &mut self,
+        mut pod: PodSpec,
+        role_given: bool,
+        force: bool,
+        origin: Origin,
+    ) -> Result<Response, Refusal> {
         if self.pod(&pod.id).is_some() {
             return Err(Refusal::AlreadyExists(pod.id));
         }
+        self.settle_role(&mut pod, role_given, force)?;
         let (id, original) = (pod.id.clone(), BTreeMap::from([(pod.id.clone(), None)]));
         self.lock(&id, force)?;
         let version = self.new_version(&id);
@@ -47,11 +54,25 @@ impl Scheduler {
         Ok(Response::PodCreated { pod, deployment })
     }
 
-    fn update_pod(&mut self, pod: PodSpec, force: bool, origin: Origin) -> Result<Response, Refusal> {
+    fn update_pod(
+        &mut self,
+        mut pod: PodSpec,
+        role_given: bool,
+        force: bool,
+        origin: Origin,
+    ) -> Result<Response, Refusal> {
         let id = pod.id.clone();
-        let Some(old) = self.pod(&id).cloned() else { return self.create_pod(pod, force, origin) };
+        let Some(old) = self.pod(&id).cloned() else {
+            return self.create_pod(pod, role_given, force, origin);
+        };
+        self.settle_role(&mut pod, role_given, force)?;
         let change = change(&old, &pod);
-        if change == Change::None {
+        let current = self.state.pod(&id);
+        // Copies that a cancelled deployment left behind are replaced by the next change, whatever it changes,
+        // and also if it merely says once more what there shall be.
+        let has_old = current.is_some_and(|pod| pod.tally.old.counted() > 0);
+        let is_on_its_way = current.is_some_and(|pod| pod.deployment.is_some());
+        if change == Change::None && (!has_old || is_on_its_way) {
             let deployment = self.new_deployment_id();
             self.publish(ApiEventKind::PodUpdatedEvent { client_ip: origin.client_ip, uri: origin.uri });
             return Ok(Response::PodUpdated { pod: old, deployment });
@@ -60,8 +81,6 @@ impl Scheduler {
         let version = self.new_version(&id);
         let pod = Arc::new(PodSpec { version, ..pod });
         self.state.set_spec(&self.config, pod.clone());
-        // Copies that a cancelled deployment left behind are replaced by the next change, whatever it changes.
-        let has_old = self.state.pod(&id).is_some_and(|pod| pod.tally.old.counted() > 0);
         let replaces = (change == Change::Upgrade || has_old) && pod.instances() > 0;
         let action = if replaces { ActionKind::RestartPod } else { ActionKind::ScalePod };
         let original = BTreeMap::from([(id.clone(), Some(old.version))]);

@@ -4,8 +4,9 @@ use super::capacity::Capacity;
 use crate::kill::select_victims;
 use crate::model::deployment::ActionKind;
 use crate::model::ids::{InstanceId, PodId, Uuid, new_uuid};
-use crate::model::instance::{Condition, Goal, GoalReason, Instance};
+use crate::model::instance::{Goal, GoalReason, Instance, Task};
 use crate::model::pod::PodSpec;
+use crate::record::Stability;
 use crate::scheduler::Scheduler;
 use crate::state::{Stage, Tally};
 
@@ -16,9 +17,9 @@ struct Moves {
     create: u32,
     /// So many copies are too many: while definitions are being replaced, of the current one.
     surplus: u32,
-    /// So many copies of older definitions may go although they are ready.
+    /// So many copies of older definitions may go although they serve.
     old_ready: u32,
-    /// So many copies of older definitions may go that are not ready.
+    /// So many copies of older definitions may go that do not serve.
     old_unready: u32,
     /// Whether copies that are out of reach and were replaced are of no use any more.
     inactive: bool,
@@ -29,6 +30,7 @@ impl Scheduler {
     pub(crate) fn drive_pods(&mut self) {
         while let Some(id) = self.state.changes.touched.pop_first() {
             self.drive_pod(&id);
+            self.note_stability(&id);
             self.advance_deployment_of(&id);
         }
     }
@@ -61,13 +63,24 @@ impl Scheduler {
         }
         if moves.old_unready > 0 {
             self.decommission(id, moves.old_unready, GoalReason::Upgrading, |stage, is_current| {
-                !is_current && !matches!(stage, Stage::Ready | Stage::Stopping)
+                !is_current && !stage.serves() && stage != Stage::Stopping
             });
         }
         if moves.old_ready > 0 {
             self.decommission(id, moves.old_ready, GoalReason::Upgrading, |stage, is_current| {
-                !is_current && stage == Stage::Ready
+                !is_current && stage.serves()
             });
+        }
+    }
+
+    /// Notes when as many copies serve as shall, and when that ends.
+    fn note_stability(&mut self, id: &PodId) {
+        let Some(pod) = self.state.pod(id) else { return };
+        let Some(spec) = pod.spec() else { return };
+        let is_stable = pod.tally.serving() >= spec.instances();
+        if pod.state.stability.is_none_or(|noted| noted.is_stable != is_stable) {
+            let since = self.now;
+            self.state.edit_pod(id, |pod| pod.stability = Some(Stability { is_stable, since }));
         }
     }
 
@@ -122,11 +135,9 @@ impl Scheduler {
             instance.goal_reason = Some(reason);
         });
         let Some(instance) = self.state.instance(uuid) else { return };
-        let unreachable =
-            matches!(instance.condition, Condition::Unreachable | Condition::UnreachableInactive);
         if instance.has_ended() {
             self.state.remove(uuid);
-        } else if unreachable {
+        } else if !instance.tasks.iter().any(Task::can_be_killed) {
             self.state.forget(uuid, now);
         }
     }
@@ -147,10 +158,10 @@ fn plan(tally: Tally, spec: &PodSpec, replacing: bool) -> Moves {
     }
     let capacity = Capacity::of(spec);
     let (current, old) = (tally.current, tally.old);
-    let ready = tally.get(Stage::Ready);
-    // An old copy goes when a new one is ready in its place, and only while enough are ready without it.
+    let available = current.get(Stage::Available);
+    // An old copy goes when a new one is available in its place.
     let old_counted = old.counted() + old.get(Stage::Inactive);
-    let replaced = old_counted.saturating_sub(wanted.saturating_sub(current.get(Stage::Ready)));
+    let replaced = old_counted.saturating_sub(wanted.saturating_sub(available));
     // A new copy comes when there is room for it. Those that are ending still take their room.
     let missing = wanted.saturating_sub(current.counted());
     let room = capacity.ceiling.saturating_sub(tally.all() - tally.get(Stage::Inactive));
@@ -158,19 +169,16 @@ fn plan(tally: Tally, spec: &PodSpec, replacing: bool) -> Moves {
     let in_the_way = missing.saturating_sub(room).min(old_counted);
     let ending = tally.get(Stage::Stopping);
     let to_go = replaced.max(in_the_way.saturating_sub(ending));
-    // Those that do not serve go first, and need no floor. One that is merely out of reach may serve again: it
-    // goes last, when all have been replaced.
-    let idle = old.get(Stage::Launching) + old.get(Stage::Unready) + old.get(Stage::Ending);
-    let out_of_reach = old.get(Stage::Unreachable) + old.get(Stage::Inactive);
-    let old_idle = to_go.min(idle);
-    let spare = ready.saturating_sub(capacity.floor);
-    let old_ready = (to_go - old_idle).min(spare).min(old.get(Stage::Ready));
-    let all_replaced = current.get(Stage::Ready) >= wanted;
+    // Those that do not serve go first. One that does may go only while enough serve without it, and of new
+    // copies only those count that can be relied on.
+    let old_unready = to_go.min(old_counted - old.serving());
+    let spare = (old.serving() + available).saturating_sub(capacity.floor);
+    let old_ready = (to_go - old_unready).min(spare).min(old.serving());
     Moves {
         create: missing.min(room),
         surplus: current.counted().saturating_sub(wanted),
         old_ready,
-        old_unready: if all_replaced { idle + out_of_reach } else { old_idle },
+        old_unready,
         inactive: wanted == 0 && tally.get(Stage::Inactive) > 0,
     }
 }

@@ -13,6 +13,9 @@
 //!              progress.rs: is the current step of its deployment done?
 //! ```
 //!
+//! A new copy counts only once it can be relied on: its health checks say so or, without any, it has run for
+//! `--minimum_ready` without interruption. One that loses that later does not count any more.
+//!
 //! Nothing here remembers how far it got: every decision is made from what there is at that moment. So an
 //! instance lost midway is simply one that is missing, a restart of the scheduler resumes where things are, and
 //! a floor or ceiling is kept at every moment and not only at the start.
@@ -21,3 +24,4 @@ mod capacity;
 mod change;
 mod drive;
 mod progress;
+mod roles;

@@ -3,6 +3,7 @@
 use crate::model::deployment::{ActionKind, Deployment, DeploymentAction};
 use crate::model::event::{ApiEventKind, DeploymentPlan};
 use crate::model::ids::{DeploymentId, PodId};
+use crate::model::time::Timestamp;
 use crate::scheduler::Scheduler;
 use crate::state::{Pod, Stage};
 
@@ -58,51 +59,103 @@ impl Scheduler {
         for action in &mut step.actions {
             let Some(pod) = self.state.pod(&action.pod) else { continue };
             let wanted = pod.spec().map_or(0, |spec| spec.instances());
-            let not_ready = pod.tally.counted().saturating_sub(pod.tally.get(Stage::Ready));
+            let not_ready = pod.tally.counted().saturating_sub(pod.tally.serving());
             action.ready_target = wanted.saturating_sub(not_ready);
         }
     }
 
     fn is_done(&self, action: &DeploymentAction) -> bool {
-        self.state.pod(&action.pod).is_none_or(|pod| waits_for(pod, action).is_none())
+        self.state.pod(&action.pod).is_none_or(|pod| blocker(pod, action).is_none())
     }
 
     /// What the deployment that changes `pod` waits for there, in words.
     pub(crate) fn what_deployment_waits_for(&self, pod: &PodId) -> Option<String> {
         let pod = self.state.pod(pod)?;
         let deployment = self.state.deployments().get(pod.deployment.as_ref()?)?;
-        waits_for(pod, deployment.current_action(&pod.state.id)?)
+        let blocker = blocker(pod, deployment.current_action(&pod.state.id)?)?;
+        Some(blocker.describe(pod, deployment.version))
     }
 }
 
+/// What an action still waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Blocker {
+    /// So many instances to be ready, of whatever definition.
+    Ready(u32),
+    /// So many instances of the new definition to be ready, so that older ones may end.
+    Replaced(u32),
+    /// So many instances to end.
+    Ending(u32),
+    /// So many instances of older definitions to end.
+    OldEnding(u32),
+}
+
 /// What `action` still waits for; nothing when it is done.
-fn waits_for(pod: &Pod, action: &DeploymentAction) -> Option<String> {
+fn blocker(pod: &Pod, action: &DeploymentAction) -> Option<Blocker> {
     let tally = &pod.tally;
-    let ready = tally.get(Stage::Ready);
     let stopping = tally.get(Stage::Stopping);
     let wanted = pod.spec().map_or(0, |spec| spec.instances());
     match action.action {
         ActionKind::StartPod => None,
-        ActionKind::StopPod => {
-            let left = tally.all();
-            (left > 0).then(|| format!("waits for {left} instances to end"))
+        ActionKind::StopPod => some(tally.all()).map(Blocker::Ending),
+        ActionKind::ScalePod if tally.serving() < action.ready_target.min(wanted) => {
+            Some(Blocker::Ready(action.ready_target.min(wanted)))
         }
-        ActionKind::ScalePod if ready < action.ready_target.min(wanted) => {
-            let target = action.ready_target.min(wanted);
-            Some(format!("waits for {target} instances to run and be healthy; {ready} are"))
+        ActionKind::RestartPod if tally.current.get(Stage::Available) < wanted => {
+            Some(Blocker::Replaced(wanted))
         }
-        ActionKind::RestartPod if tally.current.get(Stage::Ready) < wanted => {
-            let replaced = tally.current.get(Stage::Ready);
-            Some(format!(
-                "waits for {wanted} instances of the new version to run and be healthy; {replaced} are"
-            ))
-        }
-        ActionKind::RestartPod if tally.old.all() > 0 => {
-            let left = tally.old.all();
-            Some(format!("waits for {left} instances of older versions to end"))
-        }
-        ActionKind::ScalePod | ActionKind::RestartPod => {
-            (stopping > 0).then(|| format!("waits for {stopping} instances to end"))
-        }
+        ActionKind::RestartPod if tally.old.all() > 0 => Some(Blocker::OldEnding(tally.old.all())),
+        ActionKind::ScalePod | ActionKind::RestartPod => some(stopping).map(Blocker::Ending),
     }
+}
+
+fn some(count: u32) -> Option<u32> {
+    (count > 0).then_some(count)
+}
+
+impl Blocker {
+    /// The same in words, for a deployment of `pod` that was accepted at `accepted`.
+    fn describe(self, pod: &Pod, accepted: Timestamp) -> String {
+        let tally = &pod.tally;
+        let (wanted, counts, ready, what) = match self {
+            Self::Ending(left) => return format!("waits for {} to end", instances(left)),
+            Self::OldEnding(left) => {
+                return format!("waits for {} of older versions to end", instances(left));
+            }
+            Self::Ready(wanted) => (wanted, tally.current + tally.old, tally.serving(), ""),
+            Self::Replaced(wanted) => {
+                (wanted, tally.current, tally.current.get(Stage::Available), " of the new version")
+            }
+        };
+        let mut text = format!("waits for {}{what} to be ready: {} so", instances(wanted), are(ready));
+        let unsettled = if matches!(self, Self::Replaced(_)) { counts.get(Stage::Ready) } else { 0 };
+        let no_room = wanted.saturating_sub(counts.counted());
+        let rest = [
+            (counts.get(Stage::Waiting), "waiting to be launched"),
+            (counts.get(Stage::Launching), "starting"),
+            (counts.get(Stage::Unready), "not healthy"),
+            (unsettled, "running, but not for long enough"),
+            (counts.get(Stage::Ending), "ending"),
+            (counts.get(Stage::Unreachable), "out of reach"),
+            (no_room, "to come when there is room"),
+        ];
+        for (count, how) in rest.into_iter().filter(|(count, _)| *count > 0) {
+            text += &format!(", {} {how}", are(count));
+        }
+        let last = pod.state.terminations.last().filter(|last| last.terminated_at >= accepted);
+        if let Some(last) = last {
+            let message = last.message.as_deref().filter(|message| !message.is_empty());
+            let message = message.map(|message| format!(": {message}")).unwrap_or_default();
+            text += &format!("; the last to end was {}{message}", last.condition.task_state());
+        }
+        text
+    }
+}
+
+fn instances(count: u32) -> String {
+    if count == 1 { "1 instance".to_owned() } else { format!("{count} instances") }
+}
+
+fn are(count: u32) -> String {
+    if count == 1 { "1 is".to_owned() } else { format!("{count} are") }
 }

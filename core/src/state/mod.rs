@@ -33,9 +33,9 @@ use crate::model::ids::{DeploymentId, FrameworkId, InstanceId, PodId, Uuid};
 use crate::model::instance::{AgentInfo, Instance, Task};
 use crate::model::pod::{PodSpec, UnreachableStrategy};
 use crate::model::time::Timestamp;
-use crate::placement::{Constraints, NoMatch, PlacedCounts, RefusalStatistics, holds_place};
-use crate::queue::WaitingPods;
-use crate::record::{Entry, Forgotten, Key, PodState, Record};
+use crate::placement::{Constraints, PlacedCounts, holds_place};
+use crate::record::{Entry, Forgotten, Key, PodState, Record, Stability};
+use crate::view::PodInstanceState;
 
 /// A pod with everything that is derived from its instances.
 #[derive(Clone, Debug)]
@@ -57,8 +57,6 @@ pub(crate) struct Pod {
     pub(crate) constraints: Constraints,
     /// Where its copies are, as far as its constraints ask. Copies that will be replaced do not count.
     pub(crate) placed: PlacedCounts,
-    /// What became of the offers that were looked at since copies of it began to wait.
-    pub(crate) refusals: RefusalStatistics,
     /// The deployment that changes it, if one does.
     pub(crate) deployment: Option<DeploymentId>,
 }
@@ -71,6 +69,7 @@ impl Pod {
                 id,
                 current: None,
                 newest: Timestamp::EPOCH,
+                stability: None,
                 delay: None,
                 terminations: Vec::new(),
             },
@@ -81,7 +80,6 @@ impl Pod {
             compatible: BTreeSet::new(),
             constraints: Constraints::default(),
             placed: PlacedCounts::default(),
-            refusals: RefusalStatistics::default(),
             deployment: None,
         }
     }
@@ -89,6 +87,11 @@ impl Pod {
     /// Its current definition; none when it is deleted.
     pub(crate) fn spec(&self) -> Option<&Arc<PodSpec>> {
         self.versions.get(&self.state.current?)
+    }
+
+    /// Whether as many copies serve as shall, by the latest look at it.
+    pub(crate) fn stability(&self) -> Stability {
+        self.state.stability.unwrap_or(Stability { is_stable: false, since: self.state.newest })
     }
 
     /// The definition of `version`.
@@ -141,10 +144,8 @@ pub(crate) struct Changes {
     instances: BTreeSet<(PodId, Uuid)>,
     /// Pods whose instances or definition changed: rollouts look at them again.
     pub(crate) touched: BTreeSet<PodId>,
-    /// Pods whose place among those that wait for offers may be another one.
-    waiting: BTreeSet<PodId>,
     /// Whether the set of those that wait for offers is another one.
-    pub(crate) waiting_changed: bool,
+    pub(crate) waiting: bool,
     /// Whether somebody began to wait for offers.
     pub(crate) demand: bool,
     /// What listeners shall hear.
@@ -163,14 +164,21 @@ pub(crate) struct State {
     /// Instances to be looked at, by time.
     timers: BTreeSet<(Timestamp, Uuid)>,
     /// Pods of which some instance waits for an offer.
-    waiting: WaitingPods,
+    waiting_pods: BTreeSet<PodId>,
     /// Instances that must end.
     pub(crate) kills: KillQueue,
     /// What the current step has changed.
     pub(crate) changes: Changes,
+    /// The time of the current step.
+    now: Timestamp,
 }
 
 impl State {
+    /// A step begins at `now`.
+    pub(crate) fn begin_step(&mut self, now: Timestamp) {
+        self.now = now;
+    }
+
     /// This framework's id.
     pub(crate) fn framework_id(&self) -> Option<&FrameworkId> {
         self.framework_id.as_ref()
@@ -198,7 +206,6 @@ impl State {
         let result = change(&mut pod.state);
         self.changes.keys.insert(Key::Pod(id.clone()));
         self.changes.touched.insert(id.clone());
-        self.changes.waiting.insert(id.clone());
         result
     }
 
@@ -218,7 +225,10 @@ impl State {
 
     /// Takes the pod's definition away; its history stays.
     pub(crate) fn delete_spec(&mut self, config: &Config, id: &PodId) {
-        self.edit_pod(id, |state| state.current = None);
+        self.edit_pod(id, |state| {
+            state.current = None;
+            state.stability = None;
+        });
         self.recount(config, id);
     }
 
@@ -240,7 +250,7 @@ impl State {
     /// Adds an instance.
     pub(crate) fn insert(&mut self, config: &Config, instance: Instance) {
         self.changes.note_instance_changed(&instance);
-        self.put(config, instance);
+        self.put_slot(config, Box::new(Slot { instance, deadline: None }), None);
     }
 
     /// Changes an instance, and everything that is derived from it. Nothing happens if there is none.
@@ -252,7 +262,7 @@ impl State {
     ) -> Option<R> {
         let mut slot = self.instances.remove(&uuid)?;
         let (condition, goal, healthy) = (slot.instance.condition, slot.instance.goal, slot.instance.healthy);
-        self.forget_derived(&slot);
+        let status = self.forget_derived(&slot);
         let result = change(&mut slot.instance);
         if (slot.instance.condition, slot.instance.goal) != (condition, goal) {
             self.changes.note_instance_changed(&slot.instance);
@@ -260,7 +270,7 @@ impl State {
         if slot.instance.healthy != healthy {
             self.changes.note_health_changed(&slot.instance);
         }
-        self.put_slot(config, slot);
+        self.put_slot(config, slot, status);
         Some(result)
     }
 
@@ -336,38 +346,9 @@ impl State {
         Some(deployment)
     }
 
-    /// The pods of which some instance waits for an offer.
-    pub(crate) fn waiting(&self) -> &WaitingPods {
-        &self.waiting
-    }
-
-    /// Looks again at who waits: at the pods that changed since the last time, and those whose delay has ended.
-    pub(crate) fn refresh_waiting(&mut self, now: Timestamp) {
-        let mut changed = std::mem::take(&mut self.changes.waiting);
-        for id in self.waiting.due(now) {
-            self.changes.demand = true;
-            changed.insert(id);
-        }
-        for id in &changed {
-            if let Some(pod) = self.pods.get(id) {
-                self.waiting.update(pod, now);
-            }
-        }
-        self.changes.waiting_changed |= !changed.is_empty();
-    }
-
-    /// An offer of `agent` was looked at for a pod that waits, and not used.
-    pub(crate) fn note_refusal(&mut self, pod: &PodId, agent: &Arc<AgentInfo>, why: NoMatch, now: Timestamp) {
-        if let Some(pod) = self.pods.get_mut(pod) {
-            pod.refusals.refused(agent, why, now);
-        }
-    }
-
-    /// An offer was used for a pod that waits.
-    pub(crate) fn note_use(&mut self, pod: &PodId, now: Timestamp) {
-        if let Some(pod) = self.pods.get_mut(pod) {
-            pod.refusals.used(now);
-        }
+    /// The pods of which some instance waits for an offer, by id.
+    pub(crate) fn waiting_pods(&self) -> &BTreeSet<PodId> {
+        &self.waiting_pods
     }
 
     /// When the first instance is due to be looked at.
@@ -430,11 +411,7 @@ impl State {
                 }
             }
         }
-        self.changes = Changes {
-            touched: ids.iter().cloned().collect(),
-            waiting: ids.into_iter().collect(),
-            ..Changes::default()
-        };
+        self.changes = Changes { touched: ids.into_iter().collect(), ..Changes::default() };
     }
 
     /// Reads off what has to be recorded, and begins a new collection.
@@ -466,43 +443,50 @@ impl State {
         entry.map_or(Record::Delete(key), Record::Put)
     }
 
-    fn put(&mut self, config: &Config, instance: Instance) {
-        self.put_slot(config, Box::new(Slot { instance, deadline: None }));
-    }
-
-    fn put_slot(&mut self, config: &Config, mut slot: Box<Slot>) {
+    /// Puts `slot` in its place, whose instance was shown in `status` before.
+    fn put_slot(&mut self, config: &Config, mut slot: Box<Slot>, status: Option<PodInstanceState>) {
         let uuid = slot.instance.id.uuid;
         self.changes.instances.insert((slot.instance.id.pod.clone(), uuid));
         self.changes.touched.insert(slot.instance.id.pod.clone());
-        self.derive(config, &mut slot);
+        self.derive(config, &mut slot, status);
         self.instances.insert(uuid, slot);
     }
 
-    /// Takes `slot` out of everything that is derived from it.
-    fn forget_derived(&mut self, slot: &Slot) {
+    /// Takes `slot` out of everything that is derived from it, and says in which status it was shown.
+    fn forget_derived(&mut self, slot: &Slot) -> Option<PodInstanceState> {
         let instance = &slot.instance;
         if let Some(at) = slot.deadline {
             self.timers.remove(&(at, instance.id.uuid));
         }
+        let mut status = None;
         if let Some(pod) = self.pods.get_mut(&instance.id.pod) {
             let stage = pod.stage(instance);
+            status = Some(PodInstanceState::of(stage, instance));
             let is_current = pod.counts_as_current(instance, stage);
             pod.tally.remove(is_current, stage);
             if let Some(agent) = place_of(instance, is_current) {
                 pod.placed.remove(agent);
             }
-            pod.waiting.remove(&instance.id.uuid);
-            self.changes.waiting.insert(instance.id.pod.clone());
+            if pod.waiting.remove(&instance.id.uuid) {
+                self.changes.waiting = true;
+                if pod.waiting.is_empty() {
+                    self.waiting_pods.remove(&instance.id.pod);
+                }
+            }
         }
+        status
     }
 
-    /// Puts `slot` into everything that is derived from it.
-    fn derive(&mut self, config: &Config, slot: &mut Slot) {
-        let instance = &slot.instance;
+    /// Puts `slot` into everything that is derived from it. Its instance was shown in `status` before.
+    fn derive(&mut self, config: &Config, slot: &mut Slot, status: Option<PodInstanceState>) {
+        let instance = &mut slot.instance;
         let uuid = instance.id.uuid;
         let pod =
             self.pods.entry(instance.id.pod.clone()).or_insert_with(|| Pod::new(instance.id.pod.clone()));
         let stage = pod.stage(instance);
+        if status.is_some_and(|status| status != PodInstanceState::of(stage, instance)) {
+            instance.status_since = self.now;
+        }
         pod.instances.insert(uuid);
         let is_current = pod.counts_as_current(instance, stage);
         pod.tally.add(is_current, stage);
@@ -510,10 +494,10 @@ impl State {
             pod.placed.add(agent);
         }
         if stage == Stage::Waiting && pod.waiting.insert(uuid) {
+            self.changes.waiting = true;
             self.changes.demand = true;
             if pod.waiting.len() == 1 {
-                // A new attempt: what became of earlier offers is no longer of interest.
-                pod.refusals = RefusalStatistics::default();
+                self.waiting_pods.insert(instance.id.pod.clone());
             }
         }
         if lifecycle::must_die(instance) && instance.tasks.iter().any(Task::can_be_killed) {
@@ -521,7 +505,7 @@ impl State {
         } else {
             self.kills.remove(uuid);
         }
-        slot.deadline = lifecycle::deadline(instance, pod.unreachable_strategy(), config);
+        slot.deadline = lifecycle::deadline(instance, stage, pod.unreachable_strategy(), config);
         if let Some(at) = slot.deadline {
             self.timers.insert((at, uuid));
         }
@@ -537,7 +521,8 @@ impl State {
             .unwrap_or_default();
         pod.placed = pod.constraints.counts();
         pod.waiting.clear();
-        self.changes.waiting.insert(id.clone());
+        self.waiting_pods.remove(id);
+        self.changes.waiting = true;
         let uuids: Vec<Uuid> = pod.instances.iter().copied().collect();
         let versions = uuids.iter().filter_map(|uuid| self.instances.get(uuid));
         pod.compatible = pod.compatible_of(versions.map(|slot| slot.instance.version).collect());
@@ -546,7 +531,7 @@ impl State {
             if let Some(at) = slot.deadline {
                 self.timers.remove(&(at, uuid));
             }
-            self.derive(config, &mut slot);
+            self.derive(config, &mut slot, None);
             self.instances.insert(uuid, slot);
         }
     }

@@ -12,8 +12,10 @@ pub(crate) enum Stage {
     Launching,
     /// Running, but not (or not yet) healthy.
     Unready,
-    /// Running and healthy.
+    /// Running without health checks, and not yet for long enough to be relied on.
     Ready,
+    /// Ready for so long, or checked and found healthy, that an older copy may end in its place.
+    Available,
     /// Wanted, but its containers are ending; it will be launched again.
     Ending,
     /// Wanted and out of reach.
@@ -25,7 +27,12 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    const COUNT: usize = 8;
+    const COUNT: usize = 9;
+
+    /// Whether instances in this stage serve: they run and are, as far as anyone can say, healthy.
+    pub(crate) fn serves(self) -> bool {
+        matches!(self, Self::Ready | Self::Available)
+    }
 
     /// The stage of `instance`; `has_health_checks` says whether its definition has any.
     pub(crate) fn of(instance: &Instance, has_health_checks: bool) -> Self {
@@ -36,14 +43,15 @@ impl Stage {
             return Self::Waiting;
         }
         match instance.condition {
+            Condition::Unreachable => Self::Unreachable,
+            Condition::UnreachableInactive => Self::Inactive,
+            _ if instance.kill_requested.is_some() => Self::Ending,
             Condition::Scheduled | Condition::Provisioned | Condition::Staging | Condition::Starting => {
                 Self::Launching
             }
-            Condition::Running if instance.kill_requested.is_some() => Self::Ending,
+            Condition::Running if !has_health_checks && !instance.available => Self::Ready,
             Condition::Running if has_health_checks && instance.healthy != Some(true) => Self::Unready,
-            Condition::Running => Self::Ready,
-            Condition::Unreachable => Self::Unreachable,
-            Condition::UnreachableInactive => Self::Inactive,
+            Condition::Running => Self::Available,
             Condition::Killing
             | Condition::Finished
             | Condition::Killed
@@ -66,6 +74,11 @@ impl Counts {
         self.0[stage as usize]
     }
 
+    /// So many serve.
+    pub(crate) fn serving(&self) -> u32 {
+        self.get(Stage::Ready) + self.get(Stage::Available)
+    }
+
     /// So many count as copies: wanted, and not given up for a replacement.
     pub(crate) fn counted(&self) -> u32 {
         self.all() - self.get(Stage::Inactive) - self.get(Stage::Stopping)
@@ -76,12 +89,20 @@ impl Counts {
         self.0.iter().sum()
     }
 
-    fn add(&mut self, stage: Stage) {
+    fn count(&mut self, stage: Stage) {
         self.0[stage as usize] += 1;
     }
 
-    fn remove(&mut self, stage: Stage) {
+    fn discount(&mut self, stage: Stage) {
         self.0[stage as usize] -= 1;
+    }
+}
+
+impl std::ops::Add for Counts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(std::array::from_fn(|stage| self.0[stage] + other.0[stage]))
     }
 }
 
@@ -97,17 +118,22 @@ pub(crate) struct Tally {
 impl Tally {
     /// Counts one more.
     pub(crate) fn add(&mut self, is_current: bool, stage: Stage) {
-        if is_current { self.current.add(stage) } else { self.old.add(stage) }
+        if is_current { self.current.count(stage) } else { self.old.count(stage) }
     }
 
     /// Counts one less.
     pub(crate) fn remove(&mut self, is_current: bool, stage: Stage) {
-        if is_current { self.current.remove(stage) } else { self.old.remove(stage) }
+        if is_current { self.current.discount(stage) } else { self.old.discount(stage) }
     }
 
     /// So many are in `stage`, whatever their definition.
     pub(crate) fn get(&self, stage: Stage) -> u32 {
         self.current.get(stage) + self.old.get(stage)
+    }
+
+    /// So many serve, whatever their definition.
+    pub(crate) fn serving(&self) -> u32 {
+        self.current.serving() + self.old.serving()
     }
 
     /// So many count as copies, whatever their definition.

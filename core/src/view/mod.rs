@@ -7,7 +7,7 @@ mod queue;
 mod status;
 
 pub use deployments::{CurrentAction, DeploymentStatus, StepStatus};
-pub use offers::{OfferedResources, ProcessedOffersSummary, RejectSummary, UnusedOffer};
+pub use offers::{ProcessedOffersSummary, RejectSummary};
 pub use pod_status::{
     ContainerStatus, ContainerTerminationHistory, ContainerTerminationStatus, EndpointStatus,
     HealthCondition, InstanceStatus, NetworkStatus, PodInstanceState, PodState, PodStatus, ResourceAmounts,

@@ -11,12 +11,9 @@ use crate::model::ids::PodId;
 use crate::model::instance::{Condition, Goal, Instance, KillReason, Task, Termination};
 use crate::model::pod::{Container, PodSpec, Probe, ScalarResources};
 use crate::model::time::Timestamp;
-use crate::placement::{Asker, RefusalStatistics, match_instance};
+use crate::record::Stability;
 use crate::scheduler::Scheduler;
 use crate::state::{Pod, Stage};
-
-/// So many agents are asked when it is explained why a pod waits: enough for people, and a bound on the cost.
-const EXPLAINED_AGENTS: usize = 1000;
 
 impl Scheduler {
     /// The state of a pod at `now`.
@@ -25,18 +22,16 @@ impl Scheduler {
         let spec = pod.spec()?.clone();
         let instances: Vec<InstanceStatus> =
             self.state.instances_of(pod).map(|instance| self.instance_status(pod, instance, now)).collect();
-        let stable = instances.iter().filter(|instance| instance.status == PodInstanceState::Stable);
-        let is_stable = stable.count() >= spec.instances() as usize;
+        let Stability { is_stable, since: status_since } = pod.stability();
         let status = if is_stable { PodState::Stable } else { PodState::Degraded };
-        let status_since =
-            instances.iter().map(|instance| instance.status_since).max().unwrap_or(spec.version);
-        let last_changed = instances.iter().map(|instance| instance.last_changed).max();
+        let last_changed = instances.iter().map(|instance| instance.last_changed);
+        let last_changed = last_changed.fold(status_since.max(spec.version), Timestamp::max);
         Some(PodStatus {
             id: id.clone(),
             status,
             status_since,
             last_updated: now,
-            last_changed: last_changed.unwrap_or(status_since).max(spec.version),
+            last_changed,
             message: self.what_deployment_waits_for(id),
             spec,
             instances,
@@ -46,7 +41,7 @@ impl Scheduler {
 
     fn instance_status(&self, pod: &Pod, instance: &Instance, now: Timestamp) -> InstanceStatus {
         let spec = pod.spec_of(instance.version);
-        let (status, message) = self.state_of_instance(pod, instance, now);
+        let stage = pod.stage(instance);
         let containers: Vec<ContainerStatus> = spec
             .into_iter()
             .flat_map(|spec| spec.containers.iter().zip(&instance.tasks))
@@ -54,14 +49,15 @@ impl Scheduler {
             .collect();
         let agent = instance.agent.as_ref();
         let domain = agent.and_then(|agent| agent.domain.as_ref());
-        let last_heard = containers.iter().map(|container| container.last_updated).max();
+        let last_changed = containers.iter().map(|container| container.last_changed);
+        let last_changed = last_changed.fold(instance.status_since, Timestamp::max);
         InstanceStatus {
             id: instance.id.clone(),
-            status,
-            status_since: instance.since,
-            last_updated: last_heard.unwrap_or(instance.since).max(instance.since),
-            last_changed: last_heard.unwrap_or(instance.since).max(instance.since),
-            message,
+            status: PodInstanceState::of(stage, instance),
+            status_since: instance.status_since,
+            last_updated: last_changed,
+            last_changed,
+            message: self.why_so(pod, stage, instance, now),
             agent_id: agent.map(|agent| agent.agent_id.clone()),
             agent_hostname: agent.map(|agent| agent.host.clone()),
             agent_region: domain.map(|domain| domain.region.clone()),
@@ -76,36 +72,22 @@ impl Scheduler {
         }
     }
 
-    fn state_of_instance(
-        &self,
-        pod: &Pod,
-        instance: &Instance,
-        now: Timestamp,
-    ) -> (PodInstanceState, Option<String>) {
-        match pod.stage(instance) {
-            Stage::Stopping => (PodInstanceState::Terminal, Some("is ending".to_owned())),
-            Stage::Waiting => (PodInstanceState::Pending, Some(self.why_waiting(pod, instance, now))),
+    /// Why `instance` is in its status, if that needs saying.
+    fn why_so(&self, pod: &Pod, stage: Stage, instance: &Instance, now: Timestamp) -> Option<String> {
+        let text = match stage {
+            Stage::Stopping => "is ending",
+            Stage::Waiting => return Some(self.why_waiting(pod, instance, now)),
             Stage::Launching if instance.condition == Condition::Provisioned => {
-                (PodInstanceState::Pending, Some("waits for Mesos to confirm its launch".to_owned()))
+                "waits for Mesos to confirm its launch"
             }
-            Stage::Launching => (PodInstanceState::Staging, None),
-            Stage::Unready if instance.healthy == Some(false) => {
-                (PodInstanceState::Degraded, Some("at least one container is not healthy".to_owned()))
-            }
-            Stage::Unready => {
-                let text = "waits for the first result of its health checks";
-                (PodInstanceState::Degraded, Some(text.to_owned()))
-            }
-            Stage::Ready => (PodInstanceState::Stable, None),
-            Stage::Ending => (PodInstanceState::Terminal, Some(why_ending(instance))),
-            Stage::Unreachable => {
-                (PodInstanceState::Degraded, Some("pod instance has become unreachable".to_owned()))
-            }
-            Stage::Inactive => {
-                let text = "pod instance has become unreachable; a replacement is wanted";
-                (PodInstanceState::Degraded, Some(text.to_owned()))
-            }
-        }
+            Stage::Launching | Stage::Ready | Stage::Available => return None,
+            Stage::Unready if instance.healthy == Some(false) => "at least one container is not healthy",
+            Stage::Unready => "waits for the first result of its health checks",
+            Stage::Ending => return Some(why_ending(instance)),
+            Stage::Unreachable => "pod instance has become unreachable",
+            Stage::Inactive => "pod instance has become unreachable; a replacement is wanted",
+        };
+        Some(text.to_owned())
     }
 
     /// Why `instance` is not launched right now.
@@ -129,33 +111,23 @@ impl Scheduler {
             let seconds = delay.until.since(now).as_secs_f64();
             return Some(format!("waits {seconds:.1} s more before the next launch (back-off)"));
         }
-        if !self.is_connected() {
-            return Some("waits for a connection to the Mesos master".to_owned());
-        }
-        let why = self.refusals_now(pod)?.sentence(&pod.constraints)?;
-        let never = self.agents.offered_to(&pod.spec()?.role).take(EXPLAINED_AGENTS);
-        let hopeless = never.fold(None, |all, pool| {
-            Some(all.unwrap_or(true) && pod.constraints.check_agent(&pool.agent).is_err())
-        });
-        let verdict =
-            if hopeless == Some(true) { "; no agent that was offered can ever take it" } else { "" };
-        Some(format!("{why}{verdict}"))
+        (!self.is_connected()).then(|| "waits for a connection to the Mesos master".to_owned())
     }
+}
 
-    /// Why the agents would refuse a copy of `pod`, going by what each had to offer when it was last offered.
-    /// Nothing if some agent would not: then it is a matter of the next offer.
-    pub(crate) fn refusals_now(&self, pod: &Pod) -> Option<RefusalStatistics> {
-        let spec = pod.spec()?;
-        let instance = self.state.instance(*pod.waiting.first()?)?;
-        let asker = Asker { pod, spec, instance };
-        let mut refusals = RefusalStatistics::default();
-        for pool in self.agents.offered_to(&spec.role).take(EXPLAINED_AGENTS) {
-            match match_instance(asker, pool, &self.site(), 0) {
-                Ok(_) => return None,
-                Err(why) => refusals.refused(&pool.agent, why, self.now),
-            }
+impl PodInstanceState {
+    /// How an instance is shown that is in this `stage`.
+    pub(crate) fn of(stage: Stage, instance: &Instance) -> Self {
+        match stage {
+            Stage::Stopping | Stage::Ending => Self::Terminal,
+            Stage::Waiting => Self::Pending,
+            Stage::Launching if instance.condition == Condition::Provisioned => Self::Pending,
+            // A copy that was not checked yet is no cause for alarm.
+            Stage::Unready if instance.healthy.is_none() => Self::Staging,
+            Stage::Launching => Self::Staging,
+            Stage::Unready | Stage::Unreachable | Stage::Inactive => Self::Degraded,
+            Stage::Ready | Stage::Available => Self::Stable,
         }
-        Some(refusals)
     }
 }
 
@@ -187,13 +159,14 @@ fn why_ending(instance: &Instance) -> String {
 fn container_status(container: &Container, task: &Task, instance: &Instance) -> ContainerStatus {
     let is_active = task.condition.is_active();
     let last = task.last.as_deref();
+    let last_changed = last.and_then(|last| last.at).unwrap_or(task.since).max(task.since);
     let message = last.and_then(|last| last.message.clone()).filter(|message| !message.is_empty());
     ContainerStatus {
         name: container.name.clone(),
         status: task.condition.task_state(),
         status_since: task.since,
-        last_updated: last.and_then(|last| last.at).unwrap_or(task.since),
-        last_changed: task.since,
+        last_updated: last_changed,
+        last_changed,
         container_id: is_active.then(|| instance.task_id(task)),
         endpoints: if is_active { endpoints_of(container, task) } else { Vec::new() },
         conditions: health_condition(container, task).into_iter().collect(),
@@ -233,8 +206,9 @@ fn health_condition(container: &Container, task: &Task) -> Option<HealthConditio
         Some(false) => ("false", "health-reported-by-mesos"),
         None => ("false", "health-unreported-by-mesos"),
     };
-    let last_changed = task.since;
-    Some(HealthCondition { name: "healthy", value, reason, last_changed, last_updated: last_changed })
+    let last_changed = task.health_since.unwrap_or(task.since);
+    let last_updated = task.last.as_ref().and_then(|last| last.at).unwrap_or(last_changed);
+    Some(HealthCondition { name: "healthy", value, reason, last_changed, last_updated })
 }
 
 fn networks_of(instance: &Instance) -> Vec<NetworkStatus> {

@@ -14,6 +14,7 @@ use podium_core::model::mesos::{
 use podium_core::model::number::Scalar;
 use podium_core::model::pod::PodSpec;
 use podium_core::model::time::Timestamp;
+use podium_core::view::{InstanceStatus, PodStatus};
 use podium_core::{
     Action, Command, CommandId, Config, Entry, Input, Key, Origin, Output, Record, Refusal, Response,
     Scheduler,
@@ -50,8 +51,26 @@ impl Driver {
 
     /// A scheduler with a subscription.
     pub(crate) fn connected() -> Self {
-        let mut driver = Self::new();
+        Self::connected_with(Config::default())
+    }
+
+    pub(crate) fn connected_with(config: Config) -> Self {
+        let mut driver = Self::with(config);
         driver.subscribe();
+        driver.calls.clear();
+        driver
+    }
+
+    /// A scheduler with a pod whose copies all run on agent `s1`.
+    pub(crate) fn running(pod: PodSpec) -> Self {
+        let mut driver = Self::connected();
+        let instances = pod.instances() as usize;
+        driver.create(pod);
+        driver.offer("s1", 80.0, 80_000.0);
+        for n in 0..instances {
+            driver.run(n);
+        }
+        driver.wait(5.0);
         driver.calls.clear();
         driver
     }
@@ -128,7 +147,35 @@ impl Driver {
     }
 
     pub(crate) fn create(&mut self, pod: PodSpec) -> Response {
-        self.command(Command::CreatePod { pod, force: false }).unwrap()
+        self.command(Command::CreatePod { role_given: names_role(&pod), pod, force: false }).unwrap()
+    }
+
+    pub(crate) fn update_pod(&mut self, pod: PodSpec) -> Response {
+        self.command(Command::UpdatePod { role_given: names_role(&pod), pod, force: false }).unwrap()
+    }
+
+    pub(crate) fn force_pod(&mut self, pod: PodSpec) -> Response {
+        self.command(Command::UpdatePod { role_given: names_role(&pod), pod, force: true }).unwrap()
+    }
+
+    pub(crate) fn delete_pod(&mut self, id: &str) -> Response {
+        self.command(Command::DeletePod { id: pod_id(id), force: false }).unwrap()
+    }
+
+    pub(crate) fn delete_pod_by_force(&mut self, id: &str) -> Response {
+        self.command(Command::DeletePod { id: pod_id(id), force: true }).unwrap()
+    }
+
+    /// A person kills the `n`-th instance.
+    pub(crate) fn kill(&mut self, n: usize, wipe: bool) {
+        let (instance, ..) = self.instance(n);
+        self.command(Command::KillInstance { pod: instance.pod.clone(), instance, wipe }).unwrap();
+    }
+
+    /// Cancels the only deployment.
+    pub(crate) fn cancel(&mut self, force: bool) -> Response {
+        let id = self.scheduler.deployments()[0].id.clone();
+        self.command(Command::CancelDeployment { id, force }).unwrap()
     }
 
     /// Offers so much of `agent`, and says what was asked for.
@@ -174,9 +221,43 @@ impl Driver {
     }
 
     pub(crate) fn update_all(&mut self, n: usize, state: TaskState) {
-        let spec = self.scheduler.pods().next().unwrap().clone();
-        for container in &spec.containers {
-            self.update(n, &container.name, state);
+        let containers: Vec<String> =
+            self.instances()[n].containers.iter().map(|container| container.name.clone()).collect();
+        let statuses: Vec<TaskStatus> =
+            containers.iter().map(|container| self.status(n, container, state)).collect();
+        for status in statuses {
+            self.event(Event::Update(status));
+        }
+    }
+
+    /// The `n`-th instance comes up.
+    pub(crate) fn run(&mut self, n: usize) {
+        self.update_all(n, TaskState::TaskStarting);
+        self.update_all(n, TaskState::TaskRunning);
+    }
+
+    /// The health check of a running container gives its verdict.
+    pub(crate) fn health(&mut self, n: usize, container: &str, healthy: bool) {
+        let mut status = self.status(n, container, TaskState::TaskRunning);
+        status.healthy = Some(healthy);
+        self.event(Event::Update(status));
+    }
+
+    /// A container ends by itself, and Mesos ends the rest of its group.
+    pub(crate) fn crash(&mut self, n: usize) {
+        let containers: Vec<String> =
+            self.instances()[n].containers.iter().map(|container| container.name.clone()).collect();
+        let mut statuses = Vec::new();
+        for (index, container) in containers.iter().enumerate() {
+            let state = if index == 0 { TaskState::TaskFailed } else { TaskState::TaskKilled };
+            let mut status = self.status(n, container, state);
+            if index == 0 {
+                status.message = Some("Command exited with status 1".to_owned());
+            }
+            statuses.push(status);
+        }
+        for status in statuses {
+            self.event(Event::Update(status));
         }
     }
 
@@ -200,10 +281,10 @@ impl Driver {
         status
     }
 
-    /// Mesos confirms every kill that was asked for, and says how many there were.
+    /// Mesos confirms every kill that was asked for since the calls were last taken, and says how many there
+    /// were.
     pub(crate) fn confirm_kills(&mut self) -> usize {
-        let kills: Vec<(TaskId, Option<AgentId>)> = self
-            .calls
+        let kills: Vec<(TaskId, Option<AgentId>)> = std::mem::take(&mut self.calls)
             .iter()
             .filter_map(|call| match call {
                 Call::Kill { task_id, agent_id, .. } => Some((task_id.clone(), agent_id.clone())),
@@ -218,16 +299,63 @@ impl Driver {
         kills.len()
     }
 
-    /// The `n`-th instance of all pods, with its incarnation and agent.
-    pub(crate) fn instance(&self, n: usize) -> (InstanceId, u32, Option<AgentId>) {
-        let all: Vec<_> = self
-            .scheduler
+    /// All instances of all pods.
+    pub(crate) fn instances(&self) -> Vec<InstanceStatus> {
+        self.scheduler
             .pods()
             .filter_map(|spec| self.scheduler.pod_status(&spec.id, self.now))
             .flat_map(|status| status.instances)
-            .collect();
-        let instance = &all[n];
+            .collect()
+    }
+
+    /// The `n`-th instance of all pods, with its incarnation and agent.
+    pub(crate) fn instance(&self, n: usize) -> (InstanceId, u32, Option<AgentId>) {
+        let instance = &self.instances()[n];
         (instance.id.clone(), instance.incarnation, instance.agent_id.clone())
+    }
+
+    pub(crate) fn status_of(&self, pod: &str) -> PodStatus {
+        self.scheduler.pod_status(&pod_id(pod), self.now).expect("there is such a pod")
+    }
+
+    /// The instances of all pods, oldest first: the number of the definition and of the launch, where it is and
+    /// how.
+    pub(crate) fn picture(&self) -> Vec<String> {
+        self.instances()
+            .iter()
+            .map(|instance| {
+                let versions = self.scheduler.pod_versions(&instance.id.pod);
+                let version = versions
+                    .iter()
+                    .position(|version| instance.spec_reference.ends_with(&version.to_string()))
+                    .expect("its version is one of its pod's");
+                let agent = instance.agent_id.as_ref().map_or("-", |agent| agent.as_str());
+                format!("v{}.{} {agent} {:?}", version + 1, instance.incarnation, instance.status)
+            })
+            .collect()
+    }
+
+    /// What each deployment is doing, and what it waits for.
+    pub(crate) fn deployments(&self) -> Vec<String> {
+        self.scheduler
+            .deployments()
+            .iter()
+            .flat_map(|deployment| deployment.current_actions.clone())
+            .map(|action| {
+                format!("{:?} {}: {}", action.action, action.pod, action.message.unwrap_or_default())
+            })
+            .collect()
+    }
+
+    /// The tasks whose end was asked for since the calls were last taken.
+    pub(crate) fn kills(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.calls)
+            .iter()
+            .filter_map(|call| match call {
+                Call::Kill { task_id, .. } => Some(short(task_id)),
+                _ => None,
+            })
+            .collect()
     }
 
     /// The calls since this was last asked, a line each, with ids shortened.
@@ -287,6 +415,44 @@ pub(crate) fn pod(id: &str, containers: usize, instances: u32) -> PodSpec {
         "networks": [{"mode": "host"}],
         "scaling": {"kind": "fixed", "instances": instances}
     }))
+}
+
+/// The same with these fields in addition.
+pub(crate) fn pod_with(id: &str, containers: usize, instances: u32, more: &serde_json::Value) -> PodSpec {
+    let mut json = serde_json::to_value(pod(id, containers, instances)).expect("a pod is JSON");
+    merge(&mut json, more);
+    from_json(&json)
+}
+
+/// A pod of one container with a health check.
+pub(crate) fn checked_pod(id: &str, instances: u32, more: &serde_json::Value) -> PodSpec {
+    let check = serde_json::json!({"exec": {"command": {"shell": "true"}}});
+    let mut json = serde_json::to_value(pod(id, 1, instances)).expect("a pod is JSON");
+    json["containers"][0]["healthCheck"] = check;
+    merge(&mut json, more);
+    from_json(&json)
+}
+
+/// `pod` in another version: with a new label.
+pub(crate) fn changed(mut pod: PodSpec, version: &str) -> PodSpec {
+    pod.labels.insert("version".into(), version.into());
+    pod
+}
+
+/// Whether the author of `pod` named a role, as far as it can be told.
+fn names_role(pod: &PodSpec) -> bool {
+    pod.role != Role::from("*")
+}
+
+fn merge(json: &mut serde_json::Value, more: &serde_json::Value) {
+    match (json, more) {
+        (serde_json::Value::Object(json), serde_json::Value::Object(more)) => {
+            for (key, value) in more {
+                merge(json.entry(key.clone()).or_insert(serde_json::Value::Null), value);
+            }
+        }
+        (json, more) => json.clone_from(more),
+    }
 }
 
 pub(crate) fn from_json(json: &serde_json::Value) -> PodSpec {

@@ -1,0 +1,207 @@
+//! What survives the loss of the scheduler, of its connection and of the master.
+
+mod harness;
+
+use harness::{Driver, changed, pod, pod_id, pod_with};
+use podium_core::model::mesos::{Call, Event, StatusReason, TaskState, TaskStatus};
+use podium_core::model::time::Timestamp;
+use podium_core::{Command, Config, Entry, Input, Key, Record, RestoreError, Scheduler};
+use serde_json::json;
+
+const NOTHING: [&str; 0] = [];
+
+#[test]
+fn copies_from_before_a_scaling_keep_their_places_after_a_restart() {
+    let constraint = json!([{"fieldName": "@hostname", "operator": "UNIQUE"}]);
+    let unique = |instances| {
+        pod_with("/p", 1, instances, &json!({"scheduling": {"placement": {"constraints": constraint}}}))
+    };
+    let mut driver = Driver::running(unique(1));
+    driver.update_pod(unique(2));
+    driver.restart();
+    driver.subscribe();
+    driver.offer("s1", 8.0, 8192.0);
+    assert_eq!(driver.picture(), ["v1.1 s1 Stable", "v2.0 - Pending"]);
+    driver.offer("s2", 8.0, 8192.0);
+    assert_eq!(driver.picture(), ["v1.1 s1 Stable", "v2.1 s2 Pending"]);
+}
+
+#[test]
+fn no_definition_is_ever_lost_and_old_copies_stay_old_through_a_restart() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    for n in 0..60 {
+        driver.force_pod(changed(pod("/p", 1, 1), &n.to_string()));
+    }
+    driver.restart();
+    assert_eq!(driver.picture()[0], "v1.1 s1 Stable");
+    assert_eq!(driver.deployments().len(), 1);
+    let versions = driver.scheduler.pod_versions(&pod_id("/p"));
+    assert_eq!(versions.len(), 61);
+    assert!(versions.is_sorted_by(|a, b| a < b));
+    for (version, label) in versions[1..].iter().zip(0..) {
+        let spec = driver.scheduler.pod_version(&pod_id("/p"), *version).unwrap();
+        assert_eq!(spec.labels["version"], label.to_string());
+    }
+}
+
+#[test]
+fn records_that_contradict_each_other_are_refused_and_nothing_is_killed_for_it() {
+    let driver = Driver::running(pod("/p", 1, 1));
+    let version = driver.scheduler.pod_versions(&pod_id("/p"))[0];
+    let entries = driver.store.values().filter(|entry| !matches!(entry, Entry::PodVersion(_))).cloned();
+    let refused = Scheduler::restore(Config::default(), 1, entries).map(|_| ());
+    assert_eq!(refused, Err(RestoreError::MissingVersion { pod: pod_id("/p"), version }));
+}
+
+#[test]
+fn another_master_changes_nothing_but_the_questions() {
+    let mut driver = Driver::running(pod("/p", 2, 1));
+    let before = driver.picture();
+    let _ = driver.step(Input::Disconnected);
+    driver.wait(300.0);
+    driver.calls.clear();
+    driver.subscribe();
+    driver.wait(1.0);
+    assert_eq!(driver.picture(), before);
+    assert_eq!(
+        driver.story(),
+        "RECONCILE /p.a.1 on Some(\"s1\"), /p.b.1 on Some(\"s1\")\nRECONCILE implicitly\n"
+    );
+}
+
+#[test]
+fn tasks_of_which_the_records_were_lost_are_listed_and_left_alone() {
+    let mut driver = Driver::running(pod("/p", 2, 1));
+    let alive: Vec<TaskStatus> =
+        ["a", "b"].iter().map(|name| driver.status(0, name, TaskState::TaskRunning)).collect();
+    driver.store.clear();
+    driver.restart();
+    driver.subscribe();
+    for status in &alive {
+        driver.event(Event::Update(status.clone()));
+    }
+    driver.wait(10_000.0);
+    assert_eq!(driver.kills(), NOTHING);
+    let listed: Vec<_> = driver.scheduler.unknown_tasks().map(|(task, _)| task.clone()).collect();
+    assert_eq!(listed, [alive[0].task_id.clone(), alive[1].task_id.clone()]);
+}
+
+#[test]
+fn whoever_wants_unknown_tasks_killed_can_have_it() {
+    let config = Config { unknown_tasks: podium_core::config::UnknownTasks::Kill, ..Config::default() };
+    let mut driver = Driver::connected_with(config);
+    driver.create(pod("/p", 1, 1));
+    driver.offer("s1", 8.0, 8192.0);
+    let alive = driver.status(0, "a", TaskState::TaskRunning);
+    driver.store.clear();
+    driver.restart();
+    driver.subscribe();
+    driver.event(Event::Update(alive));
+    assert_eq!(driver.kills(), ["/p.a.1"]);
+}
+
+#[test]
+fn launches_without_a_word_are_asked_about_after_a_restart() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 1, 1));
+    driver.offer("s1", 8.0, 8192.0);
+    driver.restart();
+    driver.subscribe();
+    driver.wait(0.0);
+    assert!(driver.story().starts_with("RECONCILE /p.a.1 on Some(\"s1\")\n"));
+    let mut lost = driver.status(0, "a", TaskState::TaskGone);
+    lost.reason = Some(StatusReason::ReasonReconciliation);
+    driver.event(Event::Update(lost));
+    driver.wait(1.0);
+    driver.offer("s1", 8.0, 8192.0);
+    assert_eq!(driver.picture(), ["v1.2 s1 Pending"]);
+}
+
+#[test]
+fn questions_without_an_answer_are_repeated() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    driver.restart();
+    driver.subscribe();
+    driver.wait(100.0);
+    let asked =
+        driver.calls.iter().filter(|call| matches!(call, Call::Reconcile { tasks } if !tasks.is_empty()));
+    assert_eq!(asked.count(), 3, "at once, after 15 s, after 30 s more");
+}
+
+#[test]
+fn what_was_given_up_stays_given_up() {
+    let strategy = json!({"inactiveAfterSeconds": 0, "expungeAfterSeconds": 0});
+    let mut driver =
+        Driver::running(pod_with("/p", 1, 1, &json!({"scheduling": {"unreachableStrategy": strategy}})));
+    let late = driver.status(0, "a", TaskState::TaskRunning);
+    driver.update_all(0, TaskState::TaskUnreachable);
+    let output = driver.step(Input::Event(Box::new(Event::Update(late.clone()))));
+    assert!(output.records.iter().all(|record| !matches!(record, Record::Put(Entry::Instance(_)))));
+    driver.restart();
+    driver.subscribe();
+    driver.event(Event::Update(late));
+    assert_eq!(driver.picture(), ["v1.0 - Pending"]);
+    assert_eq!(driver.kills(), ["/p.a.1"]);
+}
+
+#[test]
+fn versions_grow_even_if_the_clock_stands_still_or_goes_back() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 1, 0));
+    let early = Timestamp::from_millis(1_000_000);
+    let mut wanted = 1;
+    for restart in [false, true, false] {
+        if restart {
+            driver.restart();
+            driver.subscribe();
+        }
+        for _ in 0..3 {
+            driver.now = early;
+            driver.force_pod(changed(pod("/p", 1, 0), &wanted.to_string()));
+            wanted += 1;
+        }
+    }
+    driver.command(Command::DeletePod { id: pod_id("/p"), force: true }).unwrap();
+    driver.create(pod("/p", 1, 0));
+    let versions = driver.scheduler.pod_versions(&pod_id("/p"));
+    assert_eq!(versions.len(), wanted + 1, "{versions:?}");
+    assert!(versions.is_sorted_by(|a, b| a < b), "{versions:?}");
+    let newest = driver.scheduler.pod(&pod_id("/p")).unwrap().version;
+    assert_eq!(newest, versions[wanted]);
+}
+
+#[test]
+fn half_a_change_is_never_kept() {
+    // Whatever was made durable by the end of any step is a whole that can be continued from.
+    let mut driver = Driver::running(pod("/p", 2, 2));
+    driver.update_pod(changed(pod("/p", 2, 2), "2"));
+    driver.offer("s2", 8.0, 8192.0);
+    driver.run(2);
+    driver.wait(5.0);
+    driver.delete_pod_by_force("/p");
+    for entry in driver.store.values() {
+        if let Entry::Deployment(deployment) = entry {
+            for pod in deployment.affected_pods() {
+                assert!(driver.store.contains_key(&Key::Pod(pod.clone())));
+            }
+        }
+    }
+    driver.restart();
+    driver.subscribe();
+    driver.wait(60.0);
+    driver.confirm_kills();
+    assert_eq!((driver.scheduler.instance_count(), driver.deployments()), (0, Vec::new()));
+}
+
+#[test]
+fn an_end_that_was_asked_for_is_asked_for_again_by_the_next_leader() {
+    let mut driver = Driver::running(pod("/p", 2, 2));
+    driver.kill(0, false);
+    driver.update_pod(pod("/p", 2, 1));
+    driver.restart();
+    driver.subscribe();
+    driver.wait(0.0);
+    let mut kills = driver.kills();
+    kills.sort();
+    assert_eq!(kills, ["/p.a.1", "/p.b.1"], "the one that was ending anyway is the one too many");
+}

@@ -1,0 +1,204 @@
+//! Health checks, and what people are shown.
+
+mod harness;
+
+use harness::{Driver, checked_pod, from_json, pod};
+use podium_core::admission::{Rules, read_pod};
+use podium_core::model::mesos::{Event, TaskState};
+use podium_core::model::pod::PodSpec;
+use podium_core::view::{PodInstanceState, PodState, PodStatus};
+use serde_json::json;
+
+/// Containers with these names; those in `checked` have a health check.
+fn checked(names: &[&str], checked: &[&str]) -> PodSpec {
+    let containers: Vec<serde_json::Value> = names
+        .iter()
+        .map(|name| {
+            let mut container = json!({
+                "name": name,
+                "exec": {"command": {"shell": "sleep 1000"}},
+                "resources": {"cpus": 0.1, "mem": 32}
+            });
+            if checked.contains(name) {
+                container["healthCheck"] = json!({"exec": {"command": {"shell": "true"}}});
+            }
+            container
+        })
+        .collect();
+    from_json(&json!({"id": "/p", "containers": containers, "networks": [{"mode": "host"}]}))
+}
+
+fn started(spec: PodSpec) -> Driver {
+    let mut driver = Driver::connected();
+    driver.create(spec);
+    driver.offer("s1", 8.0, 8192.0);
+    driver.run(0);
+    driver
+}
+
+fn instance(driver: &Driver) -> (PodInstanceState, String) {
+    let instance = &driver.status_of("/p").instances[0];
+    (instance.status, instance.message.clone().unwrap_or_default())
+}
+
+#[test]
+fn one_verdict_of_unhealthy_decides_whatever_the_order_of_the_containers() {
+    for names in [["a", "b", "c"], ["c", "a", "b"], ["b", "c", "a"], ["c", "b", "a"]] {
+        let mut driver = started(checked(&names, &["a", "b", "c"]));
+        driver.health(0, "a", true);
+        driver.health(0, "b", false);
+        let unhealthy = (PodInstanceState::Degraded, "at least one container is not healthy".to_owned());
+        assert_eq!(instance(&driver), unhealthy, "{names:?}");
+    }
+}
+
+#[test]
+fn a_copy_is_healthy_when_all_of_its_checks_say_so() {
+    let mut driver = started(checked(&["a", "b", "c"], &["a", "c"]));
+    let waits = (PodInstanceState::Staging, "waits for the first result of its health checks".to_owned());
+    assert_eq!(instance(&driver), waits);
+    driver.health(0, "a", true);
+    assert_eq!(instance(&driver), waits);
+    driver.health(0, "c", true);
+    assert_eq!(instance(&driver), (PodInstanceState::Stable, String::new()));
+    // One that finished has nothing left to be checked.
+    driver.health(0, "a", false);
+    driver.update(0, "a", TaskState::TaskFinished);
+    assert_eq!(instance(&driver), (PodInstanceState::Stable, String::new()));
+}
+
+#[test]
+fn a_verdict_from_before_the_end_says_nothing_about_the_others() {
+    let mut driver = started(checked(&["a", "b"], &["a", "b"]));
+    driver.health(0, "a", false);
+    driver.update(0, "a", TaskState::TaskFinished);
+    let waits = (PodInstanceState::Staging, "waits for the first result of its health checks".to_owned());
+    assert_eq!(instance(&driver), waits);
+}
+
+#[test]
+fn a_copy_that_was_not_checked_yet_is_starting_and_its_container_says_so() {
+    let mut driver = started(checked_pod("/p", 1, &json!({})));
+    let status = driver.status_of("/p");
+    assert_eq!(status.status, PodState::Degraded, "it does not serve yet");
+    assert_eq!(instance(&driver).0, PodInstanceState::Staging);
+    let condition = status.instances[0].containers[0].conditions[0].clone();
+    assert_eq!((condition.value, condition.reason), ("false", "health-unreported-by-mesos"));
+    driver.wait(400.0);
+    driver.health(0, "a", false);
+    assert_eq!(instance(&driver).0, PodInstanceState::Degraded);
+    let condition = driver.status_of("/p").instances[0].containers[0].conditions[0].clone();
+    assert_eq!((condition.value, condition.reason), ("false", "health-reported-by-mesos"));
+}
+
+#[test]
+fn what_has_no_effect_is_named() {
+    let mut pod = serde_json::to_value(pod("/p", 1, 1)).unwrap();
+    pod["containers"][0]["check"] = json!({"exec": {"command": {"shell": "true"}}});
+    let admitted = read_pod(&pod, &Rules::default()).unwrap();
+    assert_eq!(admitted.unknown_fields, ["/containers(0)/check"]);
+}
+
+/// The times in a status, in seconds since its pod was created.
+fn times(status: &PodStatus) -> String {
+    let since = |at: podium_core::model::time::Timestamp| at.since(status.spec.version).as_secs();
+    let mut lines = vec![format!(
+        "pod {:?} since {}, changed {}",
+        status.status,
+        since(status.status_since),
+        since(status.last_changed)
+    )];
+    for instance in &status.instances {
+        lines.push(format!(
+            "  instance {:?} since {}, changed {}, updated {}",
+            instance.status,
+            since(instance.status_since),
+            since(instance.last_changed),
+            since(instance.last_updated)
+        ));
+        for container in &instance.containers {
+            let health = container.conditions.iter().map(|condition| {
+                format!(
+                    ", healthy {} since {}, said {}",
+                    condition.value,
+                    since(condition.last_changed),
+                    since(condition.last_updated)
+                )
+            });
+            lines.push(format!(
+                "    {} {} since {}, changed {}, updated {}{}",
+                container.name,
+                container.status,
+                since(container.status_since),
+                since(container.last_changed),
+                since(container.last_updated),
+                health.collect::<String>()
+            ));
+        }
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn times_say_since_when_things_are_as_they_are() {
+    let mut driver = Driver::connected();
+    let mut story = Vec::new();
+    let mut tell = |driver: &mut Driver, what: &str| {
+        story.push(format!("{what}\n{}", times(&driver.status_of("/p"))));
+        driver.wait(10.0);
+    };
+    driver.create(checked(&["a", "b"], &["a"]));
+    tell(&mut driver, "created");
+    driver.offer("s1", 8.0, 8192.0);
+    tell(&mut driver, "launched");
+    driver.update_all(0, TaskState::TaskStarting);
+    tell(&mut driver, "confirmed");
+    driver.update_all(0, TaskState::TaskRunning);
+    tell(&mut driver, "runs");
+    driver.health(0, "a", true);
+    tell(&mut driver, "is healthy");
+    driver.health(0, "a", true);
+    tell(&mut driver, "is still healthy");
+    driver.health(0, "a", false);
+    tell(&mut driver, "is unhealthy");
+    driver.update_all(0, TaskState::TaskUnreachable);
+    tell(&mut driver, "is out of reach");
+    driver.update_all(0, TaskState::TaskRunning);
+    tell(&mut driver, "is back");
+    driver.health(0, "a", true);
+    tell(&mut driver, "is healthy again");
+    driver.kill(0, false);
+    tell(&mut driver, "is being killed");
+    driver.confirm_kills();
+    tell(&mut driver, "has ended");
+    insta::assert_snapshot!(story.join("\n\n"));
+}
+
+#[test]
+fn a_pods_status_does_not_move_with_copies_that_make_no_difference() {
+    let mut driver = Driver::running(pod("/p", 1, 2));
+    let stable_since = driver.status_of("/p").status_since;
+    driver.update_pod(pod("/p", 1, 3));
+    let degraded_since = driver.status_of("/p").status_since;
+    assert_eq!(degraded_since, driver.now);
+    driver.wait(10.0);
+    driver.offer("s2", 8.0, 8192.0);
+    driver.wait(10.0);
+    assert_eq!(driver.status_of("/p").status_since, degraded_since, "it still lacks a copy");
+    driver.run(2);
+    assert_eq!(driver.status_of("/p").status_since, driver.now);
+    assert!(stable_since < degraded_since);
+    driver.wait(10.0);
+    let before = driver.status_of("/p");
+    driver.restart();
+    assert_eq!(driver.status_of("/p"), before, "a restart is no news");
+}
+
+#[test]
+fn repeated_words_are_no_news() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    let again = driver.status(0, "a", TaskState::TaskRunning);
+    let before = driver.status_of("/p");
+    driver.event(Event::Update(again));
+    assert_eq!(driver.status_of("/p"), before);
+}

@@ -1,0 +1,198 @@
+//! Ends: who asks for them, how often, in which order, and what is true before they are confirmed.
+
+mod harness;
+
+use harness::{Driver, pod, pod_id, pod_with, short};
+use podium_core::model::mesos::{Call, Event, TaskState, TaskStatus};
+use podium_core::{Command, Config, Input, Refusal};
+use serde_json::json;
+
+const NOTHING: [&str; 0] = [];
+
+fn disabled(instances: u32) -> podium_core::model::pod::PodSpec {
+    pod_with("/p", 1, instances, &json!({"scheduling": {"unreachableStrategy": "disabled"}}))
+}
+
+#[test]
+fn a_kill_asked_for_without_a_connection_is_made_with_the_next() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    let _ = driver.step(Input::Disconnected);
+    driver.delete_pod("/p");
+    driver.wait(1000.0);
+    assert_eq!(driver.kills(), NOTHING);
+    driver.subscribe();
+    assert_eq!(driver.kills(), ["/p.a.1"]);
+}
+
+#[test]
+fn a_new_connection_hears_of_every_kill_at_once() {
+    let mut driver = Driver::running(pod("/p", 1, 2));
+    driver.delete_pod("/p");
+    assert_eq!(driver.kills(), ["/p.a.1", "/p.a.1"]);
+    driver.wait(30.0);
+    driver.calls.clear();
+    let _ = driver.step(Input::Disconnected);
+    driver.subscribe();
+    assert_eq!(driver.kills(), ["/p.a.1", "/p.a.1"]);
+}
+
+#[test]
+fn kills_are_repeated_for_what_is_left_and_in_the_end_the_executor_is_shut_down() {
+    let mut driver = Driver::running(pod("/p", 2, 1));
+    let half = driver.status(0, "a", TaskState::TaskKilled);
+    driver.delete_pod("/p");
+    driver.wait(10.0);
+    driver.event(Event::Update(half));
+    driver.wait(290.0);
+    insta::assert_snapshot!(driver.story());
+}
+
+#[test]
+fn stray_containers_of_one_group_are_all_killed() {
+    let mut driver = Driver::running(pod("/p", 3, 1));
+    let strays: Vec<TaskStatus> =
+        ["a", "b", "c"].iter().map(|name| driver.status(0, name, TaskState::TaskRunning)).collect();
+    driver.update_all(0, TaskState::TaskUnknown);
+    driver.calls.clear();
+    for stray in strays {
+        driver.event(Event::Update(stray));
+    }
+    assert_eq!(driver.kills(), ["/p.a.1", "/p.b.1", "/p.c.1"]);
+}
+
+#[test]
+fn a_copy_out_of_reach_that_a_person_kills_is_replaced_at_once() {
+    let strategies = [json!("disabled"), json!({"inactiveAfterSeconds": 10, "expungeAfterSeconds": 6000})];
+    for strategy in strategies {
+        for wipe in [false, true] {
+            let more = json!({"scheduling": {"unreachableStrategy": strategy}});
+            let mut driver = Driver::running(pod_with("/p", 1, 1, &more));
+            let late = driver.status(0, "a", TaskState::TaskRunning);
+            driver.update_all(0, TaskState::TaskUnreachable);
+            driver.wait(20.0);
+            driver.kill(0, wipe);
+            assert_eq!(driver.picture(), ["v1.0 - Pending"], "{strategy} {wipe}");
+            driver.calls.clear();
+            driver.event(Event::Update(late));
+            assert_eq!(driver.kills(), ["/p.a.1"], "{strategy} {wipe}");
+        }
+    }
+}
+
+#[test]
+fn a_killed_copy_is_launched_again_without_a_delay_and_a_wiped_one_is_replaced() {
+    let mut driver = Driver::running(pod("/p", 2, 2));
+    let ids = [driver.instance(0).0, driver.instance(1).0];
+    driver.kill(0, false);
+    driver.kill(1, true);
+    assert_eq!(driver.picture(), ["v1.1 s1 Terminal", "v1.1 s1 Terminal", "v1.0 - Pending"]);
+    assert_eq!(driver.confirm_kills(), 4);
+    driver.offer("s1", 8.0, 8192.0);
+    assert_eq!(driver.picture(), ["v1.2 s1 Pending", "v1.1 s1 Pending"]);
+    assert_eq!(driver.instance(0).0, ids[0]);
+    assert_ne!(driver.instance(1).0, ids[1]);
+}
+
+#[test]
+fn a_wiped_copy_is_there_until_its_end_is_confirmed() {
+    let mut driver = Driver::running(pod("/p", 2, 1));
+    driver.kill(0, true);
+    driver.wait(10_000.0);
+    assert_eq!(driver.picture(), ["v1.1 s1 Terminal", "v1.0 - Pending"]);
+    let wiped = driver.instance(0).0;
+    driver.restart();
+    driver.subscribe();
+    driver.calls.clear();
+    driver.wait(60.0);
+    assert!(driver.confirm_kills() > 0);
+    assert!(driver.instances().iter().all(|instance| instance.id != wiped));
+}
+
+#[test]
+fn so_many_are_killed_at_once_and_no_more_in_the_order_of_the_requests() {
+    let config = Config { kill_chunk_size: 2, ..Config::default() };
+    let mut driver = Driver::connected_with(config);
+    driver.create(pod("/p", 1, 5));
+    driver.offer("s1", 80.0, 80_000.0);
+    for n in 0..5 {
+        driver.run(n);
+    }
+    let ids: Vec<_> = driver.instances().into_iter().map(|instance| instance.id).collect();
+    driver.calls.clear();
+    for n in [3, 1, 4, 0, 2] {
+        driver.kill(n, false);
+    }
+    let order: Vec<_> = [3, 1, 4, 0, 2].iter().map(|n| ids[*n].task_id("a", 1)).collect();
+    let kills = |driver: &mut Driver| -> Vec<_> {
+        std::mem::take(&mut driver.calls)
+            .into_iter()
+            .filter_map(|call| match call {
+                Call::Kill { task_id, .. } => Some(task_id),
+                _ => None,
+            })
+            .collect()
+    };
+    assert_eq!(kills(&mut driver), order[..2]);
+    driver.wait(100.0);
+    let mut again = kills(&mut driver);
+    again.sort();
+    again.dedup();
+    let mut first = order[..2].to_vec();
+    first.sort();
+    assert_eq!(again, first, "repeating makes no room");
+    for (ended, next) in [(0, 2), (1, 3), (2, 4)] {
+        driver.event(Event::Update(TaskStatus::new(order[ended].clone(), TaskState::TaskKilled)));
+        assert_eq!(kills(&mut driver), [order[next].clone()]);
+    }
+}
+
+#[test]
+fn an_instance_that_is_ending_is_not_done_before_the_last_of_its_containers() {
+    let mut driver = Driver::running(pod("/p", 3, 1));
+    driver.delete_pod("/p");
+    let tasks: Vec<_> = driver
+        .calls
+        .iter()
+        .filter_map(|call| match call {
+            Call::Kill { task_id, .. } => Some(task_id.clone()),
+            _ => None,
+        })
+        .collect();
+    let ends =
+        [TaskState::TaskKilling, TaskState::TaskKilled, TaskState::TaskFinished, TaskState::TaskFailed];
+    for (task, end) in tasks.iter().zip(ends) {
+        assert_eq!(driver.scheduler.deployments().len(), 1, "{}", short(task));
+        driver.event(Event::Update(TaskStatus::new(task.clone(), end)));
+    }
+    assert_eq!(driver.scheduler.instance_count(), 1, "one is still ending");
+    driver.event(Event::Update(TaskStatus::new(tasks[0].clone(), TaskState::TaskKilled)));
+    assert_eq!((driver.scheduler.instance_count(), driver.scheduler.deployments().len()), (0, 0));
+}
+
+#[test]
+fn a_copy_that_returns_while_it_is_not_wanted_is_killed() {
+    let mut driver = Driver::running(disabled(2));
+    let late = driver.status(1, "a", TaskState::TaskRunning);
+    driver.update_pod(disabled(1));
+    driver.calls.clear();
+    let mut lost = late.clone();
+    lost.state = TaskState::TaskUnreachable;
+    driver.event(Event::Update(lost));
+    assert_eq!(driver.deployments(), NOTHING, "nobody waits for it");
+    driver.calls.clear();
+    driver.event(Event::Update(late));
+    assert_eq!(driver.kills(), ["/p.a.1"]);
+}
+
+#[test]
+fn killing_what_is_not_there_is_refused_or_passed_over() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    let (instance, ..) = driver.instance(0);
+    let pod = pod_id("/p");
+    driver.kill(0, true);
+    driver.confirm_kills();
+    let one = Command::KillInstance { pod: pod.clone(), instance: instance.clone(), wipe: false };
+    assert_eq!(driver.command(one), Err(Refusal::UnknownInstance(instance.to_string())));
+    let several = Command::KillInstances { pod, instances: vec![instance], wipe: false };
+    assert_eq!(driver.command(several), Ok(podium_core::Response::InstancesKilled(Vec::new())));
+}

@@ -1,0 +1,384 @@
+//! Launches: what is placed where, what waits, how long, and what becomes of launches that come to nothing.
+
+mod harness;
+
+use std::time::Duration;
+
+use harness::{Driver, checked_pod, from_json, pod, pod_id, pod_with};
+use podium_core::model::ids::Role;
+use podium_core::model::mesos::{
+    Attribute, AttributeValue, Call, Event, LaunchGroup, Offer, OperationInfo, TaskState, TaskStatus,
+};
+use podium_core::{Action, Command, Config, Entry, Input, Record};
+use serde_json::json;
+
+const NOTHING: [&str; 0] = [];
+
+fn groups(calls: &[Call]) -> Vec<&LaunchGroup> {
+    calls
+        .iter()
+        .filter_map(|call| match call {
+            Call::Accept { operations, .. } => Some(operations),
+            _ => None,
+        })
+        .flatten()
+        .filter_map(|operation| match &operation.info {
+            OperationInfo::LaunchGroup(group) => Some(&**group),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The seconds that the copies of `/p` still wait for their back-off.
+fn delay(driver: &Driver) -> u64 {
+    driver.scheduler.queue(driver.now)[0].delay.time_left_seconds
+}
+
+/// The next launch of the only copy, as soon as its back-off is over, runs for `seconds` and then ends so.
+fn run_again(driver: &mut Driver, seconds: f64, end: TaskState) {
+    driver.wait(4000.0);
+    driver.offer("s1", 8.0, 8192.0);
+    driver.run(0);
+    driver.wait(seconds);
+    driver.update_all(0, end);
+}
+
+#[test]
+fn a_group_by_without_a_number_spreads_also_what_comes_later() {
+    let constraint = json!([{"fieldName": "rack", "operator": "GROUP_BY"}]);
+    let more = json!({"scheduling": {"placement": {"constraints": constraint}}});
+    let racks = |driver: &mut Driver| -> Vec<Offer> {
+        ["r1", "r2", "r3"]
+            .iter()
+            .map(|rack| {
+                let mut offer = driver.make_offer(&format!("agent-{rack}"), 8.0, 8192.0);
+                let value = AttributeValue::Text((*rack).to_owned());
+                offer.attributes.push(Attribute { name: "rack".to_owned(), value });
+                offer
+            })
+            .collect()
+    };
+    let mut driver = Driver::connected();
+    driver.create(pod_with("/p", 1, 2, &more));
+    let offers = racks(&mut driver);
+    driver.offer_all(offers);
+    driver.run(0);
+    driver.run(1);
+    driver.update_pod(pod_with("/p", 1, 6, &more));
+    for _ in 0..4 {
+        let offers = racks(&mut driver);
+        driver.offer_all(offers);
+    }
+    let mut agents: Vec<String> =
+        driver.instances().iter().filter_map(|i| i.agent_id.as_ref().map(ToString::to_string)).collect();
+    agents.sort();
+    assert_eq!(agents, ["agent-r1", "agent-r1", "agent-r2", "agent-r2", "agent-r3", "agent-r3"]);
+}
+
+#[test]
+fn a_launch_is_kept_together_with_being_asked_for() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 2, 1));
+    let offer = driver.make_offer("s1", 8.0, 8192.0);
+    let output = driver.step(Input::Event(Box::new(Event::Offers(vec![offer]))));
+    let [Record::Put(Entry::Instance(instance))] = &output.records[..] else {
+        panic!("{:?}", output.records)
+    };
+    let [Action::Accept(accept), ..] = &output.actions[..] else { panic!("{:?}", output.actions) };
+    assert_eq!(accept.launches[0].instance, instance.id);
+    assert_eq!((accept.launches[0].incarnation, instance.incarnation), (1, 1));
+}
+
+#[test]
+fn a_large_group_keeps_its_names_ids_and_ports_when_it_is_launched_again() {
+    let containers: Vec<serde_json::Value> = ["g", "b", "e", "a", "f", "d", "c"]
+        .iter()
+        .enumerate()
+        .map(|(index, name)| {
+            json!({
+                "name": name,
+                "exec": {"command": {"shell": format!("run {name}")}},
+                "resources": {"cpus": 0.1, "mem": 32},
+                "endpoints": [{"name": format!("e{name}"), "hostPort": 31_000 + index}]
+            })
+        })
+        .collect();
+    let mut driver = Driver::connected();
+    driver.create(from_json(&json!({"id": "/p", "containers": containers, "networks": [{"mode": "host"}]})));
+    for incarnation in 1..=3 {
+        driver.wait(100.0);
+        let calls = driver.offer("s1", 8.0, 8192.0);
+        for (index, task) in groups(&calls)[0].tasks.iter().enumerate() {
+            let id = task.task_id.parse().unwrap();
+            assert_eq!((id.container, id.incarnation), (&*task.name, incarnation));
+            let command = task.command.as_ref().unwrap();
+            assert_eq!(command.value.as_deref(), Some(&*format!("run {}", task.name)));
+            let port = format!("ENDPOINT_E{}", task.name.to_uppercase());
+            let port = command.environment.iter().find(|variable| variable.name == port).expect("its port");
+            assert!(format!("{:?}", port.value).contains(&(31_000 + index).to_string()), "{port:?}");
+        }
+        driver.run(0);
+        driver.crash(0);
+    }
+}
+
+#[test]
+fn a_pod_that_fails_and_one_that_finds_no_place_delay_nobody_else() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/fails", 1, 1));
+    driver.create(pod_with("/huge", 1, 50, &json!({"executorResources": {"cpus": 1000}})));
+    driver.offer("s1", 1.0, 8192.0);
+    driver.run(0);
+    driver.crash(0);
+    driver.create(pod("/fine", 1, 3));
+    let before = driver.picture();
+    driver.offer("s1", 1.0, 8192.0);
+    let after = driver.picture();
+    let changed: Vec<&String> = after.iter().zip(&before).filter(|(a, b)| a != b).map(|(a, _)| a).collect();
+    assert_eq!(changed, ["v1.1 s1 Pending"; 3]);
+}
+
+#[test]
+fn no_launch_slips_through_before_a_new_delay() {
+    let mut driver = Driver::running(pod("/p", 1, 2));
+    for millis in [1000, 1150, 1323, 1521] {
+        driver.crash(0);
+        driver.wait(f64::from(millis - 1) / 1000.0);
+        driver.offer("s1", 8.0, 8192.0);
+        assert!(driver.picture()[0].ends_with("Pending"));
+        let launches = driver.instance(0).1;
+        driver.wait(0.001);
+        driver.offer("s1", 8.0, 8192.0);
+        assert_eq!(driver.instance(0).1, launches + 1, "after {millis} ms");
+        driver.run(0);
+    }
+}
+
+#[test]
+fn offers_are_asked_for_as_soon_as_somebody_waits_and_no_longer() {
+    let mut driver = Driver::connected();
+    driver.wait(60.0);
+    driver.calls.clear();
+    driver.create(pod("/p", 1, 1));
+    assert_eq!(driver.story(), "Revive { roles: [\"*\"] }\n");
+    driver.offer("s1", 8.0, 8192.0);
+    assert!(driver.story().contains("Suppress { roles: [\"*\"] }"));
+}
+
+#[test]
+fn a_deleted_pod_leaves_no_wish_for_offers() {
+    let mut driver = Driver::connected();
+    driver.wait(60.0);
+    driver.create(pod_with("/p", 1, 5, &json!({"executorResources": {"cpus": 1000}})));
+    driver.offer("s1", 8.0, 8192.0);
+    driver.calls.clear();
+    driver.delete_pod_by_force("/p");
+    assert_eq!(driver.story(), "Suppress { roles: [\"*\"] }\n");
+    driver.wait(1000.0);
+    assert!(!driver.story().contains("Revive"));
+    assert_eq!(driver.scheduler.queue(driver.now), []);
+}
+
+#[test]
+fn a_launch_that_got_lost_is_asked_about_and_repeated() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 1, 1));
+    driver.offer("s1", 8.0, 8192.0);
+    driver.calls.clear();
+    driver.wait(10.0);
+    assert_eq!(driver.story(), "RECONCILE /p.a.1 on Some(\"s1\")\n");
+    driver.update_all(0, TaskState::TaskGone);
+    driver.wait(1.0);
+    driver.offer("s1", 8.0, 8192.0);
+    assert_eq!(driver.picture(), ["v1.2 s1 Pending"]);
+}
+
+#[test]
+fn a_launch_on_an_offer_that_was_withdrawn_is_repeated() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 2, 1));
+    let offer = driver.make_offer("s1", 8.0, 8192.0);
+    let id = offer.id.clone();
+    driver.offer_all(vec![offer]);
+    driver.event(Event::Rescind(id));
+    driver.update_all(0, TaskState::TaskDropped);
+    driver.wait(1.0);
+    driver.offer("s1", 8.0, 8192.0);
+    assert_eq!(driver.picture(), ["v1.2 s1 Pending"]);
+}
+
+#[test]
+fn a_launch_that_nobody_ever_confirms_ends() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 1, 1));
+    driver.offer("s1", 8.0, 8192.0);
+    driver.wait(299.0);
+    assert_eq!(driver.kills(), NOTHING);
+    driver.wait(1.0);
+    assert_eq!(driver.kills(), ["/p.a.1"]);
+    assert_eq!(driver.picture(), ["v1.1 s1 Terminal"]);
+    let message = driver.status_of("/p").instances[0].message.clone();
+    assert_eq!(message.as_deref(), Some("did not start in time and is being killed"));
+}
+
+#[test]
+fn how_long_a_start_may_take_can_be_set() {
+    let config = Config { task_launch_timeout: Duration::from_secs(1000), ..Config::default() };
+    let mut driver = Driver::connected_with(config);
+    driver.create(pod("/p", 1, 1));
+    driver.offer("s1", 8.0, 8192.0);
+    driver.update_all(0, TaskState::TaskStarting);
+    driver.wait(999.0);
+    assert_eq!(driver.kills(), NOTHING);
+    driver.wait(1.0);
+    assert_eq!(driver.kills(), ["/p.a.1"]);
+}
+
+#[test]
+fn one_slow_container_does_not_condemn_a_group_that_makes_progress() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 3, 1));
+    driver.offer("s1", 8.0, 8192.0);
+    for container in ["a", "b"] {
+        driver.wait(250.0);
+        driver.update(0, container, TaskState::TaskStarting);
+        driver.update(0, container, TaskState::TaskRunning);
+    }
+    driver.update(0, "c", TaskState::TaskStarting);
+    driver.wait(299.0);
+    assert_eq!(driver.kills(), NOTHING);
+    driver.wait(1.0);
+    assert_eq!(driver.kills(), ["/p.a.1", "/p.b.1", "/p.c.1"]);
+}
+
+#[test]
+fn a_pod_that_finishes_on_purpose_is_not_punished() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    driver.update_all(0, TaskState::TaskFinished);
+    for _ in 0..20 {
+        assert_eq!(delay(&driver), 1);
+        run_again(&mut driver, 0.0, TaskState::TaskFinished);
+    }
+}
+
+#[test]
+fn copies_that_start_do_not_make_others_wait_longer() {
+    let mut driver = Driver::running(pod("/p", 1, 3));
+    driver.crash(0);
+    driver.wait(0.5);
+    driver.crash(1);
+    driver.wait(1.149);
+    driver.offer("s1", 0.2, 8192.0);
+    assert_eq!(driver.picture()[..2], ["v1.1 s1 Pending"; 2]);
+    driver.wait(0.001);
+    driver.offer("s1", 0.2, 8192.0);
+    driver.run(0);
+    assert_eq!(driver.picture(), ["v1.2 s1 Stable", "v1.1 s1 Pending", "v1.1 s1 Stable"]);
+    driver.offer("s1", 0.2, 8192.0);
+    assert_eq!(driver.instance(1).1, 2);
+}
+
+#[test]
+fn success_takes_the_delay_back() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    driver.crash(0);
+    for _ in 0..40 {
+        run_again(&mut driver, 1.0, TaskState::TaskFailed);
+    }
+    let grown = delay(&driver);
+    assert!(grown > 200, "{grown}");
+    run_again(&mut driver, 1000.0, TaskState::TaskFailed);
+    assert_eq!(delay(&driver), 1);
+}
+
+#[test]
+fn a_crash_loop_does_not_begin_anew_with_another_leader() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    driver.crash(0);
+    for _ in 0..10 {
+        run_again(&mut driver, 1.0, TaskState::TaskFailed);
+    }
+    assert_eq!(delay(&driver), 4);
+    driver.restart();
+    driver.subscribe();
+    assert_eq!(delay(&driver), 4);
+    driver.offer("s1", 8.0, 8192.0);
+    assert_eq!(driver.picture(), ["v1.11 s1 Pending"]);
+    run_again(&mut driver, 1.0, TaskState::TaskFailed);
+    assert_eq!(delay(&driver), 4);
+    driver.command(Command::ResetDelay { pod: pod_id("/p") }).unwrap();
+    assert_eq!(delay(&driver), 0);
+}
+
+#[test]
+fn every_offer_of_a_burst_is_answered_at_once_and_only_once() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 1, 100));
+    driver.create(pod("/q", 1, 100));
+    let offers: Vec<Offer> =
+        (0..1000).map(|n| driver.make_offer(&format!("s{}", n % 400), 0.4, 512.0)).collect();
+    let mut asked: Vec<_> = offers.iter().map(|offer| offer.id.clone()).collect();
+    let calls = driver.offer_all(offers);
+    let mut answered: Vec<_> = calls
+        .into_iter()
+        .flat_map(|call| match call {
+            Call::Accept { offer_ids, .. } | Call::Decline { offer_ids, .. } => offer_ids,
+            _ => Vec::new(),
+        })
+        .collect();
+    asked.sort();
+    answered.sort();
+    assert_eq!(answered, asked);
+    assert!(driver.picture().iter().all(|line| line.starts_with("v1.1 ")));
+}
+
+#[test]
+fn one_offer_carries_as_many_copies_as_fit() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 1, 300));
+    let calls = driver.offer("s1", 50.0, 1e6);
+    assert_eq!(groups(&calls).len(), 250);
+}
+
+#[test]
+fn a_new_subscription_states_all_roles_and_what_is_wanted_of_them() {
+    let mut driver = Driver::connected();
+    driver.create(pod_with("/web/p", 1, 1, &json!({"role": "web"})));
+    driver.restart();
+    let subscription = driver.scheduler.subscription();
+    assert_eq!(subscription.framework_info.roles, [Role::from("*"), Role::from("web")]);
+    assert_eq!(subscription.suppressed_roles, [Role::from("*")]);
+    driver.subscribe();
+    driver.wait(60.0);
+    assert!(!driver.story().contains("UpdateFramework"), "the subscription said it all");
+}
+
+#[test]
+fn a_pod_that_needs_a_role_gets_it_without_a_new_subscription() {
+    let mut driver = Driver::connected();
+    driver.create(pod_with("/web/p", 1, 1, &json!({"role": "web"})));
+    driver.wait(5.0);
+    let roles = driver.calls.iter().find_map(|call| match call {
+        Call::UpdateFramework { framework_info, suppressed_roles } => {
+            Some((framework_info.roles.clone(), suppressed_roles.clone()))
+        }
+        _ => None,
+    });
+    assert_eq!(roles, Some((vec![Role::from("*"), Role::from("web")], vec![Role::from("*")])));
+}
+
+#[test]
+fn a_copy_that_was_asked_to_end_before_its_launch_was_confirmed_does_not_stay() {
+    let mut driver = Driver::connected();
+    driver.create(checked_pod("/p", 1, &json!({})));
+    driver.offer("s1", 8.0, 8192.0);
+    driver.force_pod(checked_pod("/p", 0, &json!({})));
+    assert_eq!(driver.picture(), ["v1.1 s1 Terminal"]);
+    let task = driver.status(0, "a", TaskState::TaskRunning).task_id;
+    // The kill overtook the launch and got lost; it is repeated until the end is confirmed.
+    driver.event(Event::Update(TaskStatus::new(task, TaskState::TaskRunning)));
+    driver.calls.clear();
+    driver.wait(60.0);
+    assert!(driver.confirm_kills() > 0);
+    assert_eq!(driver.picture(), NOTHING);
+}

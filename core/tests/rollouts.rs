@@ -1,0 +1,574 @@
+//! Deployments: how old copies give way to new ones, and what happens when something comes between.
+
+mod harness;
+
+use std::time::Duration;
+
+use harness::{Driver, changed, checked_pod, pod, pod_id, pod_with};
+use podium_core::model::event::ApiEventKind;
+use podium_core::model::ids::DeploymentId;
+use podium_core::model::mesos::{Event, TaskState};
+use podium_core::model::pod::PodSpec;
+use podium_core::view::PodState;
+use podium_core::{Action, Command, CommandId, Config, Input, Origin, Refusal, Response};
+use serde_json::json;
+
+const NOTHING: [&str; 0] = [];
+
+/// `instances` copies of which `floor` (a share) must stay healthy and that may grow by `over`.
+fn elastic(instances: u32, floor: f64, over: f64) -> PodSpec {
+    let upgrade = json!({"minimumHealthCapacity": floor, "maximumOverCapacity": over});
+    pod_with("/p", 1, instances, &json!({"scheduling": {"upgrade": upgrade}}))
+}
+
+fn forget_at_once(instances: u32) -> PodSpec {
+    let strategy = json!({"inactiveAfterSeconds": 0, "expungeAfterSeconds": 0});
+    pod_with("/p", 1, instances, &json!({"scheduling": {"unreachableStrategy": strategy}}))
+}
+
+/// So many copies run and, if they are checked, are healthy.
+fn serving(driver: &Driver) -> usize {
+    driver.picture().iter().filter(|line| line.ends_with("Stable")).count()
+}
+
+#[test]
+fn a_surplus_that_is_slow_to_end_holds_up_nothing_else() {
+    let mut driver = Driver::running(pod("/p", 1, 3));
+    driver.update_pod(pod("/p", 1, 2));
+    assert_eq!(driver.picture(), ["v1.1 s1 Stable", "v1.1 s1 Stable", "v1.1 s1 Terminal"]);
+    driver.crash(0);
+    driver.wait(2.0);
+    driver.offer("s1", 8.0, 8192.0);
+    driver.run(0);
+    assert_eq!(driver.picture(), ["v2.2 s1 Stable", "v1.1 s1 Stable", "v1.1 s1 Terminal"]);
+}
+
+#[test]
+fn a_refused_change_leaves_the_lock_where_it_was() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    driver.update_pod(pod("/p", 1, 2));
+    let holder = driver.scheduler.deployments()[0].id.clone();
+    for _ in 0..2 {
+        let refused =
+            driver.command(Command::UpdatePod { pod: pod("/p", 1, 3), force: false, role_given: false });
+        assert_eq!(refused, Err(Refusal::Locked { deployments: vec![holder.clone()] }));
+    }
+    assert_eq!(driver.picture(), ["v1.1 s1 Stable", "v2.0 - Pending"]);
+}
+
+#[test]
+fn a_new_copy_that_gets_lost_midway_is_replaced_and_the_rollout_goes_on() {
+    let mut driver = Driver::running(forget_at_once(1));
+    driver.update_pod(changed(forget_at_once(1), "2"));
+    driver.offer("s2", 8.0, 8192.0);
+    driver.run(1);
+    driver.update_all(1, TaskState::TaskUnreachable);
+    assert_eq!(driver.picture(), ["v1.1 s1 Stable", "v2.0 - Pending"]);
+    driver.offer("s3", 8.0, 8192.0);
+    driver.run(1);
+    driver.wait(5.0);
+    driver.confirm_kills();
+    assert_eq!(driver.picture(), ["v2.1 s3 Stable"]);
+    assert_eq!(driver.deployments(), NOTHING);
+}
+
+#[test]
+fn a_new_copy_that_a_person_wipes_midway_is_replaced_and_the_rollout_goes_on() {
+    let mut driver = Driver::running(elastic(1, 0.0, 0.0));
+    driver.update_pod(changed(elastic(1, 0.0, 0.0), "2"));
+    driver.confirm_kills();
+    driver.offer("s2", 8.0, 8192.0);
+    assert_eq!(driver.picture(), ["v2.1 s2 Pending"]);
+    driver.kill(0, true);
+    driver.confirm_kills();
+    driver.offer("s2", 8.0, 8192.0);
+    driver.run(0);
+    driver.wait(5.0);
+    assert_eq!(driver.picture(), ["v2.1 s2 Stable"]);
+    assert_eq!(driver.deployments(), NOTHING);
+}
+
+#[test]
+fn a_version_that_crashes_in_a_loop_ends_no_old_copy() {
+    let mut driver = Driver::running(pod("/p", 1, 3));
+    driver.update_pod(changed(pod("/p", 1, 3), "2"));
+    for _ in 0..20 {
+        driver.offer("s2", 8.0, 8192.0);
+        for n in 3..6 {
+            if driver.picture()[n].contains("s2 Pending") {
+                driver.run(n);
+            }
+        }
+        driver.wait(4.9);
+        for n in 3..6 {
+            driver.crash(n);
+        }
+        driver.wait(60.0);
+        assert_eq!(driver.picture()[..3], ["v1.1 s1 Stable"; 3]);
+    }
+    assert_eq!(driver.kills(), NOTHING);
+    assert_eq!(driver.status_of("/p").status, PodState::Stable);
+}
+
+#[test]
+fn rollouts_go_on_by_themselves_once_new_copies_have_run_for_long_enough() {
+    let mut driver = Driver::running(pod("/p", 1, 2));
+    driver.update_pod(changed(pod("/p", 1, 2), "2"));
+    driver.offer("s2", 8.0, 8192.0);
+    driver.run(2);
+    driver.wait(4.999);
+    assert_eq!(driver.kills(), NOTHING);
+    driver.wait(0.001);
+    assert_eq!(driver.kills(), ["/p.a.1"]);
+}
+
+#[test]
+fn how_long_new_copies_must_run_can_be_set() {
+    let config = Config { minimum_ready: Duration::ZERO, ..Config::default() };
+    let mut driver = Driver::connected_with(config);
+    driver.create(pod("/p", 1, 1));
+    driver.offer("s1", 8.0, 8192.0);
+    driver.run(0);
+    driver.update_pod(changed(pod("/p", 1, 1), "2"));
+    driver.offer("s2", 8.0, 8192.0);
+    driver.calls.clear();
+    driver.run(1);
+    assert_eq!(driver.kills(), ["/p.a.1"]);
+}
+
+#[test]
+fn a_restart_does_not_make_new_copies_run_longer_before_they_count() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    driver.update_pod(changed(pod("/p", 1, 1), "2"));
+    driver.offer("s2", 8.0, 8192.0);
+    driver.run(1);
+    driver.wait(3.0);
+    driver.restart();
+    driver.subscribe();
+    driver.wait(2.0);
+    assert_eq!(driver.kills(), ["/p.a.1"]);
+}
+
+#[test]
+fn a_new_copy_that_turns_unhealthy_does_not_count_any_more() {
+    let mut driver = Driver::connected();
+    driver.create(checked_pod("/p", 2, &json!({})));
+    driver.offer("s1", 8.0, 8192.0);
+    for n in 0..2 {
+        driver.run(n);
+        driver.health(n, "a", true);
+    }
+    driver.update_pod(changed(checked_pod("/p", 2, &json!({})), "2"));
+    driver.offer("s2", 8.0, 8192.0);
+    driver.run(2);
+    driver.run(3);
+    driver.health(2, "a", true);
+    assert_eq!(driver.confirm_kills(), 1, "one for one");
+    assert_eq!(driver.picture(), ["v1.1 s1 Stable", "v2.1 s2 Stable", "v2.1 s2 Staging"]);
+    driver.health(1, "a", false);
+    driver.health(2, "a", true);
+    driver.wait(600.0);
+    assert_eq!(driver.kills(), NOTHING, "only two serve, and two must");
+    assert_eq!(
+        driver.deployments(),
+        ["RestartPod /p: waits for 2 instances of the new version to be ready: 1 is so, 1 is not healthy"]
+    );
+    driver.health(1, "a", true);
+    assert_eq!(driver.confirm_kills(), 1);
+    assert_eq!(driver.picture(), ["v2.1 s2 Stable", "v2.1 s2 Stable"]);
+    assert_eq!(driver.deployments(), NOTHING);
+}
+
+#[test]
+fn copies_that_do_not_run_yet_do_not_stand_in_for_those_that_do() {
+    let mut driver = Driver::running(elastic(2, 0.5, 0.0));
+    // Four are wanted, two of them are still to come: half of four must stay.
+    driver.update_pod(elastic(4, 0.5, 0.0));
+    driver.force_pod(changed(elastic(4, 0.5, 0.0), "2"));
+    assert_eq!(driver.kills(), NOTHING);
+    assert_eq!(driver.picture(), ["v1.1 s1 Stable", "v1.1 s1 Stable", "v2.0 - Pending", "v2.0 - Pending"]);
+}
+
+#[test]
+fn copies_that_do_not_serve_go_first_and_then_kill_selection_decides() {
+    for (selection, last) in [("YOUNGEST_FIRST", 0), ("OLDEST_FIRST", 2)] {
+        let more = json!({"scheduling": {
+            "killSelection": selection,
+            "upgrade": {"minimumHealthCapacity": 0.25, "maximumOverCapacity": 0}
+        }});
+        let mut driver = Driver::connected();
+        driver.create(checked_pod("/p", 4, &more));
+        driver.offer("s1", 8.0, 8192.0);
+        for n in 0..4 {
+            driver.run(n);
+            driver.health(n, "a", true);
+            driver.wait(1.0);
+        }
+        driver.health(3, "a", false);
+        let ids: Vec<_> = driver.instances().into_iter().map(|instance| instance.id).collect();
+        driver.calls.clear();
+        driver.update_pod(changed(checked_pod("/p", 4, &more), "2"));
+        let left: Vec<_> = driver
+            .instances()
+            .into_iter()
+            .filter(|instance| format!("{:?}", instance.status) == "Stable")
+            .map(|instance| instance.id)
+            .collect();
+        assert_eq!(left, [ids[last].clone()], "{selection}");
+    }
+}
+
+#[test]
+fn a_change_by_force_counts_only_copies_that_are_there_to_stay() {
+    let mut driver = Driver::running(pod("/p", 1, 2));
+    driver.update_pod(changed(pod("/p", 1, 2), "2"));
+    driver.offer("s2", 8.0, 8192.0);
+    // The copies of version 2 have to make room, and take their time.
+    driver.force_pod(changed(pod("/p", 1, 2), "3"));
+    driver.wait(60.0);
+    driver.offer("s3", 8.0, 8192.0);
+    assert_eq!(
+        driver.picture(),
+        ["v1.1 s1 Stable", "v1.1 s1 Stable", "v2.1 s2 Terminal", "v2.1 s2 Terminal"]
+    );
+    insta::assert_snapshot!(finish(&mut driver));
+}
+
+/// Lets a rollout run its course, and tells it round by round.
+fn finish(driver: &mut Driver) -> String {
+    let mut story = Vec::new();
+    for _ in 0..10 {
+        story.push(driver.picture().join(", "));
+        story.extend(driver.deployments());
+        driver.confirm_kills();
+        driver.offer("s3", 8.0, 8192.0);
+        for n in 0..driver.picture().len() {
+            if driver.picture()[n].ends_with("s3 Pending") {
+                driver.run(n);
+            }
+        }
+        driver.wait(5.0);
+        if driver.scheduler.deployments().is_empty() {
+            break;
+        }
+    }
+    driver.confirm_kills();
+    story.push(driver.picture().join(", "));
+    story.join("\n")
+}
+
+#[test]
+fn a_restart_midway_resumes_the_rollout_where_it_was() {
+    let mut driver = Driver::running(pod("/p", 1, 2));
+    driver.update_pod(changed(pod("/p", 1, 2), "2"));
+    driver.offer("s2", 8.0, 8192.0);
+    driver.update_all(2, TaskState::TaskStarting);
+    let before = (driver.picture(), driver.deployments());
+    driver.restart();
+    driver.subscribe();
+    driver.wait(100.0);
+    assert_eq!((driver.picture(), driver.deployments()), before, "what does not run yet does not count");
+    assert_eq!(driver.kills(), NOTHING);
+    driver.run(2);
+    driver.run(3);
+    insta::assert_snapshot!(finish(&mut driver));
+}
+
+#[test]
+fn a_restart_between_two_steps_does_not_do_the_first_again() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 1, 1));
+    let before = driver.scheduler.deployments();
+    assert_eq!(before[0].current_step, 2, "the pod was begun, now it is scaled");
+    driver.restart();
+    driver.subscribe();
+    driver.wait(0.0);
+    assert_eq!(driver.scheduler.deployments(), before);
+}
+
+#[test]
+fn more_new_copies_than_wanted_do_not_hold_up_the_end() {
+    let strategy = json!({"inactiveAfterSeconds": 10, "expungeAfterSeconds": 6000});
+    let spec = pod_with("/p", 1, 1, &json!({"scheduling": {"unreachableStrategy": strategy}}));
+    let mut driver = Driver::running(spec.clone());
+    driver.update_pod(changed(spec, "2"));
+    driver.offer("s2", 8.0, 8192.0);
+    driver.run(1);
+    driver.update_all(1, TaskState::TaskUnreachable);
+    driver.wait(10.0);
+    driver.offer("s3", 8.0, 8192.0);
+    driver.run(2);
+    driver.update_all(1, TaskState::TaskRunning);
+    driver.wait(5.0);
+    driver.confirm_kills();
+    assert_eq!(driver.picture(), ["v2.1 s2 Stable"]);
+    assert_eq!(driver.deployments(), NOTHING);
+}
+
+#[test]
+fn a_deployment_without_progress_says_why() {
+    let mut driver = Driver::running(pod("/p", 1, 3));
+    driver.update_pod(changed(pod("/p", 1, 3), "2"));
+    driver.offer("s2", 0.45, 8192.0);
+    driver.run(3);
+    driver.crash(3);
+    driver.run(4);
+    assert_eq!(
+        driver.deployments(),
+        [
+            "RestartPod /p: waits for 3 instances of the new version to be ready: 0 are so, 2 are waiting to be \
+          launched, 1 is running, but not for long enough; the last to end was TASK_FAILED: Command exited \
+          with status 1"
+        ]
+    );
+    assert_eq!(
+        driver.status_of("/p").message.as_deref(),
+        driver.deployments()[0].strip_prefix("RestartPod /p: ")
+    );
+}
+
+#[test]
+fn scaling_up_counts_only_copies_that_are_there_to_stay() {
+    let mut driver = Driver::running(pod("/p", 1, 3));
+    driver.update_all(0, TaskState::TaskUnreachable);
+    driver.update_pod(pod("/p", 1, 2));
+    driver.update_pod(pod("/p", 1, 1));
+    assert_eq!(driver.picture(), ["v1.1 s1 Stable", "v1.1 s1 Terminal"]);
+    driver.force_pod(pod("/p", 1, 4));
+    assert_eq!(
+        driver.picture(),
+        ["v1.1 s1 Stable", "v1.1 s1 Terminal", "v4.0 - Pending", "v4.0 - Pending", "v4.0 - Pending"]
+    );
+    driver.offer("s2", 8.0, 8192.0);
+    driver.run(2);
+    driver.run(3);
+    assert_eq!(
+        driver.deployments(),
+        ["ScalePod /p: waits for 4 instances to be ready: 3 are so, 1 is starting"]
+    );
+    driver.run(4);
+    assert_eq!(driver.deployments(), ["ScalePod /p: waits for 1 instance to end"]);
+}
+
+#[test]
+fn scaling_down_takes_what_serves_least() {
+    let mut driver = Driver::connected();
+    driver.create(checked_pod("/p", 6, &json!({})));
+    driver.offer("s1", 1.1, 8192.0);
+    assert_eq!(driver.instances().iter().filter(|i| i.agent_id.is_some()).count(), 5);
+    for n in 0..4 {
+        driver.run(n);
+        driver.health(n, "a", n != 1);
+    }
+    driver.update_all(0, TaskState::TaskUnreachable);
+    assert_eq!(
+        driver.picture(),
+        [
+            "v1.1 s1 Degraded",
+            "v1.1 s1 Degraded",
+            "v1.1 s1 Stable",
+            "v1.1 s1 Stable",
+            "v1.1 s1 Pending",
+            "v1.0 - Pending"
+        ]
+    );
+    let mut left = driver.instances().into_iter().map(|instance| instance.id).collect::<Vec<_>>();
+    // Not launched, out of reach, not confirmed, unhealthy, youngest.
+    for victim in [5, 0, 3, 0, 1] {
+        left.remove(victim);
+        driver.force_pod(checked_pod("/p", u32::try_from(left.len()).unwrap(), &json!({})));
+        driver.confirm_kills();
+        let now: Vec<_> = driver.instances().into_iter().map(|instance| instance.id).collect();
+        assert_eq!(now, left);
+    }
+}
+
+#[test]
+fn a_change_of_settings_alone_is_kept_and_restarts_nothing() {
+    let settings = json!({"scheduling": {
+        "killSelection": "OLDEST_FIRST",
+        "unreachableStrategy": {"inactiveAfterSeconds": 1, "expungeAfterSeconds": 2},
+        "backoff": {"backoff": 7, "backoffFactor": 2, "maxLaunchDelay": 99}
+    }});
+    let mut driver = Driver::running(pod("/p", 1, 2));
+    let before = driver.picture();
+    driver.update_pod(pod_with("/p", 1, 2, &settings));
+    assert_eq!(driver.deployments(), NOTHING);
+    driver.restart();
+    assert_eq!(driver.scheduler.pod_versions(&pod_id("/p")).len(), 2);
+    let kept = driver.scheduler.pod(&pod_id("/p")).unwrap().scheduling.clone();
+    assert_eq!(kept, pod_with("/p", 1, 2, &settings).scheduling);
+    assert_eq!(driver.picture(), before);
+}
+
+#[test]
+fn what_a_cancelled_rollout_leaves_behind_the_next_change_repairs() {
+    for next in [
+        changed(pod("/p", 1, 2), "2"),
+        changed(pod("/p", 1, 3), "2"),
+        changed(pod_with("/p", 1, 2, &json!({"scheduling": {"killSelection": "OLDEST_FIRST"}})), "2"),
+    ] {
+        let mut driver = Driver::running(pod("/p", 1, 2));
+        driver.update_pod(changed(pod("/p", 1, 2), "2"));
+        driver.offer("s2", 8.0, 8192.0);
+        driver.run(2);
+        driver.wait(5.0);
+        driver.confirm_kills();
+        assert_eq!(driver.cancel(true), Response::DeploymentCancelled);
+        driver.confirm_kills();
+        let mixed = ["v1.1 s1 Stable", "v2.1 s2 Stable"];
+        assert_eq!(driver.picture(), mixed);
+        driver.wait(10_000.0);
+        assert_eq!(driver.picture(), mixed, "as it was left");
+        let wanted = next.instances() as usize;
+        driver.update_pod(next);
+        finish(&mut driver);
+        assert_eq!(driver.deployments(), NOTHING);
+        let picture = driver.picture();
+        assert!(picture.iter().all(|line| !line.starts_with("v1")), "{picture:?}");
+        assert_eq!(picture.len(), wanted);
+    }
+}
+
+#[test]
+fn saying_the_same_again_while_it_is_being_done_changes_nothing() {
+    let mut driver = Driver::running(pod("/p", 1, 2));
+    driver.update_pod(changed(pod("/p", 1, 2), "2"));
+    let before = driver.scheduler.deployments();
+    driver.update_pod(changed(pod("/p", 1, 2), "2"));
+    assert_eq!(driver.scheduler.deployments(), before);
+}
+
+#[test]
+fn a_rollback_keeps_the_copies_that_still_run_the_good_version() {
+    let mut driver = Driver::running(pod("/p", 1, 2));
+    driver.update_pod(changed(pod("/p", 1, 2), "2"));
+    driver.offer("s2", 8.0, 8192.0);
+    driver.run(2);
+    driver.wait(5.0);
+    driver.confirm_kills();
+    let kept = driver.instance(0).0;
+    driver.cancel(false);
+    insta::assert_snapshot!(finish(&mut driver));
+    assert_eq!(driver.instance(0), (kept, 1, Some("s1".into())));
+}
+
+#[test]
+fn a_limit_on_deployments_never_stops_what_is_forced() {
+    let config = Config { max_running_deployments: 1, ..Config::default() };
+    let mut driver = Driver::connected_with(config);
+    driver.create(pod("/p", 1, 1));
+    let refused =
+        driver.command(Command::CreatePod { pod: pod("/q", 1, 1), force: false, role_given: false });
+    assert_eq!(refused, Err(Refusal::TooManyDeployments { limit: 1 }));
+    driver.force_pod(changed(pod("/p", 1, 1), "2"));
+    driver.command(Command::CreatePod { pod: pod("/q", 1, 1), force: true, role_given: false }).unwrap();
+    driver.cancel(false);
+    assert_eq!(driver.scheduler.deployments().len(), 2);
+}
+
+#[test]
+fn a_deployment_that_is_accepted_is_seen_and_can_be_cancelled_at_once() {
+    let mut driver = Driver::connected();
+    let Response::PodCreated { deployment, .. } = driver.create(pod("/p", 1, 1)) else { panic!() };
+    assert_eq!(driver.scheduler.deployments()[0].id, deployment);
+    assert_eq!(
+        driver.deployments(),
+        ["ScalePod /p: waits for 1 instance to be ready: 0 are so, 1 is waiting to be launched"]
+    );
+    driver.command(Command::CancelDeployment { id: deployment.clone(), force: true }).unwrap();
+    assert_eq!(driver.scheduler.deployments(), []);
+    let unknown = driver.command(Command::CancelDeployment { id: deployment.clone(), force: true });
+    assert_eq!(unknown, Err(Refusal::UnknownDeployment(deployment)));
+}
+
+#[test]
+fn a_deletion_is_done_when_everything_has_ended_and_not_before() {
+    let mut driver = Driver::running(pod("/p", 2, 2));
+    driver.delete_pod("/p");
+    let first = driver.calls[0].clone();
+    driver.wait(1000.0);
+    assert_eq!(driver.deployments(), ["StopPod /p: waits for 2 instances to end"]);
+    driver.calls = vec![first];
+    driver.confirm_kills();
+    assert_eq!(driver.deployments(), ["StopPod /p: waits for 2 instances to end"]);
+    driver.wait(60.0);
+    driver.confirm_kills();
+    assert_eq!(driver.deployments(), NOTHING);
+}
+
+#[test]
+fn a_change_is_kept_in_one_piece_with_its_deployment_and_so_is_its_end() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    let command = Command::UpdatePod { pod: pod("/p", 1, 0), force: false, role_given: false };
+    let input = Input::Command { id: CommandId(99), origin: Origin::default(), command: Box::new(command) };
+    let output = driver.step(input);
+    let kept: Vec<String> = output
+        .records
+        .iter()
+        .map(|record| serde_json::to_value(record).unwrap()["put"]["type"].as_str().unwrap_or("?").to_owned())
+        .collect();
+    assert_eq!(kept, ["deployment", "pod", "pod_version", "instance"]);
+    let before = driver.store.clone();
+    let killed = driver.status_of("/p").instances[0].containers[0].container_id.clone().unwrap();
+    let status = podium_core::model::mesos::TaskStatus::new(killed, TaskState::TaskKilled);
+    let output = driver.step(Input::Event(Box::new(Event::Update(status))));
+    let finished: Vec<&DeploymentId> = output
+        .actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Publish(event) => match &event.kind {
+                ApiEventKind::DeploymentSuccess { id, .. } => Some(id),
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect();
+    assert_eq!(finished.len(), 1);
+    assert_eq!(driver.store.len(), before.len() - 2, "the instance and the deployment are gone together");
+}
+
+#[test]
+fn an_old_copy_that_is_out_of_reach_for_a_moment_stays_until_a_new_one_takes_its_place() {
+    let mut driver = Driver::running(pod("/p", 1, 2));
+    driver.update_pod(changed(pod("/p", 1, 2), "2"));
+    driver.offer("s2", 8.0, 8192.0);
+    driver.update_all(0, TaskState::TaskUnreachable);
+    driver.wait(1.0);
+    driver.update_all(0, TaskState::TaskRunning);
+    assert_eq!(driver.kills(), NOTHING);
+    assert_eq!(driver.picture()[..2], ["v1.1 s1 Stable", "v1.1 s1 Stable"]);
+}
+
+#[test]
+fn the_floor_holds_at_every_moment_and_not_only_at_the_start() {
+    let mut driver = Driver::running(elastic(4, 0.75, 0.25));
+    driver.update_pod(changed(elastic(4, 0.75, 0.25), "2"));
+    driver.offer("s2", 8.0, 8192.0);
+    assert_eq!(driver.confirm_kills(), 1, "three must serve, so one may make room");
+    driver.run(3);
+    driver.wait(5.0);
+    assert_eq!(driver.confirm_kills(), 1, "a new one serves: one more may go");
+    assert_eq!(
+        driver.picture(),
+        ["v1.1 s1 Stable", "v1.1 s1 Stable", "v2.1 s2 Stable", "v2.0 - Pending", "v2.0 - Pending"]
+    );
+    // An old copy dies for reasons of its own, and a new one comes: nobody else may go.
+    driver.crash(0);
+    driver.offer("s2", 8.0, 8192.0);
+    driver.wait(60.0);
+    driver.offer("s2", 8.0, 8192.0);
+    for n in 0..driver.picture().len() {
+        if driver.picture()[n] == "v2.1 s2 Pending" {
+            driver.run(n);
+            driver.wait(4.0);
+            driver.crash(n);
+            assert_eq!(driver.kills(), NOTHING, "it cannot be relied on");
+        }
+    }
+    assert_eq!(serving(&driver), 2);
+    driver.wait(600.0);
+    finish(&mut driver);
+    assert_eq!(driver.picture().len(), 4);
+    assert_eq!(driver.deployments(), NOTHING);
+}
