@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::ids::{DeploymentId, InstanceId, PodId};
+use crate::model::group::GroupUpdate;
+use crate::model::ids::{DeploymentId, GroupId, InstanceId, PodId};
 use crate::model::mesos::Event;
 use crate::model::pod::PodSpec;
 
@@ -53,6 +54,11 @@ pub enum Command {
         /// Leave everything as it is; otherwise a new deployment leads back to where it was.
         force: bool,
     },
+    /// Begin a group (`POST /v2/groups`), which must not exist.
+    CreateGroup {
+        /// What it shall be.
+        group: GroupUpdate,
+    },
     /// Begin a pod (`POST /v2/pods`).
     CreatePod {
         /// Its definition; the version is set when it is accepted.
@@ -63,12 +69,26 @@ pub enum Command {
         /// ([`Admitted::role_given`](crate::admission::Admitted::role_given)).
         role_given: bool,
     },
+    /// End a group with all groups and pods below it (`DELETE /v2/groups/{id}`).
+    DeleteGroup {
+        /// The group; the root stands for everything.
+        id: GroupId,
+        /// Cancel deployments that are in the way.
+        force: bool,
+    },
     /// End a pod and all its copies (`DELETE /v2/pods/{id}`).
     DeletePod {
         /// The pod.
         id: PodId,
         /// Cancel deployments that are in the way.
         force: bool,
+    },
+    /// Say whether the pods of a group may only use the role of its name (`PATCH /v2/groups/{id}`).
+    EnforceGroupRole {
+        /// The group, which must be directly below the root.
+        id: GroupId,
+        /// Whether they may.
+        enforce_role: bool,
     },
     /// End copies of a pod (`DELETE /v2/pods/{id}::instances`). They are launched again, or, when wiped,
     /// replaced by new ones.
@@ -93,6 +113,11 @@ pub enum Command {
     ResetDelay {
         /// The pod.
         pod: PodId,
+    },
+    /// Change a group or begin it (`PUT /v2/groups/{id}`). Changes no pods.
+    UpdateGroup {
+        /// What it shall be.
+        group: GroupUpdate,
     },
     /// Change a pod (`PUT /v2/pods/{id}`).
     UpdatePod {

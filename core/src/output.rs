@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::admission::Rejection;
 use crate::input::CommandId;
 use crate::model::event::ApiEvent;
-use crate::model::ids::{DeploymentId, OfferId, PodId};
+use crate::model::ids::{DeploymentId, GroupId, OfferId, PodId};
 use crate::model::instance::Instance;
 use crate::model::mesos::Call;
 use crate::model::pod::PodSpec;
@@ -81,6 +81,22 @@ pub enum Response {
         /// When it was accepted.
         version: Timestamp,
     },
+    /// The group and all below it are gone from the API; a deployment ends their copies.
+    GroupDeleted {
+        /// The deployment.
+        deployment: DeploymentId,
+        /// When the change was accepted.
+        version: Timestamp,
+    },
+    /// The group is as it was wanted. Pods did not change, so there is nothing left to deploy.
+    GroupUpdated {
+        /// The group.
+        id: GroupId,
+        /// A deployment without steps, which is over.
+        deployment: DeploymentId,
+        /// When the change was accepted.
+        version: Timestamp,
+    },
     /// The copies that end now, as they were.
     InstancesKilled(Vec<Instance>),
     /// The pod is accepted; a deployment starts its copies.
@@ -111,6 +127,9 @@ pub enum Refusal {
     /// There is such a pod already.
     #[error("A pod with id [{0}] already exists.")]
     AlreadyExists(PodId),
+    /// There is such a group already.
+    #[error("Group {0} is already created. Use PUT to change this group.")]
+    GroupExists(GroupId),
     /// What is wanted is against a rule that needs to know what there is.
     #[error(transparent)]
     Invalid(#[from] Rejection),
@@ -136,6 +155,9 @@ pub enum Refusal {
     /// No such deployment.
     #[error("DeploymentPlan {0} does not exist")]
     UnknownDeployment(DeploymentId),
+    /// No such group.
+    #[error("Group '{0}' does not exist")]
+    UnknownGroup(GroupId),
     /// No such instance.
     #[error("Instance '{0}' does not exist")]
     UnknownInstance(String),

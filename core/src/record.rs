@@ -10,7 +10,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::deployment::Deployment;
-use crate::model::ids::{DeploymentId, FrameworkId, InstanceId, PodId};
+use crate::model::group::Group;
+use crate::model::ids::{DeploymentId, FrameworkId, GroupId, InstanceId, PodId};
 use crate::model::instance::{AgentInfo, Instance, Termination};
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
@@ -38,6 +39,8 @@ pub enum Entry {
         /// The id that Mesos gave.
         id: FrameworkId,
     },
+    /// One definition of a group, or its end. Never changed and never deleted: history is permanent.
+    Group(Arc<Group>),
     /// A copy of a pod.
     Instance(Box<Instance>),
     /// What is known of a pod apart from its definitions.
@@ -56,6 +59,8 @@ pub enum Key {
     Forgotten(InstanceId),
     /// Of [`Entry::Framework`].
     Framework,
+    /// Of [`Entry::Group`].
+    Group(GroupId, Timestamp),
     /// Of [`Entry::Instance`].
     Instance(InstanceId),
     /// Of [`Entry::Pod`].
@@ -71,6 +76,7 @@ impl Entry {
             Self::Deployment(deployment) => Key::Deployment(deployment.id.clone()),
             Self::Forgotten(forgotten) => Key::Forgotten(forgotten.instance.clone()),
             Self::Framework { .. } => Key::Framework,
+            Self::Group(group) => Key::Group(group.id.clone(), group.version),
             Self::Instance(instance) => Key::Instance(instance.id.clone()),
             Self::Pod(pod) => Key::Pod(pod.id.clone()),
             Self::PodVersion(spec) => Key::PodVersion(spec.id.clone(), spec.version),
@@ -85,6 +91,7 @@ impl fmt::Display for Key {
             Self::Deployment(id) => write!(f, "deployment {id}"),
             Self::Forgotten(id) => write!(f, "forgotten {id}"),
             Self::Framework => write!(f, "framework"),
+            Self::Group(id, version) => write!(f, "group {id} {version}"),
             Self::Instance(id) => write!(f, "instance {id}"),
             Self::Pod(id) => write!(f, "pod {id}"),
             Self::PodVersion(id, version) => write!(f, "pod-version {id} {version}"),
@@ -109,9 +116,13 @@ impl FromStr for Key {
             "framework" => Ok(Self::Framework),
             "instance" => rest.parse().map(Self::Instance).map_err(|_| invalid()),
             "pod" => Ok(Self::Pod(PodId::from(rest))),
-            "pod-version" => {
+            "group" | "pod-version" => {
                 let (id, version) = rest.split_once(' ').ok_or_else(invalid)?;
-                Ok(Self::PodVersion(PodId::from(id), version.parse().map_err(|_| invalid())?))
+                let version = version.parse().map_err(|_| invalid())?;
+                Ok(match kind {
+                    "group" => Self::Group(GroupId::from(id), version),
+                    _ => Self::PodVersion(PodId::from(id), version),
+                })
             }
             _ => Err(invalid()),
         }
@@ -128,6 +139,9 @@ pub struct PodState {
     pub current: Option<Timestamp>,
     /// The newest version ever given, so that the next one is greater even if the clock went back.
     pub newest: Timestamp,
+    /// When it was deleted, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deleted: Vec<Timestamp>,
     /// Whether as many copies serve as shall; absent while it is deleted.
     #[serde(default)]
     pub stability: Option<Stability>,

@@ -15,6 +15,7 @@ use crate::queue::Demand;
 use crate::random::Random;
 use crate::reconcile::Reconciliation;
 use crate::record::Entry;
+use crate::rollout::Dependencies;
 use crate::state::State;
 
 /// The scheduler.
@@ -29,6 +30,8 @@ pub struct Scheduler {
     /// The master at the other end, while there is a subscription.
     pub(crate) connection: Option<Connection>,
     pub(crate) demand: Demand,
+    /// Which pods wait for which, derived from the state.
+    pub(crate) dependencies: Dependencies,
     pub(crate) reconciliation: Reconciliation,
     /// Tasks of ours that Mesos reported and that we have no record of.
     pub(crate) unknown_tasks: BTreeMap<TaskId, Option<AgentId>>,
@@ -80,6 +83,7 @@ impl Scheduler {
             now: Timestamp::EPOCH,
             connection: None,
             demand: Demand::default(),
+            dependencies: Dependencies::default(),
             reconciliation: Reconciliation::default(),
             unknown_tasks: BTreeMap::new(),
             launch_cursor: None,
@@ -105,6 +109,7 @@ impl Scheduler {
             return Err(RestoreError::MissingVersion { pod, version });
         }
         scheduler.state.rebuild(&scheduler.config);
+        scheduler.note_settled_pods();
         Ok(scheduler)
     }
 

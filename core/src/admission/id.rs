@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::reader::{At, quote, string};
 use super::report::{Rejection, Report};
-use crate::model::ids::{InstanceId, PodId};
+use crate::model::ids::{GroupId, InstanceId, PathId, PodId};
 
 /// What a segment of an id looks like, as Marathon prints it. Its `.` and `..` never reach it here: they are
 /// resolved in URL paths and refused in definitions.
@@ -42,6 +42,15 @@ pub(super) enum Form {
 /// The text is no pod id. The path of the violation is `/`, as in Marathon.
 pub fn pod_id_from_path(text: &str) -> Result<PodId, Rejection> {
     canonical(text, Form::UrlPath).map_err(|error| Rejection::not_valid("/", error))
+}
+
+/// The group that a URL path means, as for [`pod_id_from_path`]; nothing at all means the root.
+///
+/// # Errors
+/// The text is no path of a group. The path of the violation is `/`, as in Marathon.
+pub fn group_id_from_path(text: &str) -> Result<GroupId, Rejection> {
+    let path = resolve(&GroupId::root(), text).map_err(|error| Rejection::not_valid("/", error))?;
+    Ok(GroupId::new(path.as_str()))
 }
 
 /// The instance id that a URL path names.
@@ -84,7 +93,21 @@ pub(super) fn canonical(text: &str, form: Form) -> Result<PodId, String> {
     if form == Form::Absolute && !text.starts_with('/') {
         return Err(format!("Path needs to be absolute, try {}", quote(&format!("/{text}"))));
     }
-    let mut segments: Vec<&str> = Vec::new();
+    let segments = segments("/", text, form)?;
+    if segments.is_empty() {
+        return Err("Path must contain at least one path element".to_owned());
+    }
+    path_of(&segments).map(PodId::new)
+}
+
+/// The one spelling of a path that is written in a group: absolute, or relative to `base`.
+pub(super) fn resolve(base: &GroupId, text: &str) -> Result<PathId, String> {
+    path_of(&segments(base.as_str(), text, Form::UrlPath)?).map(PathId::new)
+}
+
+fn segments<'a>(base: &'a str, text: &'a str, form: Form) -> Result<Vec<&'a str>, String> {
+    let base = if text.starts_with('/') { "/" } else { base };
+    let mut segments: Vec<&str> = base.split('/').filter(|segment| !segment.is_empty()).collect();
     for segment in text.split('/') {
         match (segment, form) {
             ("", _) | (".", Form::UrlPath) => {}
@@ -103,10 +126,11 @@ pub(super) fn canonical(text: &str, form: Form) -> Result<PodId, String> {
             }
         }
     }
-    let Some(last) = segments.last() else {
-        return Err("Path must contain at least one path element".to_owned());
-    };
-    if RESERVED.contains(last) {
+    Ok(segments)
+}
+
+fn path_of(segments: &[&str]) -> Result<String, String> {
+    if segments.last().is_some_and(|last| RESERVED.contains(last)) {
         return Err(
             "must not end with any of the following reserved keywords: restart, tasks, versions, ., .."
                 .to_owned(),
@@ -116,7 +140,7 @@ pub(super) fn canonical(text: &str, form: Form) -> Result<PodId, String> {
     if id.len() > MAX_ID {
         return Err(format!("the id has {} characters, Mesos' task ids leave room for {MAX_ID}", id.len()));
     }
-    Ok(PodId::new(id))
+    Ok(id)
 }
 
 /// Lower-case letters, digits and inner hyphens, in parts that are separated by dots.

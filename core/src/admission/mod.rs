@@ -18,6 +18,7 @@
 
 mod change;
 mod check;
+mod group;
 mod id;
 mod read;
 mod reader;
@@ -28,7 +29,8 @@ use serde_json::Value;
 
 pub use change::{Change, change};
 pub use check::check_role;
-pub use id::{instance_id_from_path, pod_id_from_path, read_instance_ids};
+pub use group::{AdmittedGroup, read_enforce_role, read_group};
+pub use id::{group_id_from_path, instance_id_from_path, pod_id_from_path, read_instance_ids};
 pub use report::{Rejection, Violation};
 
 use crate::model::ids::Role;

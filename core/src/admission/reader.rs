@@ -291,6 +291,11 @@ impl Fields<'_> {
         self.report.violation(self.place, error);
     }
 
+    /// The field `name` is against a rule.
+    pub(super) fn violation_of(&mut self, name: &str, error: impl Into<String>) {
+        self.report.violation(Place::Field(&self.place, name), error);
+    }
+
     fn note_unknown(self) {
         for name in self.map.keys().filter(|name| !self.known.contains(&name.as_str())) {
             self.report.unknown_fields.push(Place::Field(&self.place, name).to_string());

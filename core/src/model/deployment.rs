@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{DeploymentId, PodId};
+use super::ids::{DeploymentId, GroupId, PodId};
 use super::time::Timestamp;
 
 /// A change of one or more pods. While it lives, its pods are locked against other changes.
@@ -17,13 +17,16 @@ pub struct Deployment {
     pub version: Timestamp,
     /// The version of each pod before the change; absent if there was none.
     pub original: BTreeMap<PodId, Option<Timestamp>>,
+    /// The version of each group that it deleted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub original_groups: BTreeMap<GroupId, Timestamp>,
     /// Done one after another.
     pub steps: Vec<Step>,
     /// The index of the step that is being done.
     pub current_step: usize,
 }
 
-/// Actions that are done side by side.
+/// Actions that are done side by side, one for each of its pods, by pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// The actions.
@@ -41,6 +44,10 @@ pub struct DeploymentAction {
     /// not ready before are not waited for.
     #[serde(default)]
     pub ready_target: u32,
+    /// So many copies there were when the deployment began: while it waits for what the pod depends on, lost
+    /// ones of them are replaced.
+    #[serde(default)]
+    pub copies_before: u32,
 }
 
 /// The kinds of [`DeploymentAction`] (`DeploymentAction` in Marathon's API).
@@ -64,6 +71,26 @@ impl Deployment {
 
     /// What it is doing to `pod` just now, if anything.
     pub fn current_action(&self, pod: &PodId) -> Option<&DeploymentAction> {
-        self.steps.get(self.current_step)?.actions.iter().find(|action| action.pod == *pod)
+        self.steps.get(self.current_step)?.action(pod)
+    }
+
+    /// What it does to `pod` next, and whether it is doing that just now; nothing if it is done with it.
+    pub fn next_action(&self, pod: &PodId) -> Option<(&DeploymentAction, bool)> {
+        let steps = self.steps.get(self.current_step..)?;
+        steps.iter().enumerate().find_map(|(ahead, step)| Some((step.action(pod)?, ahead == 0)))
+    }
+
+    /// Whether no step after the current one does anything to `pod`.
+    pub fn is_last_for(&self, pod: &PodId) -> bool {
+        let later = self.steps.get(self.current_step + 1..).unwrap_or_default();
+        later.iter().all(|step| step.action(pod).is_none())
+    }
+}
+
+impl Step {
+    /// What is done to `pod`.
+    pub fn action(&self, pod: &PodId) -> Option<&DeploymentAction> {
+        let index = self.actions.binary_search_by(|action| action.pod.cmp(pod)).ok()?;
+        self.actions.get(index)
     }
 }

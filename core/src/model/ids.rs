@@ -91,6 +91,10 @@ string_id! {
     GroupId
 }
 string_id! {
+    /// The absolute path of a group or a pod (see [`path`](super::path)).
+    PathId
+}
+string_id! {
     /// An executor's id (`ExecutorID`).
     ExecutorId
 }
@@ -145,6 +149,18 @@ impl PodId {
         let first = segments.next()?;
         segments.next()?;
         Some(GroupId::new(format!("/{first}")))
+    }
+}
+
+impl From<&PodId> for PathId {
+    fn from(id: &PodId) -> Self {
+        Self(id.0.clone())
+    }
+}
+
+impl From<&GroupId> for PathId {
+    fn from(id: &GroupId) -> Self {
+        Self(id.0.clone())
     }
 }
 

@@ -5,10 +5,12 @@
 
 pub mod deployment;
 pub mod event;
+pub mod group;
 pub mod ids;
 pub mod instance;
 pub mod mesos;
 pub mod number;
+pub mod path;
 pub mod pod;
 pub mod regex;
 pub mod time;

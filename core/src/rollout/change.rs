@@ -1,13 +1,13 @@
 //! Commands that change what there shall be: a new definition, a deployment that brings it, and the locks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::admission::{Change, change};
 use crate::input::{Command, CommandId, Origin};
 use crate::model::deployment::{ActionKind, Deployment, DeploymentAction, Step};
 use crate::model::event::{ApiEventKind, DeploymentPlan};
-use crate::model::ids::{DeploymentId, InstanceId, PodId, new_uuid};
+use crate::model::ids::{DeploymentId, GroupId, InstanceId, PodId, new_uuid};
 use crate::model::instance::{GoalReason, Instance, KillReason};
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
@@ -19,11 +19,15 @@ impl Scheduler {
     pub(crate) fn on_command(&mut self, id: CommandId, origin: Origin, command: Command) {
         let result = match command {
             Command::CancelDeployment { id, force } => self.cancel_deployment(&id, force),
+            Command::CreateGroup { group } => self.create_group(&group),
             Command::CreatePod { pod, force, role_given } => self.create_pod(pod, role_given, force, origin),
+            Command::DeleteGroup { id, force } => self.delete_group(&id, force),
             Command::DeletePod { id, force } => self.delete_pod(&id, force, origin),
+            Command::EnforceGroupRole { id, enforce_role } => self.enforce_group_role(&id, enforce_role),
             Command::KillInstance { pod, instance, wipe } => self.kill_instance(&pod, &instance, wipe),
             Command::KillInstances { pod, instances, wipe } => self.kill_instances(&pod, &instances, wipe),
             Command::ResetDelay { pod } => self.reset_delay(&pod),
+            Command::UpdateGroup { group } => self.update_group(&group),
             Command::UpdatePod { pod, force, role_given } => self.update_pod(pod, role_given, force, origin),
         };
         // Whatever follows from the change belongs to the same records as the answer.
@@ -41,15 +45,17 @@ impl Scheduler {
         if self.pod(&pod.id).is_some() {
             return Err(Refusal::AlreadyExists(pod.id));
         }
+        self.check_free_for_pod(&pod.id)?;
         self.settle_role(&mut pod, role_given, force)?;
         let (id, original) = (pod.id.clone(), BTreeMap::from([(pod.id.clone(), None)]));
-        self.lock(&id, force)?;
+        self.lock([&id], force)?;
         let version = self.new_version(&id);
         let pod = Arc::new(PodSpec { version, ..pod });
         self.state.set_spec(&self.config, pod.clone());
         let steps = [ActionKind::StartPod, ActionKind::ScalePod];
-        let deployment = self.deploy(original, version, steps.map(|action| (action, id.clone())).into());
-        self.announce_change(&id, version);
+        let steps = steps.map(|action| vec![(action, id.clone())]).into();
+        let deployment = self.deploy(original, BTreeMap::new(), version, steps);
+        self.announce_change(id.group(), version);
         self.publish(ApiEventKind::PodCreatedEvent { client_ip: origin.client_ip, uri: origin.uri });
         Ok(Response::PodCreated { pod, deployment })
     }
@@ -77,31 +83,28 @@ impl Scheduler {
             self.publish(ApiEventKind::PodUpdatedEvent { client_ip: origin.client_ip, uri: origin.uri });
             return Ok(Response::PodUpdated { pod: old, deployment });
         }
-        self.lock(&id, force)?;
+        self.lock([&id], force)?;
         let version = self.new_version(&id);
         let pod = Arc::new(PodSpec { version, ..pod });
         self.state.set_spec(&self.config, pod.clone());
         let replaces = (change == Change::Upgrade || has_old) && pod.instances() > 0;
         let action = if replaces { ActionKind::RestartPod } else { ActionKind::ScalePod };
         let original = BTreeMap::from([(id.clone(), Some(old.version))]);
-        let deployment = self.deploy(original, version, vec![(action, id.clone())]);
-        self.announce_change(&id, version);
+        let deployment = self.deploy(original, BTreeMap::new(), version, vec![vec![(action, id.clone())]]);
+        self.announce_change(id.group(), version);
         self.publish(ApiEventKind::PodUpdatedEvent { client_ip: origin.client_ip, uri: origin.uri });
         Ok(Response::PodUpdated { pod, deployment })
     }
 
     fn delete_pod(&mut self, id: &PodId, force: bool, origin: Origin) -> Result<Response, Refusal> {
         let Some(old) = self.pod(id).cloned() else { return Err(Refusal::UnknownPod(id.clone())) };
-        self.lock(id, force)?;
+        self.lock([id], force)?;
         let version = self.new_version(id);
-        self.state.delete_spec(&self.config, id);
-        self.state.edit_pod(id, |pod| {
-            pod.newest = version;
-            pod.delay = None;
-        });
+        self.state.delete_spec(&self.config, id, version);
         let original = BTreeMap::from([(id.clone(), Some(old.version))]);
-        let deployment = self.deploy(original, version, vec![(ActionKind::StopPod, id.clone())]);
-        self.announce_change(id, version);
+        let steps = vec![vec![(ActionKind::StopPod, id.clone())]];
+        let deployment = self.deploy(original, BTreeMap::new(), version, steps);
+        self.announce_change(id.group(), version);
         self.publish(ApiEventKind::PodDeletedEvent { client_ip: origin.client_ip, uri: origin.uri });
         Ok(Response::PodDeleted { deployment })
     }
@@ -158,73 +161,92 @@ impl Scheduler {
     }
 
     fn cancel_deployment(&mut self, id: &DeploymentId, force: bool) -> Result<Response, Refusal> {
-        let Some(deployment) = self.state.remove_deployment(id) else {
+        let Some(deployment) = self.state.deployments().get(id).cloned() else {
             return Err(Refusal::UnknownDeployment(id.clone()));
         };
+        if !force {
+            self.check_way_back(&deployment)?;
+        }
+        self.state.remove_deployment(id);
         self.announce_failure(&deployment, "The upgrade has been cancelled");
         if force {
             return Ok(Response::DeploymentCancelled);
         }
-        let mut version = self.now;
-        let mut actions = Vec::new();
+        let version = self.new_version_of_all(deployment.affected_pods(), deployment.original_groups.keys());
         let mut original = BTreeMap::new();
+        let mut stopped = BTreeSet::new();
+        let mut restarted = Vec::new();
         for (pod, before) in &deployment.original {
             let current = self.pod(pod).map(|spec| spec.version);
             original.insert(pod.clone(), current);
-            version = version.max(self.new_version(pod));
-            let spec = before.and_then(|before| self.pod_version(pod, before)).cloned();
-            actions.push((self.revert_pod(pod, spec, version), pod.clone()));
+            match before.and_then(|before| self.pod_version(pod, before)).cloned() {
+                // It gets a new version, but copies that still run this very definition need not be replaced.
+                Some(spec) => {
+                    let spec = PodSpec { version, ..PodSpec::clone(&spec) };
+                    self.state.set_spec(&self.config, Arc::new(spec));
+                    restarted.push((ActionKind::RestartPod, pod.clone()));
+                }
+                None => {
+                    if current.is_some() {
+                        self.state.delete_spec(&self.config, pod, version);
+                    }
+                    stopped.insert(pod.clone());
+                }
+            }
         }
-        let deployment = self.deploy(original, version, actions);
+        let stop = |pods: Vec<PodId>| pods.into_iter().map(|pod| (ActionKind::StopPod, pod)).collect();
+        let mut steps: Vec<Vec<_>> = self.stop_order(&stopped).into_iter().map(stop).collect();
+        // All in one step: they wait for each other pod by pod, as far as they depend on each other.
+        steps.push(restarted);
+        self.restore_groups(&deployment.original_groups, version);
+        let deployment = self.deploy(original, BTreeMap::new(), version, steps);
         Ok(Response::DeploymentReverted { deployment, version })
     }
 
-    /// Makes `spec` the definition of `pod` again, and says what that takes.
-    fn revert_pod(&mut self, pod: &PodId, spec: Option<Arc<PodSpec>>, version: Timestamp) -> ActionKind {
-        let Some(spec) = spec else {
-            self.state.delete_spec(&self.config, pod);
-            self.state.edit_pod(pod, |state| state.newest = state.newest.max(version));
-            return ActionKind::StopPod;
-        };
-        // It gets a new version, but copies that still run this very definition need not be replaced.
-        self.state.set_spec(&self.config, Arc::new(PodSpec { version, ..PodSpec::clone(&spec) }));
-        ActionKind::RestartPod
-    }
-
-    /// Makes sure that no deployment changes `pod`, cancelling those that do if `force` is given.
-    fn lock(&mut self, pod: &PodId, force: bool) -> Result<(), Refusal> {
-        let holder = self.state.pod(pod).and_then(|pod| pod.deployment.clone());
-        match holder {
-            Some(holder) if !force => Err(Refusal::Locked { deployments: vec![holder] }),
-            Some(holder) => {
-                if let Some(deployment) = self.state.remove_deployment(&holder) {
-                    self.announce_failure(&deployment, "The upgrade has been cancelled");
-                }
-                Ok(())
-            }
-            // A stuck cluster must still be changeable by force.
-            None if !force && self.state.deployments().len() >= self.config.max_running_deployments => {
-                Err(Refusal::TooManyDeployments { limit: self.config.max_running_deployments })
-            }
-            None => Ok(()),
+    /// Makes sure that no deployment changes any of `pods`, cancelling those that do if `force` is given.
+    pub(super) fn lock<'a>(
+        &mut self,
+        pods: impl IntoIterator<Item = &'a PodId>,
+        force: bool,
+    ) -> Result<(), Refusal> {
+        let pods = pods.into_iter().filter_map(|pod| self.state.pod(pod));
+        let holders: BTreeSet<DeploymentId> = pods.filter_map(|pod| pod.deployment.clone()).collect();
+        if !force && !holders.is_empty() {
+            return Err(Refusal::Locked { deployments: holders.into_iter().collect() });
         }
+        // A stuck cluster must still be changeable by force.
+        if !force && self.state.deployments().len() >= self.config.max_running_deployments {
+            return Err(Refusal::TooManyDeployments { limit: self.config.max_running_deployments });
+        }
+        for holder in holders {
+            if let Some(deployment) = self.state.remove_deployment(&holder) {
+                self.announce_failure(&deployment, "The upgrade has been cancelled");
+            }
+        }
+        Ok(())
     }
 
-    fn deploy(
+    /// Begins to make a change true: the actions of each of the `steps` side by side, empty ones left out.
+    pub(super) fn deploy(
         &mut self,
         original: BTreeMap<PodId, Option<Timestamp>>,
+        original_groups: BTreeMap<GroupId, Timestamp>,
         version: Timestamp,
-        actions: Vec<(ActionKind, PodId)>,
+        steps: Vec<Vec<(ActionKind, PodId)>>,
     ) -> DeploymentId {
-        let step = |(action, pod)| Step { actions: vec![DeploymentAction { action, pod, ready_target: 0 }] };
-        let id = self.new_deployment_id();
-        let mut deployment = Deployment {
-            id: id.clone(),
-            version,
-            original,
-            steps: actions.into_iter().map(step).collect(),
-            current_step: 0,
+        let copies = |pod: &PodId| self.state.pod(pod).map_or(0, |pod| pod.tally.counted());
+        let step = |mut actions: Vec<(ActionKind, PodId)>| {
+            actions.sort_unstable_by(|(_, one), (_, other)| one.cmp(other));
+            let actions = actions.into_iter().map(|(action, pod)| {
+                let copies_before = copies(&pod);
+                DeploymentAction { action, pod, ready_target: 0, copies_before }
+            });
+            Step { actions: actions.collect() }
         };
+        let steps = steps.into_iter().filter(|step| !step.is_empty()).map(step).collect();
+        let id = self.new_deployment_id();
+        let mut deployment =
+            Deployment { id: id.clone(), version, original, original_groups, steps, current_step: 0 };
         self.set_ready_targets(&mut deployment);
         if let Some(current_step) = deployment.steps.first().cloned() {
             let plan = DeploymentPlan::from(&deployment);
@@ -234,7 +256,7 @@ impl Scheduler {
         id
     }
 
-    fn new_deployment_id(&mut self) -> DeploymentId {
+    pub(super) fn new_deployment_id(&mut self) -> DeploymentId {
         let mut random = [0; 10];
         self.random.fill(&mut random);
         DeploymentId::new(new_uuid(self.now, random).to_string())
@@ -245,8 +267,19 @@ impl Scheduler {
         self.state.pod(pod).map_or(self.now, |pod| self.now.max(pod.state.newest.next()))
     }
 
-    fn announce_change(&mut self, pod: &PodId, version: Timestamp) {
-        self.publish(ApiEventKind::GroupChangeSuccess { group_id: pod.group(), version });
+    /// A version for the next change of all `pods` and `groups`.
+    pub(super) fn new_version_of_all<'a>(
+        &self,
+        pods: impl IntoIterator<Item = &'a PodId>,
+        groups: impl IntoIterator<Item = &'a GroupId>,
+    ) -> Timestamp {
+        let pods = pods.into_iter().map(|pod| self.new_version(pod));
+        let groups = groups.into_iter().filter_map(|id| self.state.groups().newest(id));
+        pods.chain(groups.map(|group| group.version.next())).fold(self.now, Timestamp::max)
+    }
+
+    pub(super) fn announce_change(&mut self, group_id: GroupId, version: Timestamp) {
+        self.publish(ApiEventKind::GroupChangeSuccess { group_id, version });
     }
 
     fn announce_failure(&mut self, deployment: &Deployment, reason: &str) {

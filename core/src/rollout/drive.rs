@@ -25,30 +25,50 @@ struct Moves {
     inactive: bool,
 }
 
+impl Moves {
+    /// Begins nothing new: of `there` copies, those that got lost are replaced up to `before`.
+    fn keep_up(&mut self, before: u32, there: u32) {
+        self.create = self.create.min(before.saturating_sub(there));
+        self.old_ready = 0;
+        self.old_unready = 0;
+    }
+}
+
 impl Scheduler {
     /// Looks at every pod that something happened to, until nothing more is to be done.
     pub(crate) fn drive_pods(&mut self) {
+        self.note_settled_pods();
         while let Some(id) = self.state.changes.touched.pop_first() {
             self.drive_pod(&id);
             self.note_stability(&id);
             self.advance_deployment_of(&id);
+            self.note_settled(&id);
         }
     }
 
     fn drive_pod(&mut self, id: &PodId) {
         let Some(pod) = self.state.pod(id) else { return };
+        let deployment = pod.deployment.as_ref().and_then(|id| self.state.deployments().get(id));
+        let next = deployment.and_then(|deployment| deployment.next_action(id));
+        let next = next.map(|(action, is_now)| (action.action, is_now, action.copies_before));
         let Some(spec) = pod.spec().cloned() else {
-            self.decommission_all(id);
+            // Those that depend on it end first, in an earlier step.
+            if next.is_none_or(|(_, is_now, _)| is_now) {
+                self.decommission_all(id);
+            }
             return;
         };
-        let action = pod.deployment.as_ref().and_then(|deployment| {
-            self.state.deployments().get(deployment)?.current_action(id).map(|action| action.action)
-        });
-        if action == Some(ActionKind::StartPod) {
+        if let Some((ActionKind::StartPod, ..)) = next {
             return;
         }
-        let replacing = action == Some(ActionKind::RestartPod);
-        let moves = plan(pod.tally, &spec, replacing);
+        let replacing = matches!(next, Some((ActionKind::RestartPod, true, _)));
+        let there = pod.tally.counted();
+        let mut moves = plan(pod.tally, &spec, replacing);
+        if let Some((_, is_now, before)) = next
+            && (!is_now || self.has_to_wait(id))
+        {
+            moves.keep_up(before, there);
+        }
         for _ in 0..moves.create {
             self.create_instance(&spec);
         }

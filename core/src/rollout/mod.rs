@@ -22,6 +22,10 @@
 
 mod capacity;
 mod change;
+mod dependencies;
 mod drive;
+mod groups;
 mod progress;
 mod roles;
+
+pub(crate) use dependencies::Dependencies;

@@ -64,16 +64,25 @@ impl Scheduler {
         }
     }
 
-    fn is_done(&self, action: &DeploymentAction) -> bool {
+    pub(super) fn is_done(&self, action: &DeploymentAction) -> bool {
         self.state.pod(&action.pod).is_none_or(|pod| blocker(pod, action).is_none())
     }
 
     /// What the deployment that changes `pod` waits for there, in words.
     pub(crate) fn what_deployment_waits_for(&self, pod: &PodId) -> Option<String> {
-        let pod = self.state.pod(pod)?;
-        let deployment = self.state.deployments().get(pod.deployment.as_ref()?)?;
-        let blocker = blocker(pod, deployment.current_action(&pod.state.id)?)?;
-        Some(blocker.describe(pod, deployment.version))
+        let found = self.state.pod(pod)?;
+        let deployment = self.state.deployments().get(found.deployment.as_ref()?)?;
+        let (action, is_now) = deployment.next_action(pod)?;
+        if !is_now {
+            let (at, of) = (deployment.current_step + 1, deployment.steps.len());
+            return Some(format!("waits for its turn: its deployment is at step {at} of {of}"));
+        }
+        let blocker = blocker(found, action)?;
+        let starts_copies = matches!(blocker, Blocker::Ready(_) | Blocker::Replaced(_));
+        match self.unmet_dependency(pod).filter(|_| starts_copies) {
+            Some(unmet) => Some(self.describe(&unmet)),
+            None => Some(blocker.describe(found, deployment.version)),
+        }
     }
 }
 

@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 
 use crate::admission::{Rejection, check_role};
-use crate::model::ids::{GroupId, Role};
+use crate::model::ids::Role;
 use crate::model::pod::PodSpec;
 use crate::output::Refusal;
 use crate::scheduler::Scheduler;
@@ -31,8 +31,9 @@ impl Scheduler {
         let mesos_role = &self.config.mesos_role;
         let group = pod.id.top_level_group();
         let group_role = group.as_ref().map(|group| Role::new(group.as_str().trim_start_matches('/')));
-        let enforced =
-            group_role.as_ref().filter(|_| group.as_ref().is_some_and(|group| self.enforces_role(group)));
+        let enforced = group_role
+            .as_ref()
+            .filter(|_| group.as_ref().is_some_and(|group| self.group_settings(group).enforce_role));
         if !role_given {
             pod.role = enforced.unwrap_or(mesos_role).clone();
         }
@@ -55,10 +56,5 @@ impl Scheduler {
             return Err(Rejection::not_valid("/role", error).into());
         }
         Ok(check_role(pod)?)
-    }
-
-    /// Whether the pods of `group`, which is directly below the root, may only use the role of its name.
-    fn enforces_role(&self, _group: &GroupId) -> bool {
-        self.config.new_group_enforce_role
     }
 }

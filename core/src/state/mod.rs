@@ -15,6 +15,7 @@
 //! here, so no decision can forget to. What has to be durable is collected as keys and read off once, at the
 //! end of a step.
 
+mod groups;
 mod tally;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+pub(crate) use self::groups::Groups;
 pub(crate) use self::tally::{Stage, Tally};
 use crate::admission::{Change, change};
 use crate::config::Config;
@@ -29,8 +31,10 @@ use crate::kill::KillQueue;
 use crate::lifecycle;
 use crate::model::deployment::Deployment;
 use crate::model::event::ApiEventKind;
+use crate::model::group::Group;
 use crate::model::ids::{DeploymentId, FrameworkId, InstanceId, PodId, Uuid};
 use crate::model::instance::{AgentInfo, Instance, Task};
+use crate::model::path;
 use crate::model::pod::{PodSpec, UnreachableStrategy};
 use crate::model::time::Timestamp;
 use crate::placement::{Constraints, PlacedCounts, holds_place};
@@ -69,6 +73,7 @@ impl Pod {
                 id,
                 current: None,
                 newest: Timestamp::EPOCH,
+                deleted: Vec::new(),
                 stability: None,
                 delay: None,
                 terminations: Vec::new(),
@@ -97,6 +102,18 @@ impl Pod {
     /// The definition of `version`.
     pub(crate) fn spec_of(&self, version: Timestamp) -> Option<&Arc<PodSpec>> {
         self.versions.get(&version)
+    }
+
+    /// The version that was its definition at `version`; none if it was deleted then.
+    pub(crate) fn version_at(&self, version: Timestamp) -> Option<Timestamp> {
+        let (found, _) = self.versions.range(..=version).next_back()?;
+        let is_gone = self.state.deleted.iter().any(|deleted| (found..=&version).contains(&deleted));
+        (!is_gone).then_some(*found)
+    }
+
+    /// Whenever it was changed or deleted.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = Timestamp> {
+        self.versions.keys().chain(&self.state.deleted).copied()
     }
 
     /// What happens to instances that cannot be reached: as the current definition says, also for instances of
@@ -160,6 +177,7 @@ pub(crate) struct State {
     /// By uuid. Never iterated: order comes from the pods.
     instances: FxHashMap<Uuid, Box<Slot>>,
     forgotten: BTreeMap<Uuid, Forgotten>,
+    groups: Groups,
     deployments: BTreeMap<DeploymentId, Deployment>,
     /// Instances to be looked at, by time.
     timers: BTreeSet<(Timestamp, Uuid)>,
@@ -223,11 +241,14 @@ impl State {
         self.recount(config, &id);
     }
 
-    /// Takes the pod's definition away; its history stays.
-    pub(crate) fn delete_spec(&mut self, config: &Config, id: &PodId) {
+    /// Takes the pod's definition away at `version`; its history stays.
+    pub(crate) fn delete_spec(&mut self, config: &Config, id: &PodId, version: Timestamp) {
         self.edit_pod(id, |state| {
             state.current = None;
+            state.newest = state.newest.max(version);
+            state.deleted.push(version);
             state.stability = None;
+            state.delay = None;
         });
         self.recount(config, id);
     }
@@ -314,6 +335,27 @@ impl State {
         }
     }
 
+    /// What groups say of their pods.
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    /// Makes `group` the newest definition of its group, or its end.
+    pub(crate) fn put_group(&mut self, group: Group) {
+        let id = group.id.clone();
+        self.changes.keys.insert(Key::Group(id.clone(), group.version));
+        // Those who may wait for others from now on, and those for whom others begin or cease to wait.
+        let mut paths = vec![id.as_str().to_owned()];
+        paths.extend(self.groups.dependencies_of(&id).map(|path| path.as_str().to_owned()));
+        self.groups.insert(Arc::new(group));
+        paths.extend(self.groups.dependencies_of(&id).map(|path| path.as_str().to_owned()));
+        for path in paths {
+            let pods = self.pods.range::<str, _>(path::below(&path)).map(|(id, _)| id);
+            let itself = self.pods.get_key_value(path.as_str()).map(|(id, _)| id);
+            self.changes.touched.extend(pods.chain(itself).cloned());
+        }
+    }
+
     /// All deployments, oldest first.
     pub(crate) fn deployments(&self) -> &BTreeMap<DeploymentId, Deployment> {
         &self.deployments
@@ -371,6 +413,7 @@ impl State {
                 self.forgotten.insert(forgotten.instance.uuid, forgotten);
             }
             Entry::Framework { id } => self.framework_id = Some(id),
+            Entry::Group(group) => self.groups.insert(group),
             Entry::Instance(instance) => {
                 let slot = Slot { instance: *instance, deadline: None };
                 let pod = &slot.instance.id.pod;
@@ -431,6 +474,7 @@ impl State {
             Key::Deployment(id) => self.deployments.get(id).cloned().map(Entry::Deployment),
             Key::Forgotten(id) => self.forgotten.get(&id.uuid).cloned().map(Entry::Forgotten),
             Key::Framework => self.framework_id.clone().map(|id| Entry::Framework { id }),
+            Key::Group(id, version) => self.groups.definition(id, *version).cloned().map(Entry::Group),
             Key::Instance(id) => {
                 self.instance(id.uuid).cloned().map(|instance| Entry::Instance(Box::new(instance)))
             }

@@ -1,12 +1,14 @@
 //! The state as the API shows it: plain values, made on demand, that say why things are as they are.
 
 mod deployments;
+mod groups;
 mod offers;
 mod pod_status;
 mod queue;
 mod status;
 
 pub use deployments::{CurrentAction, DeploymentStatus, StepStatus};
+pub use groups::{GroupEmbed, GroupInfo, PodVersion};
 pub use offers::{ProcessedOffersSummary, RejectSummary};
 pub use pod_status::{
     ContainerStatus, ContainerTerminationHistory, ContainerTerminationStatus, EndpointStatus,

@@ -1,6 +1,7 @@
 //! From instances to `PodStatus`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::pod_status::{
     ContainerStatus, ContainerTerminationHistory, ContainerTerminationStatus, EndpointStatus,
@@ -19,24 +20,28 @@ impl Scheduler {
     /// The state of a pod at `now`.
     pub fn pod_status(&self, id: &PodId, now: Timestamp) -> Option<PodStatus> {
         let pod = self.state.pod(id)?;
-        let spec = pod.spec()?.clone();
+        Some(self.status_of(pod, pod.spec()?.clone(), now))
+    }
+
+    /// The state of `pod` at `now`, shown with the definition `spec`.
+    pub(super) fn status_of(&self, pod: &Pod, spec: Arc<PodSpec>, now: Timestamp) -> PodStatus {
         let instances: Vec<InstanceStatus> =
             self.state.instances_of(pod).map(|instance| self.instance_status(pod, instance, now)).collect();
         let Stability { is_stable, since: status_since } = pod.stability();
         let status = if is_stable { PodState::Stable } else { PodState::Degraded };
         let last_changed = instances.iter().map(|instance| instance.last_changed);
         let last_changed = last_changed.fold(status_since.max(spec.version), Timestamp::max);
-        Some(PodStatus {
-            id: id.clone(),
+        PodStatus {
+            id: spec.id.clone(),
             status,
             status_since,
             last_updated: now,
             last_changed,
-            message: self.what_deployment_waits_for(id),
+            message: self.what_deployment_waits_for(&spec.id),
             spec,
             instances,
             termination_history: pod.state.terminations.iter().rev().map(TerminationHistory::from).collect(),
-        })
+        }
     }
 
     fn instance_status(&self, pod: &Pod, instance: &Instance, now: Timestamp) -> InstanceStatus {

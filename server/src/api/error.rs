@@ -90,7 +90,7 @@ impl From<Refusal> for ApiError {
         let message = refusal.to_string();
         match refusal {
             Refusal::Invalid(rejection) => rejection.into(),
-            Refusal::AlreadyExists(_) => Self::new(StatusCode::CONFLICT, message),
+            Refusal::AlreadyExists(_) | Refusal::GroupExists(_) => Self::new(StatusCode::CONFLICT, message),
             Refusal::Locked { deployments } => {
                 let mut error = Self::new(StatusCode::CONFLICT, message);
                 error.body.deployments = Some(deployments.into_iter().map(|id| Holder { id }).collect());
@@ -99,6 +99,7 @@ impl From<Refusal> for ApiError {
             Refusal::TooManyDeployments { .. } => Self::new(StatusCode::FORBIDDEN, message),
             Refusal::NotQueued(_)
             | Refusal::UnknownDeployment(_)
+            | Refusal::UnknownGroup(_)
             | Refusal::UnknownInstance(_)
             | Refusal::UnknownPod(_) => Self::not_found(message),
         }
