@@ -126,14 +126,8 @@ impl Scheduler {
         match (instance.goal, surely) {
             // Launched again as the next incarnation.
             (Goal::Running | Goal::Stopped, true) => {}
-            (Goal::Decommissioned, true) => {
-                self.state.remove(uuid);
-            }
-            // Something of it may still be alive somewhere: a new instance takes its place, and if this one
-            // shows up again, it is killed.
-            (_, false) => {
-                self.state.forget(uuid, self.now);
-            }
+            // Something of it may still be alive somewhere: a new instance takes its place.
+            (Goal::Decommissioned, true) | (_, false) => self.let_go(uuid),
         }
     }
 
@@ -239,7 +233,7 @@ fn progress(condition: Condition) -> u8 {
 fn apply(task: &mut Task, status: &TaskStatus, now: Timestamp) -> Effect {
     let said = condition_of(status);
     if task.condition.is_terminal() {
-        let returned = may_be_alive(status) && task.end_was_concluded();
+        let returned = may_be_alive(status) && !task.reported_its_end();
         return if returned { Effect::Returned } else { Effect::None };
     }
     let before = (task.condition, task.healthy);

@@ -294,10 +294,11 @@ impl Task {
         !self.condition.is_terminal() && self.condition != Condition::Unreachable
     }
 
-    /// Whether its end was only concluded, by the master or by whoever operates it, and not reported by its
-    /// executor. Then it may turn out to be alive.
-    pub fn end_was_concluded(&self) -> bool {
-        matches!(self.condition, Condition::Gone | Condition::Dropped | Condition::Unknown)
+    /// Whether it has ended by the word of whoever ran it, and not by what somebody else concluded: then it may
+    /// turn out to be alive.
+    pub fn reported_its_end(&self) -> bool {
+        let concluded = matches!(self.condition, Condition::Gone | Condition::Dropped | Condition::Unknown);
+        self.condition.is_terminal() && !concluded
     }
 
     /// Whether it has ended beyond doubt. Mesos also reports an end when it merely lost track of a task

@@ -155,9 +155,19 @@ impl Scheduler {
             instance.goal_reason = Some(reason);
         });
         let Some(instance) = self.state.instance(uuid) else { return };
-        if instance.has_ended() {
+        if !instance.tasks.iter().any(Task::can_be_killed) {
+            self.let_go(uuid);
+        }
+    }
+
+    /// Removes an instance that has ended or cannot be asked to. Unless all of it reported its own end, it is
+    /// remembered, and killed should it show up again.
+    pub(crate) fn let_go(&mut self, uuid: Uuid) {
+        let now = self.now;
+        let Some(instance) = self.state.instance(uuid) else { return };
+        if instance.tasks.iter().all(Task::reported_its_end) {
             self.state.remove(uuid);
-        } else if !instance.tasks.iter().any(Task::can_be_killed) {
+        } else {
             self.state.forget(uuid, now);
         }
     }

@@ -27,6 +27,7 @@ pub(crate) struct Driver {
     pub(crate) store: std::collections::BTreeMap<Key, Entry>,
     /// The calls since they were last taken.
     pub(crate) calls: Vec<Call>,
+    starts: u64,
     commands: u64,
     offers: u64,
     uuids: u128,
@@ -43,6 +44,7 @@ impl Driver {
             now: Timestamp::from_millis(1_600_000_000_000),
             store: std::collections::BTreeMap::new(),
             calls: Vec::new(),
+            starts: 1,
             commands: 0,
             offers: 0,
             uuids: 0,
@@ -125,7 +127,8 @@ impl Driver {
     /// Crashes, and starts again from what was stored.
     pub(crate) fn restart(&mut self) {
         let config = self.scheduler.config().clone();
-        self.scheduler = Scheduler::restore(config, 2, self.store.values().cloned()).unwrap();
+        self.starts += 1;
+        self.scheduler = Scheduler::restore(config, self.starts, self.store.values().cloned()).unwrap();
         self.calls.clear();
     }
 
