@@ -204,10 +204,8 @@ impl Scheduler {
     fn on_subscribed(&mut self, framework_id: FrameworkId, master: MasterInfo) {
         let at = format!("{}:{}", master.hostname.as_deref().unwrap_or_default(), master.port);
         let is_first = self.framework_id() != Some(&framework_id);
-        // The wishes that this subscription was made with are those of just before it.
-        let (roles, suppressed) = self.roles_for_subscription();
         self.connection = Some(Connection { master });
-        self.on_subscribed_with(&roles, &suppressed);
+        self.restart_demand();
         if is_first {
             self.state.set_framework_id(framework_id.clone());
             self.publish(ApiEventKind::SchedulerRegisteredEvent { framework_id, master: at });
@@ -223,7 +221,7 @@ impl Scheduler {
         if self.connection.take().is_some() {
             self.publish(ApiEventKind::SchedulerDisconnectedEvent {});
         }
-        self.demand = Demand::default();
+        self.restart_demand();
         self.reconciliation = Reconciliation::default();
     }
 

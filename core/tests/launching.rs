@@ -348,9 +348,14 @@ fn a_new_subscription_states_all_roles_and_what_is_wanted_of_them() {
     let subscription = driver.scheduler.subscription();
     assert_eq!(subscription.framework_info.roles, [Role::from("*"), Role::from("web")]);
     assert_eq!(subscription.suppressed_roles, [Role::from("*")]);
+    // It was decided before the connection was there, so what has changed meanwhile is told once more.
+    driver.create(pod_with("/db/p", 1, 1, &json!({"role": "db"})));
     driver.subscribe();
-    driver.wait(60.0);
-    assert!(!driver.story().contains("UpdateFramework"), "the subscription said it all");
+    let told = driver.calls.iter().find_map(|call| match call {
+        Call::UpdateFramework { framework_info, .. } => Some(framework_info.roles.clone()),
+        _ => None,
+    });
+    assert_eq!(told, Some(vec![Role::from("*"), Role::from("db"), Role::from("web")]));
 }
 
 #[test]

@@ -70,15 +70,10 @@ impl Scheduler {
         (roles.into_iter().collect(), suppressed)
     }
 
-    /// A new subscription stated these wishes.
-    pub(crate) fn on_subscribed_with(&mut self, roles: &[Role], suppressed: &[Role]) {
-        self.demand = Demand {
-            roles: roles.iter().cloned().collect(),
-            suppressed: suppressed.iter().cloned().collect(),
-            last_revive: None,
-            is_new: false,
-            deadline: None,
-        };
+    /// There is a new subscription. What it asked for was decided before it was opened, and may be outdated by
+    /// now: the master is told everything again.
+    pub(crate) fn restart_demand(&mut self) {
+        self.demand = Demand::default();
     }
 
     /// Tells the master what has changed about our needs.
