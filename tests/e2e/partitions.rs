@@ -1,0 +1,88 @@
+//! Connections break: between an agent and the master, between the master and the daemon.
+
+use nix::sys::signal::Signal;
+use podium_tests::{Cluster, Daemon, Proxy, process};
+use serde_json::{Value, json};
+
+use crate::pod::{all_task_ids, list, main_process, pod, sleeper, task_ids, text};
+
+#[test]
+fn an_instance_that_cannot_be_reached_is_replaced_and_goes_when_it_comes_back() {
+    let cluster = Cluster::start_with(2, &["--agent_ping_timeout", "1", "--max_agent_ping_timeouts", "3"]);
+    let daemon = Daemon::start_with(&["--master", cluster.url()]);
+    let mut definition = pod("/web", 1, &[sleeper("a"), sleeper("b")]);
+    definition["scheduling"] =
+        json!({ "unreachableStrategy": { "inactiveAfterSeconds": 2, "expungeAfterSeconds": 3600 } });
+    daemon.create(&definition);
+    let before = daemon.wait_until_stable("/web");
+    let [first] = list(&before, "instances") else { panic!("{before:#}") };
+    let first_tasks = task_ids(first);
+    let processes: Vec<_> = first_tasks.iter().map(|task_id| main_process(task_id)).collect();
+    let state = cluster.state();
+    let is_its_agent = |agent: &&Value| agent["agent_id"] == first["agentId"];
+    let agent = list(&state, "agents").iter().find(is_its_agent).unwrap()["agent"].clone();
+
+    cluster.command(&format!("agent/{agent}/cut-off"));
+    let of = |status: &Value, is_first: bool| {
+        let mut instances = list(status, "instances").iter();
+        instances.find(|instance| (instance["id"] == first["id"]) == is_first).cloned()
+    };
+    daemon.wait_for_status("/web", "the instance is out of reach", |status| {
+        let instance = of(status, true)?;
+        (instance["containers"][0]["status"] == "TASK_UNREACHABLE").then_some(())
+    });
+    let second = daemon.wait_for_status("/web", "another one runs elsewhere", |status| {
+        of(status, false).filter(|instance| instance["status"] == "STABLE")
+    });
+    assert_ne!(second["agentId"], first["agentId"]);
+    assert!(
+        processes.iter().all(|process| process.is_alive()),
+        "nobody can reach the first one's agent to kill it"
+    );
+
+    cluster.command(&format!("agent/{agent}/bring-back"));
+    let after = daemon.wait_until_stable("/web");
+    let [left] = list(&after, "instances") else { panic!("{after:#}") };
+    // Which of the two stays is decided by `killSelection`, which is YOUNGEST_FIRST.
+    assert_eq!(left["id"], first["id"]);
+    assert_eq!(
+        task_ids(left),
+        first_tasks,
+        "the one that was out of reach goes on as if nothing had happened"
+    );
+    assert!(processes.iter().all(|process| process.is_alive()));
+    for task_id in task_ids(&second) {
+        let left = process::of_container(&task_id);
+        assert_eq!(left, [], "the surplus is gone");
+    }
+    assert_eq!(text(&after, "status"), "STABLE");
+}
+
+#[test]
+fn a_daemon_that_loses_its_master_goes_on_where_it_was_when_it_finds_it_again() {
+    let cluster = Cluster::start(1);
+    let proxy = Proxy::new();
+    proxy.connect(cluster.url());
+    let daemon = Daemon::start_with(&["--master", &proxy.url()]);
+    daemon.create(&pod("/web", 2, &[sleeper("main")]));
+    let before = daemon.wait_until_stable("/web");
+    let framework = daemon.get("/v2/info").expect(200)["frameworkId"].clone();
+    let [first, second] = list(&before, "instances") else { panic!("{before:#}") };
+    let (first, second) = (task_ids(first).remove(0), task_ids(second).remove(0));
+    let survivor = main_process(&second);
+
+    proxy.cut();
+    main_process(&first).signal(Signal::SIGKILL);
+    // The API goes on without the master.
+    daemon.create(&pod("/later", 1, &[sleeper("main")]));
+    assert_eq!(daemon.status("/later")["status"], "DEGRADED");
+    proxy.connect(cluster.url());
+
+    daemon.wait_until_stable("/later");
+    let relaunched = format!("{}.2", first.strip_suffix(".1").unwrap());
+    daemon.wait_for_status("/web", "what had failed meanwhile is back", |status| {
+        (status["status"] == "STABLE" && all_task_ids(status).contains(&relaunched)).then_some(())
+    });
+    assert!(survivor.is_alive());
+    assert_eq!(daemon.get("/v2/info").expect(200)["frameworkId"], framework);
+}
