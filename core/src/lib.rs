@@ -45,4 +45,5 @@ pub use config::Config;
 pub use input::{Command, CommandId, Input, Origin};
 pub use output::{Accept, Action, Output, Refusal, Response};
 pub use record::{Entry, Key, Record};
+pub use rollout::{Preview, Rehearsal};
 pub use scheduler::{RestoreError, Scheduler, Subscription};

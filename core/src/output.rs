@@ -120,6 +120,21 @@ pub enum Response {
     },
 }
 
+impl Response {
+    /// The deployment that makes the change true, if that takes one.
+    pub fn deployment(&self) -> Option<&DeploymentId> {
+        match self {
+            Self::DeploymentReverted { deployment, .. }
+            | Self::GroupDeleted { deployment, .. }
+            | Self::GroupUpdated { deployment, .. }
+            | Self::PodCreated { deployment, .. }
+            | Self::PodDeleted { deployment }
+            | Self::PodUpdated { deployment, .. } => Some(deployment),
+            Self::DelayReset | Self::DeploymentCancelled | Self::InstancesKilled(_) => None,
+        }
+    }
+}
+
 /// Why a command was refused. It changed nothing. The texts are Marathon's where it has one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]

@@ -17,7 +17,15 @@ use crate::scheduler::Scheduler;
 impl Scheduler {
     /// Does what `command` wants, or refuses and changes nothing.
     pub(crate) fn on_command(&mut self, id: CommandId, origin: Origin, command: Command) {
-        let result = match command {
+        let result = self.execute(command, origin);
+        // Whatever follows from the change belongs to the same records as the answer.
+        self.drive_pods();
+        self.replies.push(Action::Reply { id, result: result.map(Box::new).map_err(Box::new) });
+    }
+
+    /// Makes the change that `command` wants, without what follows from it.
+    pub(super) fn execute(&mut self, command: Command, origin: Origin) -> Result<Response, Refusal> {
+        match command {
             Command::CancelDeployment { id, force } => self.cancel_deployment(&id, force),
             Command::CreateGroup { group } => self.create_group(&group),
             Command::CreatePod { pod, force, role_given } => self.create_pod(pod, role_given, force, origin),
@@ -29,10 +37,7 @@ impl Scheduler {
             Command::ResetDelay { pod } => self.reset_delay(&pod),
             Command::UpdateGroup { group } => self.update_group(&group),
             Command::UpdatePod { pod, force, role_given } => self.update_pod(pod, role_given, force, origin),
-        };
-        // Whatever follows from the change belongs to the same records as the answer.
-        self.drive_pods();
-        self.replies.push(Action::Reply { id, result: result.map(Box::new).map_err(Box::new) });
+        }
     }
 
     fn create_pod(

@@ -26,6 +26,8 @@ mod dependencies;
 mod drive;
 mod groups;
 mod progress;
+mod rehearsal;
 mod roles;
 
 pub(crate) use dependencies::Dependencies;
+pub use rehearsal::{Preview, Rehearsal};

@@ -89,6 +89,19 @@ impl Pod {
         }
     }
 
+    /// The same without its instances and its past.
+    fn outline(&self) -> Self {
+        let PodState { current, newest, stability, .. } = self.state;
+        let outline = Self::new(self.state.id.clone());
+        Self {
+            state: PodState { current, newest, stability, ..outline.state },
+            versions: self.spec().map(|spec| (spec.version, spec.clone())).into_iter().collect(),
+            tally: self.tally,
+            deployment: self.deployment.clone(),
+            ..outline
+        }
+    }
+
     /// Its current definition; none when it is deleted.
     pub(crate) fn spec(&self) -> Option<&Arc<PodSpec>> {
         self.versions.get(&self.state.current?)
@@ -455,6 +468,29 @@ impl State {
             }
         }
         self.changes = Changes { touched: ids.into_iter().collect(), ..Changes::default() };
+    }
+
+    /// A copy that knows `pods` with their instances, and of all others what they are and how many copies they
+    /// have.
+    pub(crate) fn excerpt(&self, pods: &BTreeSet<PodId>) -> Self {
+        let copy = |(id, pod): (&PodId, &Pod)| {
+            (id.clone(), if pods.contains(id) { pod.clone() } else { pod.outline() })
+        };
+        let instances = pods.iter().filter_map(|id| self.pods.get(id)).flat_map(|pod| &pod.instances);
+        Self {
+            pods: self.pods.iter().map(copy).collect(),
+            instances: instances
+                .filter_map(|uuid| Some((*uuid, self.instances.get(uuid)?.clone())))
+                .collect(),
+            groups: self.groups.clone(),
+            deployments: self.deployments.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Forgets what groups say.
+    pub(crate) fn forget_groups(&mut self) {
+        self.groups = Groups::default();
     }
 
     /// Reads off what has to be recorded, and begins a new collection.

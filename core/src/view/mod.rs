@@ -3,6 +3,7 @@
 mod deployments;
 mod groups;
 mod offers;
+mod plan;
 mod pod_status;
 mod queue;
 mod status;
@@ -10,6 +11,7 @@ mod status;
 pub use deployments::{CurrentAction, DeploymentStatus, StepStatus};
 pub use groups::{GroupEmbed, GroupInfo, PodVersion};
 pub use offers::{ProcessedOffersSummary, RejectSummary};
+pub use plan::{Plan, PlannedKill, PlannedStart};
 pub use pod_status::{
     ContainerStatus, ContainerTerminationHistory, ContainerTerminationStatus, EndpointStatus,
     HealthCondition, InstanceStatus, NetworkStatus, PodInstanceState, PodState, PodStatus, ResourceAmounts,
