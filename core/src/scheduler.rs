@@ -11,6 +11,7 @@ use crate::model::mesos::{Call, Event, FrameworkInfo, MasterInfo, Operation, Ope
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
 use crate::output::{Accept, Action, Output};
+use crate::placement::{Agents, Site};
 use crate::queue::Demand;
 use crate::random::Random;
 use crate::reconcile::Reconciliation;
@@ -35,6 +36,8 @@ pub struct Scheduler {
     pub(crate) reconciliation: Reconciliation,
     /// Tasks of ours that Mesos reported and that we have no record of.
     pub(crate) unknown_tasks: BTreeMap<TaskId, Option<AgentId>>,
+    /// What the agents had to offer.
+    pub(crate) agents: Agents,
     /// Where the next batch of offers begins to ask who waits.
     pub(crate) launch_cursor: Option<PodId>,
     /// What the output being made will ask of the driver, answers apart.
@@ -86,6 +89,7 @@ impl Scheduler {
             dependencies: Dependencies::default(),
             reconciliation: Reconciliation::default(),
             unknown_tasks: BTreeMap::new(),
+            agents: Agents::default(),
             launch_cursor: None,
             actions: Vec::new(),
             replies: Vec::new(),
@@ -109,6 +113,7 @@ impl Scheduler {
             return Err(RestoreError::MissingVersion { pod, version });
         }
         scheduler.state.rebuild(&scheduler.config);
+        scheduler.state.refresh_waiting(scheduler.now);
         scheduler.note_settled_pods();
         Ok(scheduler)
     }
@@ -117,6 +122,7 @@ impl Scheduler {
     pub fn step(&mut self, now: Timestamp, input: Input) -> Output {
         self.now = self.now.max(now);
         self.state.begin_step(self.now);
+        self.state.refresh_waiting(self.now);
         match input {
             Input::Command { id, origin, command } => self.on_command(id, origin, *command),
             Input::Disconnected => self.on_disconnected(),
@@ -127,6 +133,7 @@ impl Scheduler {
             self.on_instance_due(uuid);
         }
         self.drive_pods();
+        self.state.refresh_waiting(self.now);
         self.pump_kills();
         self.pump_reconciliation();
         self.pump_demand();
@@ -137,8 +144,9 @@ impl Scheduler {
     pub fn deadline(&self) -> Option<Timestamp> {
         let connected = self
             .is_connected()
-            .then(|| [self.state.kills.deadline(), self.reconciliation.deadline(), self.demand.deadline]);
-        connected.into_iter().flatten().flatten().chain(self.state.deadline()).min()
+            .then(|| [self.state.kills.deadline(), self.reconciliation.deadline(), self.demand.deadline()]);
+        let own = [self.state.deadline(), self.state.waiting().delay_ends()];
+        connected.into_iter().flatten().chain(own).flatten().min()
     }
 
     /// The settings.
@@ -212,6 +220,7 @@ impl Scheduler {
         } else {
             self.publish(ApiEventKind::SchedulerReregisteredEvent { master: at });
         }
+        self.agents = Agents::default();
         self.restart_kills();
         self.start_reconciliation();
         self.note_new_demand();
@@ -226,7 +235,12 @@ impl Scheduler {
     }
 
     fn on_failure(&mut self, failure: &crate::model::mesos::ExecutorFailure) {
-        let Some(executor) = &failure.executor_id else { return };
+        let Some(executor) = &failure.executor_id else {
+            if let Some(agent) = &failure.agent_id {
+                self.agents.remove(agent);
+            }
+            return;
+        };
         let Some(uuid) = executor.as_str().rsplit_once('.').and_then(|(_, uuid)| uuid.parse().ok()) else {
             return;
         };
@@ -239,6 +253,12 @@ impl Scheduler {
         if let (Some(uuid), Some(operation_id)) = (status.uuid, status.operation_id) {
             self.call(Call::AcknowledgeOperation { agent_id: status.agent_id, operation_id, uuid });
         }
+    }
+
+    /// What decides about placement beside the copy and the agent.
+    pub(crate) fn site(&self) -> Site<'_> {
+        let domain = self.connection.as_ref().and_then(|connection| connection.master.domain.as_ref());
+        Site { config: &self.config, domain, now: self.now }
     }
 
     /// Asks the driver to tell the master.

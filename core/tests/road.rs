@@ -182,3 +182,26 @@ fn nothing_is_left_of_a_deleted_pod_but_its_history() {
     let keys: Vec<String> = driver.store.keys().map(|key| key.to_string()).collect();
     assert_eq!(keys.len(), 3, "{keys:?}");
 }
+
+#[test]
+fn a_pod_that_fits_nowhere_says_what_is_missing() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 2, 1));
+    driver.offer("s1", 0.2, 8192.0);
+    driver.offer("s2", 0.1, 8192.0);
+    let status = driver.scheduler.pod_status(&pod_id("/p"), driver.now).unwrap();
+    insta::assert_snapshot!(status.instances[0].message.as_deref().unwrap_or_default());
+    // The same again is not looked at again, more of it is.
+    assert!(!accepted(&driver.offer("s1", 0.2, 8192.0)));
+    assert!(accepted(&driver.offer("s1", 0.3, 8192.0)));
+}
+
+#[test]
+fn a_delay_that_ends_makes_agents_worth_trying_again() {
+    let mut driver = running(1);
+    driver.update(0, "a", TaskState::TaskFailed);
+    driver.update(0, "b", TaskState::TaskKilled);
+    assert!(!accepted(&driver.offer("s1", 8.0, 8192.0)));
+    driver.wait(2.0);
+    assert!(accepted(&driver.offer("s1", 8.0, 8192.0)));
+}

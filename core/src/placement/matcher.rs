@@ -1,15 +1,15 @@
 //! Does one copy of a pod fit what an agent has free? If so, what exactly is taken; if not, why not.
 
-use super::constraints::ConstraintRefusal;
 use super::pool::{Pool, Stack, amount_of};
-use super::ports;
-use super::{Draw, Member, PortDraw};
+use super::refusal::NoMatch;
+use super::{Draw, Member, PortDraw, policy, ports};
 use crate::config::{AcceptedResourceRoles, Config};
 use crate::model::ids::Role;
 use crate::model::instance::Instance;
-use crate::model::mesos::ResourceKind;
+use crate::model::mesos::{FaultDomain, ResourceKind};
 use crate::model::number::Scalar;
 use crate::model::pod::{PodSpec, ScalarResources};
+use crate::model::time::Timestamp;
 use crate::state::Pod;
 
 /// What is taken from an agent for one copy.
@@ -21,50 +21,64 @@ pub(crate) struct Match {
     pub(crate) ports: Vec<PortDraw>,
 }
 
-/// Why a copy does not fit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Misfit {
-    /// A constraint is against the agent.
-    Constraint(ConstraintRefusal),
-    /// The executor of its last launch is still ending there; it has the same id.
-    ExecutorStillAlive,
-    /// There is not enough of something.
-    Insufficient {
-        /// Of what.
-        kind: ResourceKind,
-        /// So much more is needed.
-        missing: Scalar,
-    },
-    /// The ports it needs are not free.
-    Ports,
+/// The copy that a place is looked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Asker<'a> {
+    /// The pod.
+    pub(crate) pod: &'a Pod,
+    /// Its current definition.
+    pub(crate) spec: &'a PodSpec,
+    /// The copy.
+    pub(crate) instance: &'a Instance,
 }
 
-/// Whether `instance` of `pod`, launched from its current definition `spec`, fits `pool`. `random` picks its
-/// dynamic ports.
+/// What decides beside the copy and the agent.
+#[derive(Clone, Copy)]
+pub(crate) struct Site<'a> {
+    /// The settings.
+    pub(crate) config: &'a Config,
+    /// The master's place.
+    pub(crate) domain: Option<&'a FaultDomain>,
+    /// The time.
+    pub(crate) now: Timestamp,
+}
+
+/// Whether a copy fits `pool`. `random` picks its dynamic ports.
+///
+/// # Errors
+/// The first thing that is against it, in the order of [`super::Reason::ALL`].
 pub(crate) fn match_instance(
-    pod: &Pod,
-    spec: &PodSpec,
-    instance: &Instance,
+    asker: Asker<'_>,
     pool: &Pool,
-    config: &Config,
+    site: &Site<'_>,
     random: u64,
-) -> Result<Match, Misfit> {
-    let accepted: Vec<usize> = pool
-        .stacks
-        .iter()
-        .enumerate()
-        .filter(|(_, stack)| accepts(spec, stack, config))
-        .map(|(index, _)| index)
-        .collect();
-    let needed = spec.total_resources();
+) -> Result<Match, NoMatch> {
+    let Asker { pod, spec, instance } = asker;
+    let config = site.config;
+    let is_accepted = |index: &usize| accepts(spec, &pool.stacks[*index], config);
+    let accepted: Vec<usize> = (0..pool.stacks.len()).filter(is_accepted).collect();
+    if accepted.is_empty() {
+        return Err(NoMatch::Role);
+    }
+    if !policy::in_reach(&pod.constraints, pool.agent.domain.as_ref(), site.domain) {
+        return Err(NoMatch::Region);
+    }
+    pod.constraints.check(&pool.agent, &pod.placed, spec.instances()).map_err(NoMatch::Constraint)?;
+    if policy::in_maintenance(pool.unavailability.as_ref(), config, site.now) {
+        return Err(NoMatch::Maintenance);
+    }
     let free =
         accepted.iter().fold(ScalarResources::default(), |sum, index| sum + pool.stacks[*index].scalars);
-    enough(needed, free)?;
-    if instance.incarnation > 0 && pool.executor_ids.contains(&instance.id.executor_id()) {
-        return Err(Misfit::ExecutorStillAlive);
+    if let Some(why) = NoMatch::insufficient(spec.total_resources(), free) {
+        return Err(why);
     }
-    pod.constraints.check(&pool.agent, &pod.placed, spec.instances()).map_err(Misfit::Constraint)?;
-    let ports = ports::choose(spec, &pool.stacks, &accepted, random).map_err(|_| Misfit::Ports)?;
+    let ports = ports::choose(spec, &pool.stacks, &accepted, random).map_err(NoMatch::Ports)?;
+    if policy::is_kept_for_gpus(spec, !pool.total().gpus.is_zero(), config) {
+        return Err(NoMatch::Scarce);
+    }
+    if instance.incarnation > 0 && pool.executor_ids.contains(&instance.id.executor_id()) {
+        return Err(NoMatch::ExecutorStillAlive);
+    }
     Ok(Match { draws: draw(spec, &pool.stacks, &accepted), ports })
 }
 
@@ -98,19 +112,6 @@ fn accepts(spec: &PodSpec, stack: &Stack, config: &Config) -> bool {
         AcceptedResourceRoles::Any => *role == any || *role == spec.role,
         AcceptedResourceRoles::Reserved => *role == spec.role && *role != any,
         AcceptedResourceRoles::Unreserved => *role == any,
-    }
-}
-
-fn enough(needed: ScalarResources, free: ScalarResources) -> Result<(), Misfit> {
-    let kinds = [
-        (ResourceKind::Cpus, needed.cpus, free.cpus),
-        (ResourceKind::Mem, needed.mem, free.mem),
-        (ResourceKind::Disk, needed.disk, free.disk),
-        (ResourceKind::Gpus, needed.gpus, free.gpus),
-    ];
-    match kinds.into_iter().find(|(_, needed, free)| needed > free) {
-        Some((kind, needed, free)) => Err(Misfit::Insufficient { kind, missing: needed - free }),
-        None => Ok(()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! One offer: whether a copy of a pod fits it, and what exactly is asked of Mesos then.
 
+mod agents;
 mod constraints;
 mod matcher;
 mod offers;
@@ -9,7 +10,10 @@ mod ports;
 mod refusal;
 mod task_group;
 
+pub(crate) use self::agents::Agents;
 pub(crate) use self::constraints::{Constraints, PlacedCounts, holds_place};
+pub(crate) use self::matcher::{Asker, Site, match_instance};
+pub(crate) use self::refusal::{NoMatch, RefusalStatistics};
 
 use std::sync::Arc;
 
@@ -65,6 +69,13 @@ pub enum Member {
     Container(usize),
     /// The executor.
     Executor,
+}
+
+impl Member {
+    /// Every member of a group for `spec`, the executor first.
+    pub(crate) fn all(spec: &PodSpec) -> impl Iterator<Item = Self> {
+        std::iter::once(Self::Executor).chain((0..spec.containers.len()).map(Self::Container))
+    }
 }
 
 /// A port taken from the agent.

@@ -5,17 +5,18 @@
 //! together spread over the agents that were offered together. Every offer is answered in the same step:
 //! accepted with what is launched on it, or declined for as long as nobody could use it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque, btree_map};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::matcher::{Match, match_instance};
+use super::matcher::{Asker, Match, match_instance};
 use super::pool::Pool;
-use super::{Launch, Member};
+use super::{Launch, NoMatch};
 use crate::model::ids::{AgentId, OfferId, PodId, Role, Uuid};
 use crate::model::instance::{Condition, Task};
 use crate::model::mesos::{Call, Offer};
 use crate::model::pod::PodSpec;
+use crate::model::time::Timestamp;
 use crate::output::{Accept, Action};
 use crate::scheduler::Scheduler;
 
@@ -26,22 +27,25 @@ impl Scheduler {
         for offer in offers {
             let role = offer.role.clone().unwrap_or_else(|| self.config.mesos_role.clone());
             match pools.entry((offer.agent_id.clone(), role)) {
-                std::collections::btree_map::Entry::Occupied(pool) => pool.into_mut().add(offer),
-                std::collections::btree_map::Entry::Vacant(free) => {
+                btree_map::Entry::Occupied(pool) => pool.into_mut().add(offer),
+                btree_map::Entry::Vacant(free) => {
                     free.insert(Pool::new(offer, &self.config.mesos_role));
                 }
             }
         }
         let mut pools: Vec<Pool> = pools.into_values().collect();
+        let epoch = self.state.waiting().epoch();
         let launches = self.plan_launches(&mut pools);
         let mut declined: Vec<OfferId> = Vec::new();
-        for (pool, launches) in pools.into_iter().zip(launches) {
+        for (mut pool, launches) in pools.into_iter().zip(launches) {
+            let offer_ids = std::mem::take(&mut pool.offer_ids);
             if launches.is_empty() {
-                declined.extend(pool.offer_ids);
+                declined.extend(offer_ids);
+                self.agents.unused(pool, epoch);
             } else {
+                self.agents.used(&pool);
                 // The rest comes back at the next allocation, for whoever still waits.
-                let refuse = Duration::ZERO;
-                let accept = Accept { offer_ids: pool.offer_ids, launches, refuse };
+                let accept = Accept { offer_ids, launches, refuse: Duration::ZERO };
                 self.actions.push(Action::Accept(Box::new(accept)));
             }
         }
@@ -54,51 +58,58 @@ impl Scheduler {
     /// Launches on `pools` what fits, and says what is launched on each.
     fn plan_launches(&mut self, pools: &mut [Pool]) -> Vec<Vec<Launch>> {
         let mut launches: Vec<Vec<Launch>> = pools.iter().map(|_| Vec::new()).collect();
-        let mut candidates = self.candidates();
-        // Pods that an agent has refused once need not be tried there again: it only gets fuller.
-        while !candidates.is_empty() {
-            let mut placed_any = false;
-            for candidate in &mut candidates {
-                for (index, pool) in pools.iter_mut().enumerate() {
-                    if candidate.refused_by[..].contains(&index) || candidate.spec.role != pool.role {
-                        continue;
+        let mut turns = self.turns(pools);
+        while let Some(mut turn) = turns.pop_front() {
+            let mut untried = std::mem::take(&mut turn.pools);
+            // Where it did not fit it will not fit later in this batch either: agents only get fuller.
+            untried.retain(|index| {
+                let Some(uuid) = self.first_waiting(&turn.pod) else { return false };
+                match self.try_launch(&turn, uuid, &mut pools[*index]) {
+                    Ok(launch) => {
+                        launches[*index].push(launch);
+                        true
                     }
-                    let Some(uuid) = self.first_waiting(&candidate.pod) else { break };
-                    match self.try_launch(candidate, uuid, pool) {
-                        Some(launch) => {
-                            launches[index].push(launch);
-                            placed_any = true;
-                        }
-                        None => candidate.refused_by.push(index),
+                    Err(why) => {
+                        self.state.note_refusal(&turn.pod, &pools[*index].agent, why, self.now);
+                        false
                     }
                 }
+            });
+            if !untried.is_empty() {
+                turns.push_back(Turn { pools: untried, ..turn });
             }
-            if !placed_any {
-                break;
-            }
-            candidates.retain(|candidate| self.first_waiting(&candidate.pod).is_some());
         }
         launches
     }
 
-    /// The pods of which some copy may be launched now, beginning where the last batch left off.
-    fn candidates(&mut self) -> Vec<Candidate> {
-        let waiting = self.state.waiting_pods();
-        let cursor = self.launch_cursor.clone();
-        let rotated = match &cursor {
-            Some(cursor) => waiting.range(cursor.clone()..).chain(waiting.range(..cursor.clone())),
-            None => waiting.range::<PodId, _>(..).chain(waiting.range(PodId::from("")..PodId::from(""))),
+    /// Whose turn it is on which of `pools`, beginning where the last batch left off.
+    fn turns(&mut self, pools: &[Pool]) -> VecDeque<Turn> {
+        let mut by_pod: BTreeMap<PodId, Vec<usize>> = BTreeMap::new();
+        for (index, pool) in pools.iter().enumerate() {
+            let tried = self.agents.tried(pool);
+            for pod in self.state.waiting().candidates(&pool.role, &pool.total(), tried) {
+                match by_pod.get_mut(pod) {
+                    Some(indices) => indices.push(index),
+                    None => {
+                        by_pod.insert(pod.clone(), vec![index]);
+                    }
+                }
+            }
+        }
+        let after = match &self.launch_cursor {
+            Some(cursor) => by_pod.split_off(cursor),
+            None => BTreeMap::new(),
         };
-        let candidates: Vec<Candidate> = rotated
-            .filter_map(|id| self.state.pod(id))
-            .filter(|pod| pod.state.delay.is_none_or(|delay| delay.until <= self.now))
-            .filter_map(|pod| {
-                let spec = pod.spec()?.clone();
-                Some(Candidate { pod: spec.id.clone(), spec, refused_by: Vec::new() })
+        let turns: VecDeque<Turn> = after
+            .into_iter()
+            .chain(by_pod)
+            .filter_map(|(pod, pools)| {
+                let spec = self.state.pod(&pod)?.spec()?.clone();
+                Some(Turn { pod, spec, pools })
             })
             .collect();
-        self.launch_cursor = candidates.get(1).map(|candidate| candidate.pod.clone());
-        candidates
+        self.launch_cursor = turns.get(1).map(|turn| turn.pod.clone());
+        turns
     }
 
     fn first_waiting(&self, pod: &PodId) -> Option<Uuid> {
@@ -106,18 +117,20 @@ impl Scheduler {
     }
 
     /// Launches the instance `uuid` on `pool` if it fits.
-    fn try_launch(&mut self, candidate: &Candidate, uuid: Uuid, pool: &mut Pool) -> Option<Launch> {
-        let spec = &candidate.spec;
+    fn try_launch(&mut self, turn: &Turn, uuid: Uuid, pool: &mut Pool) -> Result<Launch, NoMatch> {
+        let spec = &turn.spec;
         let random = self.random.next_u64();
-        let instance = self.state.instance(uuid)?;
-        let pod = self.state.pod(&candidate.pod)?;
-        let found = match_instance(pod, spec, instance, pool, &self.config, random).ok()?;
+        let (Some(instance), Some(pod)) = (self.state.instance(uuid), self.state.pod(&turn.pod)) else {
+            return Err(NoMatch::Role);
+        };
+        let asker = Asker { pod, spec, instance };
+        let found = match_instance(asker, pool, &self.site(), random)?;
         found.take_from(pool);
         let Match { draws, ports } = found;
         let (id, incarnation) = (instance.id.clone(), instance.incarnation + 1);
         let now = self.now;
         let agent = pool.agent.clone();
-        let tasks = provision(spec, &ports.iter().map(|draw| draw.port).collect::<Vec<u16>>(), now);
+        let tasks = provision(spec, ports.iter().map(|draw| draw.port), now);
         self.state.edit(&self.config, uuid, |instance| {
             instance.version = spec.version;
             instance.role = pool.role.clone();
@@ -131,7 +144,8 @@ impl Scheduler {
             instance.kill_requested = None;
             instance.launch_questioned = false;
         });
-        Some(Launch {
+        self.state.note_use(&turn.pod, now);
+        Ok(Launch {
             instance: id,
             incarnation,
             spec: spec.clone(),
@@ -145,16 +159,15 @@ impl Scheduler {
 }
 
 /// A pod of which some copy may be launched.
-struct Candidate {
+struct Turn {
     pod: PodId,
     spec: Arc<PodSpec>,
-    /// Indices of the pools on which it does not fit.
-    refused_by: Vec<usize>,
+    /// Indices of the pools that may be tried.
+    pools: Vec<usize>,
 }
 
 /// The containers of `spec` as they are when just asked for, with their share of the `ports` taken.
-fn provision(spec: &PodSpec, ports: &[u16], now: crate::model::time::Timestamp) -> Vec<Task> {
-    let mut ports = ports.iter().copied();
+fn provision(spec: &PodSpec, mut ports: impl Iterator<Item = u16>, now: Timestamp) -> Vec<Task> {
     spec.containers
         .iter()
         .map(|container| {
@@ -163,11 +176,4 @@ fn provision(spec: &PodSpec, ports: &[u16], now: crate::model::time::Timestamp) 
             Task::provisioned(container.name.as_str().into(), ports, now)
         })
         .collect()
-}
-
-impl Member {
-    /// Every member of a group for `spec`, the executor first.
-    pub(crate) fn all(spec: &PodSpec) -> impl Iterator<Item = Self> {
-        std::iter::once(Self::Executor).chain((0..spec.containers.len()).map(Self::Container))
-    }
 }

@@ -100,6 +100,11 @@ impl Pool {
         });
         &mut self.stacks[index]
     }
+
+    /// All that is free, whoever may use it.
+    pub(crate) fn total(&self) -> ScalarResources {
+        self.stacks.iter().fold(ScalarResources::default(), |total, stack| total + stack.scalars)
+    }
 }
 
 /// The amount of `kind` in `scalars`; none for kinds that are not plain amounts.

@@ -35,8 +35,6 @@ pub(crate) enum NoMatch {
     Region,
     /// A placement constraint.
     Constraint(ConstraintRefusal),
-    /// The copy's volumes are not there.
-    NoReservation,
     /// The agent is, or will soon be, in maintenance.
     Maintenance,
     /// There is not enough; so much more of each is needed.
@@ -103,7 +101,6 @@ impl NoMatch {
             Self::Role => Reason::UnfulfilledRole,
             Self::Region => Reason::RegionMismatch,
             Self::Constraint(_) => Reason::UnfulfilledConstraint,
-            Self::NoReservation => Reason::NoCorrespondingReservationFound,
             Self::Maintenance => Reason::AgentMaintenance,
             Self::Insufficient(missing) if !missing.cpus.is_zero() => Reason::InsufficientCpus,
             Self::Insufficient(missing) if !missing.mem.is_zero() => Reason::InsufficientMemory,
@@ -170,11 +167,6 @@ impl RefusalStatistics {
     pub(crate) fn used(&mut self, now: Timestamp) {
         self.used += 1;
         self.last_used = Some(now);
-    }
-
-    /// Why the agents that were looked at were not used the last time, by agent as they came.
-    pub(crate) fn agents(&self) -> &[AgentRefusal] {
-        &self.agents
     }
 
     /// The part of `GET /v2/queue` that is about offers.
@@ -419,7 +411,6 @@ mod tests {
             NoMatch::Role,
             NoMatch::Region,
             BY_CONSTRAINT,
-            NoMatch::NoReservation,
             NoMatch::Maintenance,
             NoMatch::Insufficient(scalars(1.0, 1.0, 1.0, 1.0)),
             NoMatch::Ports(NoPorts::Fixed(8080)),
@@ -450,12 +441,12 @@ mod tests {
             // Agents that are known already take no more room.
             statistics.refused(&agent(number), NoMatch::Scarce, at);
         }
-        assert_eq!(statistics.agents().len(), REMEMBERED_AGENTS);
-        let mut kept: Vec<i64> = statistics.agents().iter().map(|refusal| refusal.at.as_millis()).collect();
+        assert_eq!(statistics.agents.len(), REMEMBERED_AGENTS);
+        let mut kept: Vec<i64> = statistics.agents.iter().map(|refusal| refusal.at.as_millis()).collect();
         kept.sort_unstable();
         let newest = i64::try_from(3 * REMEMBERED_AGENTS).unwrap();
         assert_eq!(kept, (newest - i64::try_from(REMEMBERED_AGENTS).unwrap()..newest).collect::<Vec<_>>());
-        assert!(statistics.agents().iter().all(|refusal| refusal.why == NoMatch::Scarce));
+        assert!(statistics.agents.iter().all(|refusal| refusal.why == NoMatch::Scarce));
         assert_eq!(statistics.positions.len(), REMEMBERED_AGENTS);
         assert_eq!(statistics.summary().unused_offers_count, 6 * REMEMBERED_AGENTS as u64);
     }

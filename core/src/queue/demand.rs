@@ -28,7 +28,14 @@ pub(crate) struct Demand {
     /// Somebody began to wait since then.
     is_new: bool,
     /// When to look again.
-    pub(crate) deadline: Option<Timestamp>,
+    deadline: Option<Timestamp>,
+}
+
+impl Demand {
+    /// When to look again.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.deadline
+    }
 }
 
 impl Scheduler {
@@ -39,33 +46,21 @@ impl Scheduler {
         roles
     }
 
-    /// The roles that copies wait for which may be launched now, and when the next delay ends.
-    fn wanted_roles(&self) -> (BTreeSet<Role>, Option<Timestamp>) {
-        let mut wanted = BTreeSet::new();
-        let mut delay_ends: Option<Timestamp> = None;
-        for pod in self.state.waiting_pods().iter().filter_map(|id| self.state.pod(id)) {
-            let until = pod.state.delay.map(|delay| delay.until).filter(|until| *until > self.now);
-            match (until, pod.spec()) {
-                (Some(until), _) => delay_ends = Some(delay_ends.map_or(until, |end| end.min(until))),
-                (None, Some(spec)) => {
-                    wanted.insert(spec.role.clone());
-                }
-                (None, None) => {}
-            }
-        }
-        (wanted, delay_ends)
+    /// The roles that copies wait for which may be launched now.
+    fn wanted_roles(&self) -> BTreeSet<Role> {
+        self.state.waiting().wanted_roles().cloned().collect()
     }
 
-    /// A delay was taken away: somebody may be launched at once.
+    /// Somebody may be launched at once who had to wait before, or offers may have been missed.
     pub(crate) fn note_new_demand(&mut self) {
-        self.state.changes.waiting = true;
+        self.state.changes.waiting_changed = true;
         self.state.changes.demand = true;
     }
 
     /// The roles to subscribe with, and those of them that want no offers for now.
     pub(crate) fn roles_for_subscription(&self) -> (Vec<Role>, Vec<Role>) {
         let roles = self.used_roles();
-        let (wanted, _) = self.wanted_roles();
+        let wanted = self.wanted_roles();
         let suppressed = roles.difference(&wanted).cloned().collect();
         (roles.into_iter().collect(), suppressed)
     }
@@ -79,13 +74,13 @@ impl Scheduler {
     /// Tells the master what has changed about our needs.
     pub(crate) fn pump_demand(&mut self) {
         self.demand.is_new |= std::mem::take(&mut self.state.changes.demand);
-        let changed = std::mem::take(&mut self.state.changes.waiting)
+        let changed = std::mem::take(&mut self.state.changes.waiting_changed)
             || self.demand.deadline.is_some_and(|at| at <= self.now);
         // Most steps have nothing to do with waiting.
         if !changed || !self.is_connected() {
             return;
         }
-        let (wanted, delay_ends) = self.wanted_roles();
+        let wanted = self.wanted_roles();
         let used = self.used_roles();
         if !used.is_subset(&self.demand.roles) {
             self.demand.roles = used;
@@ -107,7 +102,7 @@ impl Scheduler {
             self.demand.suppressed.extend(unwanted.iter().cloned());
             self.call(Call::Suppress { roles: unwanted });
         }
-        self.demand.deadline = delay_ends;
+        self.demand.deadline = None;
         if wanted.is_empty() {
             return;
         }

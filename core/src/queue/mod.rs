@@ -3,5 +3,7 @@
 
 pub(crate) mod backoff;
 mod demand;
+mod waiting;
 
 pub(crate) use self::demand::Demand;
+pub(crate) use self::waiting::{Epoch, WaitingPods};

@@ -149,7 +149,6 @@ impl Scheduler {
     /// Ends an instance for good. One that never ran, or has ended, is gone at once; one that is out of reach
     /// is given up, and killed should it return.
     pub(crate) fn decommission_instance(&mut self, uuid: Uuid, reason: GoalReason) {
-        let now = self.now;
         self.state.edit(&self.config, uuid, |instance| {
             instance.goal = Goal::Decommissioned;
             instance.goal_reason = Some(reason);

@@ -37,7 +37,8 @@ use crate::model::instance::{AgentInfo, Instance, Task};
 use crate::model::path;
 use crate::model::pod::{PodSpec, UnreachableStrategy};
 use crate::model::time::Timestamp;
-use crate::placement::{Constraints, PlacedCounts, holds_place};
+use crate::placement::{Constraints, NoMatch, PlacedCounts, RefusalStatistics, holds_place};
+use crate::queue::WaitingPods;
 use crate::record::{Entry, Forgotten, Key, PodState, Record, Stability};
 use crate::view::PodInstanceState;
 
@@ -61,6 +62,8 @@ pub(crate) struct Pod {
     pub(crate) constraints: Constraints,
     /// Where its copies are, as far as its constraints ask. Copies that will be replaced do not count.
     pub(crate) placed: PlacedCounts,
+    /// What became of the offers that were looked at since copies of it began to wait.
+    pub(crate) refusals: RefusalStatistics,
     /// The deployment that changes it, if one does.
     pub(crate) deployment: Option<DeploymentId>,
 }
@@ -85,6 +88,7 @@ impl Pod {
             compatible: BTreeSet::new(),
             constraints: Constraints::default(),
             placed: PlacedCounts::default(),
+            refusals: RefusalStatistics::default(),
             deployment: None,
         }
     }
@@ -174,8 +178,10 @@ pub(crate) struct Changes {
     instances: BTreeSet<(PodId, Uuid)>,
     /// Pods whose instances or definition changed: rollouts look at them again.
     pub(crate) touched: BTreeSet<PodId>,
+    /// Pods whose place among those that wait for offers may be another one.
+    waiting: BTreeSet<PodId>,
     /// Whether the set of those that wait for offers is another one.
-    pub(crate) waiting: bool,
+    pub(crate) waiting_changed: bool,
     /// Whether somebody began to wait for offers.
     pub(crate) demand: bool,
     /// What listeners shall hear.
@@ -195,7 +201,7 @@ pub(crate) struct State {
     /// Instances to be looked at, by time.
     timers: BTreeSet<(Timestamp, Uuid)>,
     /// Pods of which some instance waits for an offer.
-    waiting_pods: BTreeSet<PodId>,
+    waiting: WaitingPods,
     /// Instances that must end.
     pub(crate) kills: KillQueue,
     /// What the current step has changed.
@@ -237,6 +243,7 @@ impl State {
         let result = change(&mut pod.state);
         self.changes.keys.insert(Key::Pod(id.clone()));
         self.changes.touched.insert(id.clone());
+        self.changes.waiting.insert(id.clone());
         result
     }
 
@@ -401,9 +408,38 @@ impl State {
         Some(deployment)
     }
 
-    /// The pods of which some instance waits for an offer, by id.
-    pub(crate) fn waiting_pods(&self) -> &BTreeSet<PodId> {
-        &self.waiting_pods
+    /// The pods of which some instance waits for an offer.
+    pub(crate) fn waiting(&self) -> &WaitingPods {
+        &self.waiting
+    }
+
+    /// Looks again at who waits: at the pods that changed since the last time, and those whose delay has ended.
+    pub(crate) fn refresh_waiting(&mut self, now: Timestamp) {
+        let mut changed = std::mem::take(&mut self.changes.waiting);
+        for id in self.waiting.due(now) {
+            self.changes.demand = true;
+            changed.insert(id);
+        }
+        for id in &changed {
+            if let Some(pod) = self.pods.get(id) {
+                self.waiting.update(pod, now);
+            }
+        }
+        self.changes.waiting_changed |= !changed.is_empty();
+    }
+
+    /// An offer of `agent` was looked at for a pod that waits, and not used.
+    pub(crate) fn note_refusal(&mut self, pod: &PodId, agent: &Arc<AgentInfo>, why: NoMatch, now: Timestamp) {
+        if let Some(pod) = self.pods.get_mut(pod) {
+            pod.refusals.refused(agent, why, now);
+        }
+    }
+
+    /// An offer was used for a pod that waits.
+    pub(crate) fn note_use(&mut self, pod: &PodId, now: Timestamp) {
+        if let Some(pod) = self.pods.get_mut(pod) {
+            pod.refusals.used(now);
+        }
     }
 
     /// When the first instance is due to be looked at.
@@ -467,7 +503,11 @@ impl State {
                 }
             }
         }
-        self.changes = Changes { touched: ids.into_iter().collect(), ..Changes::default() };
+        self.changes = Changes {
+            touched: ids.iter().cloned().collect(),
+            waiting: ids.into_iter().collect(),
+            ..Changes::default()
+        };
     }
 
     /// A copy that knows `pods` with their instances, and of all others what they are and how many copies they
@@ -547,12 +587,8 @@ impl State {
             if let Some(agent) = place_of(instance, is_current) {
                 pod.placed.remove(agent);
             }
-            if pod.waiting.remove(&instance.id.uuid) {
-                self.changes.waiting = true;
-                if pod.waiting.is_empty() {
-                    self.waiting_pods.remove(&instance.id.pod);
-                }
-            }
+            pod.waiting.remove(&instance.id.uuid);
+            self.changes.waiting.insert(instance.id.pod.clone());
         }
         status
     }
@@ -574,10 +610,11 @@ impl State {
             pod.placed.add(agent);
         }
         if stage == Stage::Waiting && pod.waiting.insert(uuid) {
-            self.changes.waiting = true;
+            self.changes.waiting.insert(instance.id.pod.clone());
             self.changes.demand = true;
             if pod.waiting.len() == 1 {
-                self.waiting_pods.insert(instance.id.pod.clone());
+                // A new attempt: what became of earlier offers is no longer of interest.
+                pod.refusals = RefusalStatistics::default();
             }
         }
         if lifecycle::must_die(instance) && instance.tasks.iter().any(Task::can_be_killed) {
@@ -601,8 +638,7 @@ impl State {
             .unwrap_or_default();
         pod.placed = pod.constraints.counts();
         pod.waiting.clear();
-        self.waiting_pods.remove(id);
-        self.changes.waiting = true;
+        self.changes.waiting.insert(id.clone());
         let uuids: Vec<Uuid> = pod.instances.iter().copied().collect();
         let versions = uuids.iter().filter_map(|uuid| self.instances.get(uuid));
         pod.compatible = pod.compatible_of(versions.map(|slot| slot.instance.version).collect());

@@ -10,7 +10,7 @@ mod status;
 
 pub use deployments::{CurrentAction, DeploymentStatus, StepStatus};
 pub use groups::{GroupEmbed, GroupInfo, PodVersion};
-pub use offers::{ProcessedOffersSummary, RejectSummary};
+pub use offers::{OfferedResources, ProcessedOffersSummary, RejectSummary, UnusedOffer};
 pub use plan::{Plan, PlannedKill, PlannedStart};
 pub use pod_status::{
     ContainerStatus, ContainerTerminationHistory, ContainerTerminationStatus, EndpointStatus,

@@ -9,6 +9,8 @@ use crate::model::ids::Role;
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
 use crate::scheduler::Scheduler;
+use crate::state::Pod;
+use crate::view::ProcessedOffersSummary;
 
 /// Copies of one pod that wait.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -22,6 +24,8 @@ pub struct QueueItem {
     pub delay: DelayStatus,
     /// Since when the oldest of them waits.
     pub since: Timestamp,
+    /// What became of the offers that were looked at for them.
+    pub processed_offers_summary: ProcessedOffersSummary,
     /// Why they wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -42,7 +46,7 @@ pub struct DelayStatus {
 impl Scheduler {
     /// What waits to be launched at `now`, by pod.
     pub fn queue(&self, now: Timestamp) -> Vec<QueueItem> {
-        let pods = self.state.waiting_pods().iter().filter_map(|id| self.state.pod(id));
+        let pods = self.state.waiting().iter().filter_map(|id| self.state.pod(id));
         pods.filter_map(|pod| {
             let spec = pod.spec()?.clone();
             let left = pod.state.delay.map_or(Duration::ZERO, |delay| delay.until.since(now));
@@ -52,10 +56,19 @@ impl Scheduler {
                 role: spec.role.clone(),
                 delay: DelayStatus { time_left_seconds: left.as_secs(), overdue: left.is_zero() },
                 since: waiting.map(|instance| instance.since).min().unwrap_or(now),
+                processed_offers_summary: self.processed_offers(pod),
                 message: self.why_pod_waits(pod, now),
                 pod: spec,
             })
         })
         .collect()
+    }
+
+    /// The offers that were looked at for `pod` since it began to wait; of the last ones what would become of
+    /// them now.
+    fn processed_offers(&self, pod: &Pod) -> ProcessedOffersSummary {
+        let attempt = pod.refusals.summary();
+        let now = self.refusals_now(pod).unwrap_or_default().summary();
+        ProcessedOffersSummary { reject_summary_last_offers: now.reject_summary_last_offers, ..attempt }
     }
 }

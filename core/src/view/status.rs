@@ -12,9 +12,13 @@ use crate::model::ids::PodId;
 use crate::model::instance::{Condition, Goal, Instance, KillReason, Task, Termination};
 use crate::model::pod::{Container, PodSpec, Probe, ScalarResources};
 use crate::model::time::Timestamp;
+use crate::placement::{Asker, RefusalStatistics, match_instance};
 use crate::record::Stability;
 use crate::scheduler::Scheduler;
 use crate::state::{Pod, Stage};
+
+/// So many agents are asked when it is explained why a pod waits: enough for people, and a bound on the cost.
+const EXPLAINED_AGENTS: usize = 1000;
 
 impl Scheduler {
     /// The state of a pod at `now`.
@@ -116,7 +120,33 @@ impl Scheduler {
             let seconds = delay.until.since(now).as_secs_f64();
             return Some(format!("waits {seconds:.1} s more before the next launch (back-off)"));
         }
-        (!self.is_connected()).then(|| "waits for a connection to the Mesos master".to_owned())
+        if !self.is_connected() {
+            return Some("waits for a connection to the Mesos master".to_owned());
+        }
+        let why = self.refusals_now(pod)?.sentence(&pod.constraints)?;
+        let never = self.agents.offered_to(&pod.spec()?.role).take(EXPLAINED_AGENTS);
+        let hopeless = never.fold(None, |all, pool| {
+            Some(all.unwrap_or(true) && pod.constraints.check_agent(&pool.agent).is_err())
+        });
+        let verdict =
+            if hopeless == Some(true) { "; no agent that was offered can ever take it" } else { "" };
+        Some(format!("{why}{verdict}"))
+    }
+
+    /// Why the agents would refuse a copy of `pod`, going by what each had to offer when it was last offered.
+    /// Nothing if some agent would not: then it is a matter of the next offer.
+    pub(crate) fn refusals_now(&self, pod: &Pod) -> Option<RefusalStatistics> {
+        let spec = pod.spec()?;
+        let instance = self.state.instance(*pod.waiting.first()?)?;
+        let asker = Asker { pod, spec, instance };
+        let mut refusals = RefusalStatistics::default();
+        for pool in self.agents.offered_to(&spec.role).take(EXPLAINED_AGENTS) {
+            match match_instance(asker, pool, &self.site(), 0) {
+                Ok(_) => return None,
+                Err(why) => refusals.refused(&pool.agent, why, self.now),
+            }
+        }
+        Some(refusals)
     }
 }
 

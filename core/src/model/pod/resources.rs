@@ -17,6 +17,13 @@ pub struct ScalarResources {
     pub gpus: Scalar,
 }
 
+impl ScalarResources {
+    /// Whether each amount is at most what `free` has of it.
+    pub fn fit(&self, free: &Self) -> bool {
+        self.cpus <= free.cpus && self.mem <= free.mem && self.disk <= free.disk && self.gpus <= free.gpus
+    }
+}
+
 impl std::ops::Add for ScalarResources {
     type Output = Self;
 

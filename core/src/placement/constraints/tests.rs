@@ -269,7 +269,7 @@ fn refusals_are_sentences() {
         sentence(&compile("rack", Cluster, Some("r2")), &r1, &[]),
         sentence(&compile("rack", Cluster, None), &r1, &[rack("r2")]),
         sentence(&compile("rack", GroupBy, Some("1")), &r1, &[rack("r2")]),
-        sentence(&compile("rack", GroupBy, Some("2")), &r1, &[r1.clone()]),
+        sentence(&compile("rack", GroupBy, Some("2")), &r1, std::slice::from_ref(&r1)),
         sentence(&compile("rack", Like, Some("(")), &r1, &[]),
     ];
     insta::assert_snapshot!(sentences.join("\n"));

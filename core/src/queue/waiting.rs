@@ -1,0 +1,185 @@
+//! The pods of which some copy waits for an offer, indexed so that offers find whom they could serve without
+//! asking everybody.
+//!
+//! ```text
+//!              delay runs ──► delayed ──(its end)──┐
+//!   waits ───┤                                     ▼
+//!              no delay  ─────────────────────► ready:  by cpus │ by mem │ by disk │ by gpus │ by epoch
+//! ```
+//!
+//! A pod can only use an agent if each of its needs fits what is free there: the index of the scarcest
+//! resource names the few that remain to be looked at. And an agent that comes back with no more than it had
+//! when all these pods were tried on it before needs to be tried only on those for which something has changed
+//! since: every change of a pod gives it a new, greater *epoch*.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::ids::{PodId, Role};
+use crate::model::number::Scalar;
+use crate::model::pod::ScalarResources;
+use crate::model::time::Timestamp;
+use crate::state::Pod;
+
+/// The pods of which some copy waits.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WaitingPods {
+    places: BTreeMap<PodId, Place>,
+    ready: BTreeMap<Role, RoleIndex>,
+    delayed: BTreeSet<(Timestamp, PodId)>,
+    epoch: Epoch,
+}
+
+/// Counts changes of pods that wait. Later changes have greater epochs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Epoch(u64);
+
+/// Where a pod is in the indices.
+#[derive(Clone, Debug, PartialEq)]
+enum Place {
+    Delayed(Timestamp),
+    Ready { role: Role, needs: ScalarResources, epoch: Epoch },
+}
+
+/// The pods that wait for offers of one role and may be launched now.
+#[derive(Clone, Debug, Default)]
+struct RoleIndex {
+    cpus: BTreeSet<(Scalar, PodId)>,
+    mem: BTreeSet<(Scalar, PodId)>,
+    disk: BTreeSet<(Scalar, PodId)>,
+    gpus: BTreeSet<(Scalar, PodId)>,
+    epochs: BTreeSet<(Epoch, PodId)>,
+}
+
+impl WaitingPods {
+    /// The pods, by id.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &PodId> {
+        self.places.keys()
+    }
+
+    /// The roles whose offers could be used now.
+    pub(crate) fn wanted_roles(&self) -> impl Iterator<Item = &Role> {
+        self.ready.keys()
+    }
+
+    /// When the next delay ends.
+    pub(crate) fn delay_ends(&self) -> Option<Timestamp> {
+        self.delayed.first().map(|(until, _)| *until)
+    }
+
+    /// The newest epoch given.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Takes `pod` as it is now, with a new epoch if it waits.
+    pub(crate) fn update(&mut self, pod: &Pod, now: Timestamp) {
+        let id = &pod.state.id;
+        self.remove(id);
+        let Some(spec) = pod.spec().filter(|_| !pod.waiting.is_empty()) else { return };
+        let place = match pod.state.delay.filter(|delay| delay.until > now) {
+            Some(delay) => {
+                self.delayed.insert((delay.until, id.clone()));
+                Place::Delayed(delay.until)
+            }
+            None => {
+                self.epoch.0 += 1;
+                let (role, needs, epoch) = (spec.role.clone(), spec.total_resources(), self.epoch);
+                self.ready.entry(role.clone()).or_default().insert(id, needs, epoch);
+                Place::Ready { role, needs, epoch }
+            }
+        };
+        self.places.insert(id.clone(), place);
+    }
+
+    /// Pods whose delay has ended by `now`. They have to be [updated](Self::update).
+    pub(crate) fn due(&self, now: Timestamp) -> Vec<PodId> {
+        self.delayed.iter().take_while(|(until, _)| *until <= now).map(|(_, id)| id.clone()).collect()
+    }
+
+    /// The pods waiting for offers of `role` whose needs each fit `free`; of those only the ones that changed
+    /// `since`, if that is given. By id.
+    pub(crate) fn candidates(
+        &self,
+        role: &Role,
+        free: &ScalarResources,
+        since: Option<Epoch>,
+    ) -> BTreeSet<&PodId> {
+        let Some(index) = self.ready.get(role) else { return BTreeSet::new() };
+        let named = index.fewest(free, since);
+        named.into_iter().filter(|id| self.fits(id, free, since)).collect()
+    }
+
+    fn fits(&self, id: &PodId, free: &ScalarResources, since: Option<Epoch>) -> bool {
+        match self.places.get(id) {
+            Some(Place::Ready { needs, epoch, .. }) => {
+                needs.fit(free) && since.is_none_or(|since| *epoch > since)
+            }
+            Some(Place::Delayed(_)) | None => false,
+        }
+    }
+
+    fn remove(&mut self, id: &PodId) {
+        match self.places.remove(id) {
+            None => {}
+            Some(Place::Delayed(until)) => {
+                self.delayed.remove(&(until, id.clone()));
+            }
+            Some(Place::Ready { role, needs, epoch }) => {
+                if let Some(index) = self.ready.get_mut(&role) {
+                    index.remove(id, needs, epoch);
+                    if index.epochs.is_empty() {
+                        self.ready.remove(&role);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl RoleIndex {
+    fn insert(&mut self, id: &PodId, needs: ScalarResources, epoch: Epoch) {
+        self.cpus.insert((needs.cpus, id.clone()));
+        self.mem.insert((needs.mem, id.clone()));
+        self.disk.insert((needs.disk, id.clone()));
+        self.gpus.insert((needs.gpus, id.clone()));
+        self.epochs.insert((epoch, id.clone()));
+    }
+
+    fn remove(&mut self, id: &PodId, needs: ScalarResources, epoch: Epoch) {
+        self.cpus.remove(&(needs.cpus, id.clone()));
+        self.mem.remove(&(needs.mem, id.clone()));
+        self.disk.remove(&(needs.disk, id.clone()));
+        self.gpus.remove(&(needs.gpus, id.clone()));
+        self.epochs.remove(&(epoch, id.clone()));
+    }
+
+    /// The pods that the most selective of the indices names. All are read side by side until the first one
+    /// ends, so the cost is that of the shortest.
+    fn fewest(&self, free: &ScalarResources, since: Option<Epoch>) -> Vec<&PodId> {
+        let up_to = |set, most| within(set, most);
+        let mut sources: Vec<Box<dyn Iterator<Item = &PodId> + '_>> = vec![
+            Box::new(up_to(&self.cpus, free.cpus)),
+            Box::new(up_to(&self.mem, free.mem)),
+            Box::new(up_to(&self.disk, free.disk)),
+            Box::new(up_to(&self.gpus, free.gpus)),
+        ];
+        if let Some(since) = since {
+            let newest = self.epochs.iter().rev().take_while(move |(epoch, _)| *epoch > since);
+            sources.push(Box::new(newest.map(|(_, id)| id)));
+        }
+        let mut named: Vec<Vec<&PodId>> = sources.iter().map(|_| Vec::new()).collect();
+        loop {
+            for (source, named) in sources.iter_mut().zip(&mut named) {
+                match source.next() {
+                    Some(id) => named.push(id),
+                    None => return std::mem::take(named),
+                }
+            }
+        }
+    }
+}
+
+/// The pods that need at most `most`, those that need least first.
+fn within(set: &BTreeSet<(Scalar, PodId)>, most: Scalar) -> impl Iterator<Item = &PodId> {
+    set.iter().take_while(move |(needed, _)| *needed <= most).map(|(_, id)| id)
+}
