@@ -61,6 +61,9 @@ pub(super) struct ContainerRef {
 pub(super) struct Link {
     pub(super) mode: LinkMode,
     pub(super) session: Run,
+    /// The connection that the master uses: the one that the agent registered over. What it sends over one that
+    /// has ended without its knowing is lost.
+    pub(super) master_session: Run,
     /// What waits for the end of a partition.
     held: Vec<Work>,
     /// Whether something was lost in this session.
@@ -163,7 +166,11 @@ impl Env {
         self.outputs.push(Output::Container(command));
     }
 
-    pub(super) fn send_to_master(&mut self, from: AgentIndex, message: ToMaster) {
+    /// Sends a message to the master number `to`; if another one leads by now, nobody gets it.
+    pub(super) fn send_to_master(&mut self, from: AgentIndex, to: Option<Run>, message: ToMaster) {
+        if !self.has_leader || to != Some(self.master_run) {
+            return;
+        }
         let copies = match &message {
             ToMaster::StatusUpdate { status, .. } if !self.tampering.is_empty() => {
                 if self.tampers(&status.task_id, Tampering::DropUpdate) {
@@ -199,8 +206,8 @@ impl Env {
         let now = self.now;
         let link = self.link(to);
         link.last_down = link.last_down.max(now + latency + link.extra);
-        let (at, session) = (link.last_down, link.session);
-        self.queue.plan(at, Work::ToAgent { to, session, message });
+        let (at, session, master) = (link.last_down, link.master_session, self.master_run);
+        self.queue.plan(at, Work::ToAgent { to, session, master, message });
     }
 
     /// Messages between an agent and its executors do not overtake each other either: each executor draws one
@@ -252,6 +259,11 @@ impl Env {
     /// Breaks the connection: a new session begins. The master hears of it as soon as the link lets it.
     pub(super) fn break_link(&mut self, agent: AgentIndex) {
         self.plan_to_master(agent, ToMaster::Exited);
+        self.reconnect(agent);
+    }
+
+    /// An agent that looks for its master (again) makes a new connection.
+    pub(super) fn reconnect(&mut self, agent: AgentIndex) {
         let link = self.link(agent);
         link.session += 1;
         link.lost = false;

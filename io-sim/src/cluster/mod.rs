@@ -51,7 +51,7 @@ use self::master::Master;
 pub use self::view::{
     AgentStanding, AgentView, ContainerView, ExecutorView, FrameworkView, OfferView, TaskView,
 };
-use self::wire::{ToMaster, Work};
+use self::wire::{AgentTimer, ToMaster, Work};
 
 /// A Mesos cluster. See the top of the module.
 #[derive(Clone, Debug)]
@@ -130,12 +130,13 @@ impl Cluster {
                     self.master.on_message(env, from, session, message);
                 }
             }
-            Work::ToAgent { to, session, message } => {
-                let work = || Work::ToAgent { to, session, message: message.clone() };
+            Work::ToAgent { to, session, master, message } => {
+                let work = || Work::ToAgent { to, session, master, message: message.clone() };
                 if env.arrives(to, session, work) {
-                    self.at_machine(to, Work::ToAgent { to, session, message });
+                    self.at_machine(to, Work::ToAgent { to, session, master, message });
                 }
             }
+            Work::Agent { agent, timer: AgentTimer::PingTimeout, .. } if self.is_pinged(agent) => {}
             Work::FromExecutor { agent, .. }
             | Work::ToExecutor { agent, .. }
             | Work::Agent { agent, .. }
@@ -266,8 +267,7 @@ impl Cluster {
     fn elect(&mut self) {
         for index in (0..).map(AgentIndex).take(self.machines.len()) {
             // Connections to the old master are gone.
-            let link = self.env.link(index);
-            link.session += 1;
+            self.env.reconnect(index);
         }
         self.master.elected(&mut self.env);
         if self.env.master_run > 1 {
@@ -275,6 +275,12 @@ impl Cluster {
                 machine.master_elected(&mut self.env);
             }
         }
+    }
+
+    /// Whether the agent gets pings from the master that it is registered with.
+    fn is_pinged(&self, agent: AgentIndex) -> bool {
+        let machine = &self.machines[agent.0 as usize];
+        machine.agent.id.as_ref().is_some_and(|agent_id| self.master.pings(agent, agent_id))
     }
 
     /// Master and agent notice after a while when pings are not answered any more.

@@ -27,8 +27,8 @@ pub(super) type Group = Arc<[Arc<TaskInfo>]>;
 pub(super) enum Work {
     /// A message arrives at the master over the agent's connection number `session`.
     ToMaster { from: AgentIndex, session: Run, message: ToMaster },
-    /// A message arrives at an agent.
-    ToAgent { to: AgentIndex, session: Run, message: ToAgent },
+    /// A message of the master number `master` arrives at an agent.
+    ToAgent { to: AgentIndex, session: Run, master: Run, message: ToAgent },
     /// A message arrives at the run `run` of an agent from an executor.
     FromExecutor { agent: AgentIndex, run: Run, executor: ExecutorNumber, message: FromExecutor },
     /// A message arrives at an executor from the run `run` of its agent.

@@ -46,8 +46,9 @@ impl Machine {
         env.send_to_executor(address, executor_address, ToExecutor::Subscribed);
         for status in unacknowledged {
             let uuid = status.uuid;
-            self.update(env, framework_id, status);
-            if let Some(uuid) = uuid {
+            if self.update(env, framework_id, status)
+                && let Some(uuid) = uuid
+            {
                 env.send_to_executor(address, executor_address, ToExecutor::Acknowledged { uuid });
             }
         }
@@ -119,7 +120,7 @@ impl Machine {
     pub(super) fn shut_down_framework(&mut self, env: &mut Env, framework_id: &FrameworkId) {
         let Some(framework) = self.agent.frameworks.get_mut(framework_id) else { return };
         framework.terminating = true;
-        framework.drop_streams(env);
+        framework.pause_streams(env);
         let executors: Vec<_> = framework.executors.keys().cloned().collect();
         for executor_id in executors {
             let ended = |record: &super::ExecutorRecord| record.state == ExecutorState::Terminated;
@@ -208,7 +209,9 @@ impl Machine {
 
     /// Forgets a framework that has nothing here any more.
     pub(super) fn remove_framework_if_idle(&mut self, env: &mut Env, framework_id: &FrameworkId) {
-        let idle = |framework: &super::Framework| framework.executors.is_empty() && !framework.has_streams();
+        let idle = |framework: &super::Framework| {
+            framework.executors.is_empty() && (framework.terminating || !framework.has_streams())
+        };
         if self.agent.frameworks.get(framework_id).is_some_and(idle) {
             self.agent.frameworks.remove(framework_id);
             if self.agent.frameworks.is_empty() {

@@ -195,7 +195,8 @@ impl Machine {
                 uuid: Some(env.random.uuid()),
                 ..TaskStatus::new(task_id.clone(), state)
             };
-            return self.update(env, framework_id, Arc::new(status));
+            self.update(env, framework_id, Arc::new(status));
+            return;
         };
         if let Some(position) = queued {
             let group = record.queued.remove(position);
@@ -264,7 +265,7 @@ impl Machine {
         let Some(agent_id) = self.agent.id.clone() else { return };
         let (framework_id, executor_id) = (framework_id.clone(), executor_id.clone());
         let message = ToMaster::ExitedExecutor { agent_id, framework_id, executor_id, status };
-        env.send_to_master(self.index, message);
+        env.send_to_master(self.index, self.agent.master, message);
     }
 
     /// An update made by this agent.

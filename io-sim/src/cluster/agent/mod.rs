@@ -66,6 +66,8 @@ pub(super) enum AgentProcess {
 pub(super) struct Agent {
     pub(super) id: Option<AgentId>,
     phase: Phase,
+    /// The master that it knows of.
+    master: Option<Run>,
     pub(super) frameworks: BTreeMap<FrameworkId, Framework>,
     /// What it has, with the reservations and volumes that were made on it.
     total: Resources,
@@ -144,6 +146,13 @@ struct Termination {
     limitation: Vec<Resource>,
 }
 
+/// An agent with its master.
+#[derive(Clone, Copy, Debug)]
+struct Sender {
+    address: (AgentIndex, Run),
+    master: Option<Run>,
+}
+
 impl Machine {
     pub(super) fn new(env: &Env, index: AgentIndex) -> Self {
         let config = &env.config.agents[index.0 as usize];
@@ -174,7 +183,10 @@ impl Machine {
             return;
         }
         match work {
-            Work::ToAgent { message, .. } if self.process == AgentProcess::Running => {
+            // What an earlier master said does not count any more.
+            Work::ToAgent { master, message, .. }
+                if self.process == AgentProcess::Running && self.agent.master == Some(master) =>
+            {
                 self.on_master_message(env, message);
             }
             Work::FromExecutor { run, executor, message, .. } if self.is_run(run) => {
@@ -257,8 +269,8 @@ impl Machine {
             AgentTimer::RecoveryTimeout => self.recovered(env),
             AgentTimer::RetryUpdate(framework_id, task_id) => self.retry_update(env, framework_id, &task_id),
             AgentTimer::RetryOperation(uuid) => {
-                let address = self.address();
-                self.agent.operations.retry(env, address, uuid);
+                let sender = self.sender();
+                self.agent.operations.retry(env, sender, uuid);
             }
             AgentTimer::ExecutorRegistration(framework_id, executor_id, number) => {
                 self.executor_registration_timeout(env, &framework_id, &executor_id, number);
@@ -283,8 +295,9 @@ impl Machine {
             FromExecutor::Update(status) => {
                 let address = executor.address();
                 let uuid = status.uuid;
-                self.update(env, &framework_id, status);
-                if let Some(uuid) = uuid {
+                if self.update(env, &framework_id, status)
+                    && let Some(uuid) = uuid
+                {
                     let message = ToExecutor::Acknowledged { uuid };
                     env.send_to_executor((self.index, self.run), address, message);
                 }
@@ -315,7 +328,7 @@ impl Machine {
                 if let Some(executor) = self.executors.get_mut(&number)
                     && executor.process == Process::Starting
                 {
-                    executor.started(env, networks, up.then_some(run));
+                    executor.started(env, networks, (up && !hang).then_some(run));
                     if hang {
                         executor.process = Process::Suspended;
                     }
@@ -434,13 +447,18 @@ impl Machine {
     }
 
     pub(super) fn suspend_executor(&mut self, env: &mut Env, number: ExecutorNumber, suspend: bool) {
-        let held = self.with_executor(env, number, |executor, _| match (executor.process, suspend) {
+        let run = self.run;
+        let up = self.process == AgentProcess::Running;
+        let held = self.with_executor(env, number, |executor, env| match (executor.process, suspend) {
             (Process::Running, true) => {
                 executor.process = Process::Suspended;
                 Vec::new()
             }
             (Process::Suspended, false) => {
                 executor.process = Process::Running;
+                if up && !executor.is_subscribed() {
+                    executor.subscribe(env, run);
+                }
                 executor.release()
             }
             _ => Vec::new(),
@@ -471,6 +489,11 @@ impl Machine {
         env.output(ContainerCommand::DestroyAll { agent: self.index });
     }
 
+    /// For messages to the master.
+    fn sender(&self) -> Sender {
+        Sender { address: self.address(), master: self.agent.master }
+    }
+
     /// Where the agent's timers and messages go.
     fn address(&self) -> (AgentIndex, Run) {
         (self.index, self.run)
@@ -482,6 +505,7 @@ impl Agent {
         Self {
             id: None,
             phase: Phase::Disconnected,
+            master: None,
             frameworks: BTreeMap::new(),
             total,
             operations: Operations::default(),

@@ -6,11 +6,10 @@ use std::time::Duration;
 use podium_core::model::ids::FrameworkId;
 use podium_core::model::mesos::{OperationState, OperationStatus, StatusUuid};
 
-use super::{Machine, Phase};
+use super::{Machine, Phase, Sender};
 use crate::cluster::env::Env;
-use crate::cluster::io::AgentIndex;
 use crate::cluster::queue::Alarm;
-use crate::cluster::wire::{AgentTimer, ApplyOperation, Run, ToMaster};
+use crate::cluster::wire::{AgentTimer, ApplyOperation, ToMaster};
 
 /// Operation updates that are not acknowledged.
 #[derive(Clone, Debug, Default)]
@@ -47,7 +46,8 @@ impl Machine {
         let pending = Pending { framework_id: operation.framework_id, status, interval, alarm: None };
         self.agent.operations.0.insert(uuid, pending);
         if self.agent.phase == Phase::Registered {
-            self.agent.operations.send(env, (self.index, self.run), uuid);
+            let sender = self.sender();
+            self.agent.operations.send(env, sender, uuid);
         }
     }
 }
@@ -63,18 +63,18 @@ impl Operations {
         }
     }
 
-    pub(super) fn retry(&mut self, env: &mut Env, address: (AgentIndex, Run), uuid: StatusUuid) {
+    pub(super) fn retry(&mut self, env: &mut Env, sender: Sender, uuid: StatusUuid) {
         let max = env.config.agent.update_retry_max;
         if let Some(pending) = self.0.get_mut(&uuid) {
             pending.interval = (pending.interval * 2).min(max);
-            self.send(env, address, uuid);
+            self.send(env, sender, uuid);
         }
     }
 
-    pub(super) fn resume(&mut self, env: &mut Env, address: (AgentIndex, Run)) {
+    pub(super) fn resume(&mut self, env: &mut Env, sender: Sender) {
         let uuids: Vec<_> = self.0.keys().copied().collect();
         for uuid in uuids {
-            self.send(env, address, uuid);
+            self.send(env, sender, uuid);
         }
     }
 
@@ -84,12 +84,17 @@ impl Operations {
         }
     }
 
-    fn send(&mut self, env: &mut Env, address: (AgentIndex, Run), uuid: StatusUuid) {
+    fn send(&mut self, env: &mut Env, sender: Sender, uuid: StatusUuid) {
         let Some(pending) = self.0.get_mut(&uuid) else { return };
         env.queue.cancel(pending.alarm.take());
-        pending.alarm = Some(env.plan_agent(address, pending.interval, AgentTimer::RetryOperation(uuid)));
+        pending.alarm =
+            Some(env.plan_agent(sender.address, pending.interval, AgentTimer::RetryOperation(uuid)));
         let framework_id = pending.framework_id.clone();
         let status = Box::new(pending.status.clone());
-        env.send_to_master(address.0, ToMaster::OperationStatus { framework_id, status });
+        env.send_to_master(
+            sender.address.0,
+            sender.master,
+            ToMaster::OperationStatus { framework_id, status },
+        );
     }
 }

@@ -11,7 +11,7 @@ use crate::cluster::config::describe_duration;
 use crate::cluster::env::Env;
 use crate::cluster::executor::Process;
 use crate::cluster::resources::Resources;
-use crate::cluster::wire::{AgentTimer, ReportedTask, Reregister, ToMaster, UnknownTask};
+use crate::cluster::wire::{AgentTimer, ReportedTask, Reregister, ToMaster, UnknownTask, Work};
 
 impl Machine {
     // -- process -------------------------------------------------------------------------------------------
@@ -24,6 +24,7 @@ impl Machine {
         self.process = AgentProcess::Running;
         self.run += 1;
         self.agent.phase = Phase::Recovering;
+        self.agent.master = None;
         self.agent.frameworks.retain(|_, framework| framework.info.checkpoint);
         // What is not on disk is an orphan.
         let known: Vec<_> = self.agent.frameworks.values().flat_map(|f| f.executors.values()).collect();
@@ -52,7 +53,12 @@ impl Machine {
             return;
         }
         self.process = AgentProcess::Down;
-        self.held.clear();
+        // The executors' own plans waited with a stopped agent, but do not die with it.
+        for work in std::mem::take(&mut self.held) {
+            if matches!(work, Work::Executor { .. }) {
+                env.queue.plan(env.now, work);
+            }
+        }
         self.pause_streams(env);
         self.agent.operations.pause(env);
         env.queue.cancel(self.agent.registration.take());
@@ -86,7 +92,7 @@ impl Machine {
     /// The work directory is lost: the next start is that of a new agent.
     pub(in crate::cluster) fn wipe(&mut self, env: &mut Env) {
         for framework in self.agent.frameworks.values_mut() {
-            framework.drop_streams(env);
+            framework.pause_streams(env);
         }
         let total = Resources::sum(&env.config.agents[self.index.0 as usize].resources);
         self.agent = Agent::new(total);
@@ -109,7 +115,7 @@ impl Machine {
             return;
         }
         if let Some(agent_id) = self.agent.id.clone() {
-            env.send_to_master(self.index, ToMaster::Unregister { agent_id });
+            env.send_to_master(self.index, self.agent.master, ToMaster::Unregister { agent_id });
         }
         self.shut_down(env);
     }
@@ -128,6 +134,8 @@ impl Machine {
         let run = self.run;
         let mut lost = Vec::new();
         for (framework_id, framework) in &mut self.agent.frameworks {
+            // That it was being removed was only in memory; its master will say so again.
+            framework.terminating = false;
             for (executor_id, record) in &mut framework.executors {
                 if record.state == ExecutorState::Terminated {
                     continue;
@@ -193,7 +201,9 @@ impl Machine {
             return;
         }
         self.agent.phase = Phase::Disconnected;
+        self.agent.master = env.has_leader.then_some(env.master_run);
         self.agent.attempts = 0;
+        env.reconnect(self.index);
         self.pause_streams(env);
         self.agent.operations.pause(env);
         self.plan_registration(env);
@@ -219,14 +229,14 @@ impl Machine {
 
     pub(super) fn register(&mut self, env: &mut Env) {
         self.agent.registration = None;
-        if self.agent.phase != Phase::Disconnected || !env.has_leader {
+        if self.agent.phase != Phase::Disconnected {
             return;
         }
         let message = match self.agent.id.clone() {
             None => ToMaster::Register,
             Some(agent_id) => ToMaster::Reregister(Box::new(self.report(agent_id))),
         };
-        env.send_to_master(self.index, message);
+        env.send_to_master(self.index, self.agent.master, message);
         // Even without any configured backoff, tries without an answer must not follow each other at once.
         self.agent.attempts = (self.agent.attempts + 1).max(1);
         let retry = env.config.agent.registration_backoff.max(std::time::Duration::from_secs(1));
@@ -273,11 +283,15 @@ impl Machine {
     }
 
     pub(super) fn registered(&mut self, env: &mut Env, agent_id: AgentId) {
-        if self.agent.phase != Phase::Disconnected {
-            return;
+        match self.agent.phase {
+            Phase::Disconnected => {
+                self.agent.id = Some(agent_id);
+                self.enter_service(env);
+            }
+            // Two tries to register crossed with a broken connection: it gives up, to come back as who it was.
+            Phase::Registered if self.agent.id.as_ref() != Some(&agent_id) => self.stop(env),
+            Phase::Registered | Phase::Recovering | Phase::Terminating => {}
         }
-        self.agent.id = Some(agent_id);
-        self.enter_service(env);
     }
 
     pub(super) fn reregistered(&mut self, env: &mut Env, unknown: Vec<UnknownTask>) {
@@ -317,9 +331,12 @@ impl Machine {
     fn enter_service(&mut self, env: &mut Env) {
         self.agent.phase = Phase::Registered;
         env.queue.cancel(self.agent.registration.take());
+        // The master may have given it up again before its answer came, and send no pings.
+        let master = &env.config.master;
+        self.pings_stopped(env, Some(master.agent_ping_timeout * master.max_agent_ping_timeouts));
         self.resume_streams(env);
-        let address = self.address();
-        self.agent.operations.resume(env, address);
+        let sender = self.sender();
+        self.agent.operations.resume(env, sender);
     }
 
     /// The link or the process stopped answering pings; `last_ping` ago was the last one. Or it answers again.

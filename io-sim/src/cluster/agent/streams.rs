@@ -8,11 +8,10 @@ use std::time::Duration;
 use podium_core::model::ids::{FrameworkId, TaskId};
 use podium_core::model::mesos::{FrameworkInfo, StatusReason, StatusUuid, TaskState, TaskStatus};
 
-use super::{ExecutorState, Framework, Machine, Phase};
+use super::{ExecutorState, Framework, Machine, Phase, Sender};
 use crate::cluster::env::Env;
-use crate::cluster::io::AgentIndex;
 use crate::cluster::queue::Alarm;
-use crate::cluster::wire::{AgentTimer, Run, ToExecutor, ToMaster};
+use crate::cluster::wire::{AgentTimer, ToExecutor, ToMaster};
 
 /// The streams of one framework's tasks.
 #[derive(Clone, Debug, Default)]
@@ -28,14 +27,20 @@ struct Stream {
 }
 
 impl Machine {
-    /// An update of a task, from its executor or made by this agent: stored, and sent when it is its turn.
-    pub(super) fn update(&mut self, env: &mut Env, framework_id: &FrameworkId, mut status: Arc<TaskStatus>) {
+    /// An update of a task, from its executor or made by this agent: stored, and sent when it is its turn. Says
+    /// whether it was dealt with; a framework that is being removed gets no updates.
+    pub(super) fn update(
+        &mut self,
+        env: &mut Env,
+        framework_id: &FrameworkId,
+        mut status: Arc<TaskStatus>,
+    ) -> bool {
         let connected = self.agent.phase == Phase::Registered;
-        let address = self.address();
+        let sender = self.sender();
         let drain = self.agent.drain;
-        let Some(framework) = self.agent.frameworks.get_mut(framework_id) else { return };
+        let Some(framework) = self.agent.frameworks.get_mut(framework_id) else { return false };
         if framework.terminating {
-            return;
+            return false;
         }
         // While draining, the end of a task is the operator's doing.
         if let Some(drain) = drain
@@ -51,7 +56,7 @@ impl Machine {
         }
         if let Some(task) = framework.task_mut(&status) {
             if task.state.is_terminal() {
-                return;
+                return true;
             }
             task.state = status.state;
         }
@@ -72,10 +77,11 @@ impl Machine {
                 };
                 framework.streams.0.insert(task_id.clone(), stream);
                 if connected {
-                    framework.forward(env, address, framework_id, &task_id);
+                    framework.forward(env, sender, framework_id, &task_id);
                 }
             }
         }
+        true
     }
 
     pub(super) fn acknowledged(
@@ -85,7 +91,7 @@ impl Machine {
         task_id: &TaskId,
         uuid: StatusUuid,
     ) {
-        let address = self.address();
+        let sender = self.sender();
         let connected = self.agent.phase == Phase::Registered;
         let Some(framework) = self.agent.frameworks.get_mut(framework_id) else { return };
         let Some(stream) = framework.streams.0.get_mut(task_id) else { return };
@@ -97,7 +103,7 @@ impl Machine {
         stream.interval = env.config.agent.update_retry_min;
         if !stream.pending.is_empty() {
             if connected {
-                framework.forward(env, address, framework_id, task_id);
+                framework.forward(env, sender, framework_id, task_id);
             }
             return;
         }
@@ -117,7 +123,7 @@ impl Machine {
     }
 
     pub(super) fn retry_update(&mut self, env: &mut Env, framework_id: FrameworkId, task_id: &TaskId) {
-        let address = self.address();
+        let sender = self.sender();
         if self.agent.phase != Phase::Registered {
             return;
         }
@@ -127,13 +133,13 @@ impl Machine {
                 stream.alarm = None;
                 stream.interval = (stream.interval * 2).min(max);
             }
-            framework.forward(env, address, &framework_id, task_id);
+            framework.forward(env, sender, &framework_id, task_id);
         }
     }
 
     /// The agent has a master (again): the head of every stream is sent at once.
     pub(super) fn resume_streams(&mut self, env: &mut Env) {
-        let address = self.address();
+        let sender = self.sender();
         let interval = env.config.agent.update_retry_min;
         for (framework_id, framework) in &mut self.agent.frameworks {
             let tasks: Vec<TaskId> = framework.streams.0.keys().cloned().collect();
@@ -142,16 +148,14 @@ impl Machine {
                     env.queue.cancel(stream.alarm.take());
                     stream.interval = interval;
                 }
-                framework.forward(env, address, framework_id, &task_id);
+                framework.forward(env, sender, framework_id, &task_id);
             }
         }
     }
 
     pub(super) fn pause_streams(&mut self, env: &mut Env) {
         for framework in self.agent.frameworks.values_mut() {
-            for stream in framework.streams.0.values_mut() {
-                env.queue.cancel(stream.alarm.take());
-            }
+            framework.pause_streams(env);
         }
     }
 
@@ -163,7 +167,7 @@ impl Machine {
         framework_id: &FrameworkId,
         info: &Arc<FrameworkInfo>,
     ) {
-        let address = self.address();
+        let sender = self.sender();
         let Some(framework) = self.agent.frameworks.get_mut(framework_id) else { return };
         if framework.terminating {
             return;
@@ -172,7 +176,7 @@ impl Machine {
         for record in framework.executors.values() {
             if let Some(executor) = self.executors.get(&record.number) {
                 let message = ToExecutor::UpdateFramework(info.clone());
-                env.send_to_executor(address, executor.address(), message);
+                env.send_to_executor(sender.address, executor.address(), message);
             }
         }
         if self.agent.phase == Phase::Registered {
@@ -183,34 +187,35 @@ impl Machine {
 
 impl Framework {
     /// Sends the head of a task's stream, and plans to send it again.
-    fn forward(
-        &mut self,
-        env: &mut Env,
-        (agent, run): (AgentIndex, Run),
-        framework_id: &FrameworkId,
-        task_id: &TaskId,
-    ) {
+    fn forward(&mut self, env: &mut Env, sender: Sender, framework_id: &FrameworkId, task_id: &TaskId) {
+        if self.terminating {
+            return;
+        }
         let Some(stream) = self.streams.0.get_mut(task_id) else { return };
         let Some(head) = stream.pending.front().cloned() else { return };
         let timer = AgentTimer::RetryUpdate(framework_id.clone(), task_id.clone());
-        stream.alarm = Some(env.plan_agent((agent, run), stream.interval, timer));
+        stream.alarm = Some(env.plan_agent(sender.address, stream.interval, timer));
         let mut latest = head.state;
         if let Some(task) = self.task_mut(&head) {
             task.forwarded = Some(head.clone());
             latest = task.state;
         }
         let framework_id = framework_id.clone();
-        env.send_to_master(agent, ToMaster::StatusUpdate { framework_id, status: head, latest });
+        env.send_to_master(
+            sender.address.0,
+            sender.master,
+            ToMaster::StatusUpdate { framework_id, status: head, latest },
+        );
     }
 
     fn task_mut(&mut self, status: &TaskStatus) -> Option<&mut super::TaskRecord> {
         self.executors.get_mut(status.executor_id.as_ref()?)?.tasks.get_mut(&status.task_id)
     }
 
-    /// Nothing is reported any more.
-    pub(super) fn drop_streams(&mut self, env: &mut Env) {
-        for (_, stream) in std::mem::take(&mut self.streams.0) {
-            env.queue.cancel(stream.alarm);
+    /// Nothing is sent for now. What is stored stays, should the agent die before it has forgotten the framework.
+    pub(super) fn pause_streams(&mut self, env: &mut Env) {
+        for stream in self.streams.0.values_mut() {
+            env.queue.cancel(stream.alarm.take());
         }
     }
 

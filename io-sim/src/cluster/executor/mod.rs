@@ -190,6 +190,10 @@ impl Executor {
         matches!(self.process, Process::Dead { .. })
     }
 
+    pub(super) fn is_subscribed(&self) -> bool {
+        self.agent_run.is_some()
+    }
+
     /// Number and latency, as the agent addresses its messages.
     pub(super) fn address(&self) -> (ExecutorNumber, Duration) {
         (self.number, self.latency)

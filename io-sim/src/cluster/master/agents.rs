@@ -109,7 +109,7 @@ impl Master {
     }
 
     /// From now on every ping times out.
-    fn count_pings(&mut self, env: &mut Env, index: AgentIndex) -> Option<Duration> {
+    pub(super) fn count_pings(&mut self, env: &mut Env, index: AgentIndex) -> Option<Duration> {
         let config = &env.config.master;
         let (interval, limit) = (config.agent_ping_timeout, config.max_agent_ping_timeouts);
         let now = env.now;
@@ -120,6 +120,13 @@ impl Master {
         agent.ping_alarm = Some(alarm);
         // The agent counts from the last ping that it got, one interval before the first that it misses.
         Some((until_next + interval * limit).saturating_sub(interval))
+    }
+
+    /// Whether the agent is on the books and gets the pings that it is sent.
+    pub(in crate::cluster) fn pings(&self, index: AgentIndex, agent_id: &AgentId) -> bool {
+        !self.is_down()
+            && self.responsive[index.0 as usize]
+            && self.agent(index).is_some_and(|agent| agent.id == *agent_id)
     }
 
     /// The agent has missed too many pings.
@@ -368,10 +375,9 @@ fn agent_failure(agent_id: &AgentId) -> Event {
     Event::Failure(ExecutorFailure { agent_id: Some(agent_id.clone()), executor_id: None, status: None })
 }
 
-/// Pings come at multiples of `interval` after the agent's registration.
+/// Pings come at multiples of `interval` after the agent's registration; the one of this moment has been sent.
 fn until_next_ping(since: Duration, interval: Duration) -> Duration {
     let interval_ms = interval.as_millis().max(1);
-    let into = since.as_millis() % interval_ms;
-    let left = if into == 0 { 0 } else { interval_ms - into };
+    let left = interval_ms - since.as_millis() % interval_ms;
     Duration::from_millis(u64::try_from(left).unwrap_or(u64::MAX))
 }

@@ -28,7 +28,6 @@ mod validation;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use podium_core::model::ids::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
 use podium_core::model::mesos::{
@@ -139,7 +138,7 @@ pub(super) struct Agent {
     executors: BTreeMap<FrameworkId, BTreeMap<ExecutorId, Arc<ExecutorInfo>>>,
     pub(super) offers: Vec<OfferId>,
     /// Kills that were asked for, for an agent that comes back.
-    kills: BTreeMap<(FrameworkId, TaskId), Option<Duration>>,
+    kills: BTreeSet<(FrameworkId, TaskId)>,
     /// Its resources with reservations and volumes.
     pub(super) total: Resources,
     /// When its pings began; they come at a fixed interval from then on.
@@ -257,6 +256,12 @@ impl Master {
         if self.phase != Phase::Up {
             return;
         }
+        match &message {
+            ToMaster::Register | ToMaster::Reregister(_) => env.link(from).master_session = session,
+            // From now on it makes a new connection for what it has to say.
+            ToMaster::Exited => env.link(from).master_session = env.session(from),
+            _ => {}
+        }
         match message {
             ToMaster::Exited => self.agent_exited(env, from, session),
             ToMaster::Register => self.register_agent(env, from, session),
@@ -329,6 +334,19 @@ impl Master {
 
     pub(super) fn offer(&self, offer_id: &OfferId) -> Option<&OfferRecord> {
         self.offers.get(offer_id)
+    }
+}
+
+#[cfg(test)]
+impl Agent {
+    /// The resources of its live tasks and its executors.
+    pub(super) fn used<'a>(&'a self, master: &'a Master) -> Vec<&'a [podium_core::model::mesos::Resource]> {
+        let executors = self.executors.values().flat_map(|executors| executors.values());
+        let tasks = self.tasks.iter().filter_map(|(framework_id, task_id)| {
+            let task = master.frameworks.get(framework_id)?.tasks.get(task_id)?;
+            (!task.recovered).then_some(task.info.resources.as_slice())
+        });
+        executors.map(|executor| executor.resources.as_slice()).chain(tasks).collect()
     }
 }
 

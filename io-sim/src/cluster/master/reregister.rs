@@ -32,101 +32,49 @@ impl Master {
     }
 
     /// An agent that this master has on its books: it may have lost tasks in the meantime, and it hears again of
-    /// kills that it may have missed.
+    /// kills that it may have missed. Newer states come with its updates.
     fn known_agent_returns(&mut self, env: &mut Env, from: AgentIndex, session: Run, report: &Reregister) {
-        for (framework_id, info) in &report.frameworks {
-            if !self.completed.contains(framework_id) {
-                self.recover_framework(env, framework_id, info);
-            }
-        }
-        let Some(agent) = self.agent_mut(from) else { return };
-        agent.session = session;
-        let was_connected = std::mem::replace(&mut agent.connected, true);
-        env.queue.cancel(agent.ping_alarm.take());
-        agent.pings_since = env.now;
-        let deactivated = self.registry.deactivated.contains(&report.agent_id);
-        if !was_connected {
-            self.allocator.set_agent_active(from, !deactivated);
-        }
-        self.forget_executors(env, from, report);
-
         let Some(agent) = self.agent(from) else { return };
-        let reported = |framework_id: &FrameworkId, task_id: &TaskId| {
-            let is =
-                |task: &&ReportedTask| task.framework_id == *framework_id && task.info.task_id == *task_id;
+        let reported = |key: &(FrameworkId, TaskId)| {
+            let is = |task: &&ReportedTask| task.framework_id == key.0 && task.info.task_id == key.1;
             report.tasks.iter().find(is)
         };
-        let mut unknown = Vec::new();
-        let mut known = Vec::new();
-        for (framework_id, task_id) in &agent.tasks {
-            let Some(framework) = self.frameworks.get(framework_id) else { continue };
-            match reported(framework_id, task_id) {
-                Some(task) => known.push(task),
-                None => unknown.push(UnknownTask {
+        let unknown =
+            agent.tasks.iter().filter(|key| reported(key).is_none()).filter_map(|(framework_id, task_id)| {
+                let framework = self.frameworks.get(framework_id)?;
+                Some(UnknownTask {
                     framework_id: framework_id.clone(),
                     framework: framework.info.clone(),
                     task_id: task_id.clone(),
-                }),
-            }
+                })
+            });
+        env.send_to_agent(from, ToAgent::Reregistered { unknown: unknown.collect() });
+        // The grace period that the kill asked for is not remembered.
+        for key in
+            agent.kills.iter().filter(|key| reported(key).is_some_and(|task| !task.state.is_terminal()))
+        {
+            let (framework_id, task_id) = key.clone();
+            env.send_to_agent(from, ToAgent::Kill { framework_id, task_id, grace: None });
         }
-        let kills: Vec<_> = agent.kills.iter().map(|(key, grace)| (key.clone(), *grace)).collect();
+        self.forget_executors(env, from, report);
+
+        let deactivated = self.registry.deactivated.contains(&report.agent_id);
+        let Some(agent) = self.agent_mut(from) else { return };
+        agent.session = session;
+        agent.pings_since = env.now;
+        env.queue.cancel(agent.ping_alarm.take());
+        if !std::mem::replace(&mut agent.connected, true) {
+            self.allocator.set_agent_active(from, !deactivated);
+        }
+        if !self.responsive[from.0 as usize] {
+            self.count_pings(env, from);
+        }
         if let Some(config) = self.registry.draining.get(&report.agent_id) {
             env.send_to_agent(from, ToAgent::Drain(*config));
         }
-        env.send_to_agent(from, ToAgent::Reregistered { unknown });
-        for ((framework_id, task_id), grace) in kills {
-            let live = self
-                .frameworks
-                .get(&framework_id)
-                .and_then(|framework| framework.tasks.get(&task_id))
-                .is_some_and(|task| !task.state.is_terminal());
-            if live {
-                env.send_to_agent(from, ToAgent::Kill { framework_id, task_id, grace });
-            }
-        }
-        self.adopt_states(env, &known);
-        self.adopt_unknown(from, report);
         self.tell_frameworks(env, from, report);
         self.allocate_later(env);
         self.check_drained(env, from);
-    }
-
-    /// What the agent says of tasks that both know.
-    fn adopt_states(&mut self, env: &mut Env, tasks: &[&ReportedTask]) {
-        for reported in tasks {
-            let Some(framework) = self.frameworks.get_mut(&reported.framework_id) else { continue };
-            let Some(task) = framework.tasks.get_mut(&reported.info.task_id) else { continue };
-            if task.state.is_terminal() || task.state == reported.state {
-                continue;
-            }
-            task.state = reported.state;
-            if reported.state.is_terminal() {
-                self.recover_task(env, &reported.framework_id, &reported.info.task_id);
-            }
-        }
-    }
-
-    /// Tasks and executors that the agent has and this master does not: launched in a session that the master
-    /// gave up.
-    fn adopt_unknown(&mut self, from: AgentIndex, report: &Reregister) {
-        for task in &report.tasks {
-            let known = self
-                .frameworks
-                .get(&task.framework_id)
-                .is_none_or(|framework| framework.tasks.contains_key(&task.info.task_id));
-            if !known {
-                self.adopt_task(from, task);
-            }
-        }
-        for (framework_id, executor) in &report.executors {
-            let known = self
-                .agent(from)
-                .and_then(|agent| agent.executors.get(framework_id))
-                .is_some_and(|executors| executors.contains_key(&executor.executor_id));
-            if !known && self.frameworks.contains_key(framework_id) {
-                self.adopt_executor(from, framework_id, executor);
-            }
-        }
     }
 
     /// Executors that the agent does not have any more.

@@ -223,7 +223,7 @@ impl Master {
         }
         for agent in self.agents.iter_mut().flatten() {
             agent.tasks.retain(|(id, _)| id != framework_id);
-            agent.kills.retain(|(id, _), _| id != framework_id);
+            agent.kills.retain(|(id, _)| id != framework_id);
             agent.executors.remove(framework_id);
             let message = ToAgent::ShutdownFramework { framework_id: framework_id.clone() };
             env.send_to_agent(agent.index, message);

@@ -124,7 +124,7 @@ impl Master {
         }
         let Some(&index) = self.ids.get(&task.info.agent_id) else { return };
         let Some(agent) = self.agent_mut(index) else { return };
-        agent.kills.insert((framework_id.clone(), task_id.clone()), grace);
+        agent.kills.insert((framework_id.clone(), task_id.clone()));
         if agent.connected {
             let framework_id = framework_id.clone();
             env.send_to_agent(index, ToAgent::Kill { framework_id, task_id, grace });

@@ -297,7 +297,9 @@ impl World {
         let request = RequestId(self.requests);
         self.stream = Some(stream.clone());
         let mut framework_info = self.framework.clone();
-        framework_info.id.clone_from(&self.framework_id);
+        if framework_info.id.is_none() {
+            framework_info.id.clone_from(&self.framework_id);
+        }
         self.step(Input::Subscribe(Box::new(Subscribe {
             request,
             stream,
@@ -306,6 +308,9 @@ impl World {
             suppressed_roles: Vec::new(),
             principal: None,
         })));
+        if self.answer(request) != Answer::Ok {
+            self.stream = None;
+        }
         request
     }
 
@@ -333,6 +338,13 @@ impl World {
         let request = RequestId(self.requests);
         self.step(Input::Operator { request, call });
         self.answer(request)
+    }
+
+    /// Without a line in the story.
+    pub(super) fn operator_quietly(&mut self, call: OperatorCall) {
+        let story = self.story.len();
+        self.operator(call);
+        self.story.truncate(story);
     }
 
     fn answer(&self, request: RequestId) -> Answer {
@@ -481,6 +493,11 @@ impl World {
     pub(super) fn container(&self, task: &str) -> ContainerId {
         let is = |c: &Container| c.task.as_ref().is_some_and(|t| t.task_id.as_str() == task);
         self.containers.iter().find(|(_, c)| is(c)).map(|(id, _)| id.clone()).expect("a container")
+    }
+
+    pub(super) fn exists(&self, task: &str) -> bool {
+        let is = |c: &Container| c.task.as_ref().is_some_and(|t| t.task_id.as_str() == task);
+        self.containers.values().any(is)
     }
 
     pub(super) fn executor_container(&self) -> ContainerId {

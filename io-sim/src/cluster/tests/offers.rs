@@ -1,0 +1,341 @@
+//! Offers: what is offered when, filters, suppression, rescission, several roles, reservations, operations.
+
+use std::time::Duration;
+
+use podium_core::model::ids::Role;
+use podium_core::model::mesos::{
+    Call, DiskInfo, Event, FaultDomain, FrameworkCapability, Offer, Operation, OperationInfo, OperationState,
+    Persistence, Reservation, ReservationType, Resource, ResourceKind,
+};
+use podium_core::model::number::Scalar;
+
+use super::super::Fault;
+use super::harness::{A0, World, config, framework, resources, task};
+
+fn decline(world: &mut World, refuse: Option<u64>) {
+    let offer = world.offers.pop().unwrap();
+    let refuse = refuse.map(Duration::from_secs);
+    world.call(Call::Decline { offer_ids: vec![offer.id], refuse });
+}
+
+/// How long until there is an offer again.
+fn until_offer(world: &mut World) -> u64 {
+    let start = world.now;
+    while world.offers.is_empty() {
+        world.run(Duration::from_millis(100));
+        assert!(world.now.since(start) < Duration::from_secs(100), "no offer");
+    }
+    u64::try_from(world.now.since(start).as_millis()).unwrap()
+}
+
+#[test]
+fn a_declined_offer_comes_back_after_its_filter() {
+    let mut world = World::new(1);
+    decline(&mut world, Some(0));
+    assert!(until_offer(&mut world) <= 1000, "no filter: with the next batch");
+    decline(&mut world, Some(3));
+    let wait = until_offer(&mut world);
+    assert!((3000..=4100).contains(&wait), "{wait}");
+    decline(&mut world, None);
+    let wait = until_offer(&mut world);
+    assert!((5000..=6100).contains(&wait), "five seconds unless the call says: {wait}");
+}
+
+#[test]
+fn a_filter_hides_less_but_not_more() {
+    let mut world = World::new(1);
+    world.launch("pod", &["A"]);
+    world.seconds(2);
+    let rest = world.offers.pop().unwrap();
+    world.call(Call::Decline { offer_ids: vec![rest.id], refuse: Some(Duration::from_secs(3600)) });
+    world.kill("A", None);
+    world.seconds(3);
+    assert_eq!(world.offered_cpus(), 4.0, "more than was refused is offered");
+    decline(&mut world, Some(3600));
+    world.seconds(30);
+    assert!(world.offers.is_empty());
+    world.call(Call::Revive { roles: Vec::new() });
+    world.run(Duration::ZERO);
+    assert_eq!(world.offered_cpus(), 4.0, "at once");
+}
+
+#[test]
+fn suppressed_roles_get_nothing_until_revived() {
+    let mut world = World::new(1);
+    world.call(Call::Suppress { roles: Vec::new() });
+    assert_eq!(world.offers.len(), 1, "outstanding offers stay valid");
+    decline(&mut world, Some(0));
+    world.seconds(30);
+    assert!(world.offers.is_empty());
+    world.call(Call::Revive { roles: vec![Role::new("foreign")] });
+    world.seconds(5);
+    assert!(world.offers.is_empty(), "a call with a foreign role is ignored");
+    world.disconnect();
+    world.seconds(1);
+    world.call(Call::Revive { roles: Vec::new() });
+    world.subscribe();
+    world.seconds(2);
+    assert_eq!(world.offers.len(), 1, "a new subscription says anew what is suppressed");
+}
+
+#[test]
+fn freed_resources_come_in_further_offers() {
+    let mut world = World::new(1);
+    world.launch("pod", &["A", "B", "C"]);
+    world.seconds(2);
+    world.end("A", super::super::Exit::Code(0));
+    world.seconds(2);
+    world.end("B", super::super::Exit::Code(0));
+    world.seconds(2);
+    assert_eq!(world.offers.len(), 3);
+    let offer = world.offers[0].clone();
+    let ids: Vec<_> = world.offers.iter().map(|offer| offer.id.clone()).collect();
+    let mut big = task(&offer, "D");
+    big.resources = resources(3.7, 64.0, 10.0);
+    let group =
+        podium_core::model::mesos::LaunchGroup { executor: world.executor("other"), tasks: vec![big] };
+    let info = OperationInfo::LaunchGroup(Box::new(group));
+    world.accept(ids, vec![Operation { id: None, info }]);
+    world.seconds(2);
+    assert!(world.story().contains("D RUNNING"), "offers of one agent and role add up: {}", world.story());
+    assert_eq!(world.offers[0].executor_ids, ["other".into(), "pod".into()]);
+}
+
+#[test]
+fn crumbs_are_not_offered() {
+    let mut world = World::new(1);
+    let offer = world.offers[0].clone();
+    let mut big = task(&offer, "A");
+    // What is left: neither a hundredth of a processor nor 32 MB.
+    big.resources = resources(3.895, 8135.0, 10.0);
+    world.launch_tasks("pod", vec![big]);
+    world.seconds(5);
+    assert!(world.offers.is_empty());
+}
+
+#[test]
+fn an_unanswered_offer_runs_out_if_so_configured() {
+    let mut config = config(1);
+    config.master.offer_timeout = Some(Duration::from_secs(10));
+    let mut world = World::with(config, framework());
+    world.chatty = true;
+    world.seconds(12);
+    insta::assert_snapshot!(world.story());
+}
+
+#[test]
+fn reserved_resources_go_to_their_role_and_those_below_it() {
+    let mut config = config(1);
+    let reserved = |role: &str, cpus: f64| Resource {
+        reservations: vec![Reservation {
+            kind: ReservationType::Static,
+            role: Role::new(role),
+            principal: None,
+            labels: Vec::new(),
+        }],
+        ..Resource::scalar(ResourceKind::Cpus, Scalar::from_f64(cpus))
+    };
+    config.agents[0].resources.extend([reserved("a", 1.0), reserved("b", 2.0), reserved("a/x", 4.0)]);
+    let mut framework = framework();
+    framework.roles = vec![Role::new("a/x")];
+    let world = World::with(config.clone(), framework.clone());
+    assert_eq!(world.offered_cpus(), 4.0 + 1.0 + 4.0);
+    framework.roles = vec![Role::new("a")];
+    let world = World::with(config.clone(), framework.clone());
+    assert_eq!(world.offered_cpus(), 4.0 + 1.0);
+    framework.roles = vec![Role::new("b"), Role::new("a")];
+    let world = World::with(config, framework);
+    let mut roles: Vec<_> = world.offers.iter().map(|offer| offer.role.clone().unwrap()).collect();
+    roles.sort();
+    assert_eq!(roles, [Role::new("a"), Role::new("b")], "one offer per role");
+    assert_eq!(world.offered_cpus(), 4.0 + 1.0 + 2.0);
+}
+
+#[test]
+fn without_multi_role_no_offer_names_a_role() {
+    let mut framework = framework();
+    framework.roles = Vec::new();
+    framework.role = Some(Role::new("pods"));
+    framework.capabilities = Vec::new();
+    let mut world = World::with(config(1), framework);
+    let offer = &world.offers[0];
+    assert_eq!(offer.role, None);
+    assert!(offer.resources.iter().all(|item| item.allocation_role.is_none()));
+    world.launch("pod", &["A"]);
+    world.seconds(2);
+    world.kill("A", None);
+    world.seconds(2);
+    insta::assert_snapshot!(world.story());
+    assert_eq!(world.offered_cpus(), 4.0);
+}
+
+#[test]
+fn special_agents_need_capabilities() {
+    let mut config = config(3);
+    config.agents[0].resources.push(Resource::scalar(ResourceKind::Gpus, Scalar::from_f64(2.0)));
+    let domain = |region: &str| Some(FaultDomain { region: region.to_owned(), zone: "z".to_owned() });
+    config.master.domain = domain("here");
+    config.agents[1].domain = domain("there");
+    config.agents[2].domain = domain("here");
+    let hosts = |world: &World| {
+        let mut hosts: Vec<_> = world.offers.iter().map(|offer| offer.hostname.clone()).collect();
+        hosts.sort();
+        hosts
+    };
+    let world = World::with(config.clone(), framework());
+    assert_eq!(hosts(&world), ["host-2"]);
+    let mut able = framework();
+    able.capabilities.extend([FrameworkCapability::GpuResources, FrameworkCapability::RegionAware]);
+    let world = World::with(config, able);
+    assert_eq!(hosts(&world), ["host-0", "host-1", "host-2"]);
+}
+
+#[test]
+fn quota_limits_what_is_offered() {
+    let mut config = config(2);
+    let limit = |kind, amount| (kind, Scalar::from_f64(amount));
+    config
+        .master
+        .quota
+        .insert(Role::new("pods"), vec![limit(ResourceKind::Cpus, 1.0), limit(ResourceKind::Mem, 256.0)]);
+    let mut world = World::with(config, framework());
+    assert_eq!(world.offered_cpus(), 1.0, "of both agents together");
+    world.launch("pod", &["A"]);
+    world.seconds(2);
+    assert!((world.offered_cpus() - 0.8).abs() < 1e-9);
+}
+
+#[test]
+fn a_broken_connection_takes_the_offers_back() {
+    let mut world = World::new(1);
+    world.fault(Fault::Disconnect { agent: A0 });
+    world.seconds(20);
+    assert!(world.story().contains("RESCIND O0"));
+    assert_eq!(world.offers.len(), 1, "the next ping tells the agent to register again");
+}
+
+// -- operations --------------------------------------------------------------------------------------------
+
+fn reserved(item: Resource) -> Resource {
+    Resource {
+        reservations: vec![Reservation {
+            kind: ReservationType::Dynamic,
+            role: Role::new("pods"),
+            principal: None,
+            labels: Vec::new(),
+        }],
+        ..item
+    }
+}
+
+fn volume(id: &str, size: f64) -> Resource {
+    Resource {
+        disk: Some(DiskInfo {
+            persistence: Some(Persistence { id: id.to_owned(), principal: None }),
+            container_path: Some("data".to_owned()),
+            source: None,
+        }),
+        ..reserved(Resource::scalar(ResourceKind::Disk, Scalar::from_f64(size)))
+    }
+}
+
+fn operate(world: &mut World, infos: Vec<OperationInfo>) -> Vec<(String, OperationState, Option<String>)> {
+    let offer = world.offers.pop().expect("an offer");
+    let heard = world.events.len();
+    let operations = (0..).zip(infos).map(|(n, info)| Operation { id: Some(format!("op-{n}")), info });
+    world.accept(vec![offer.id], operations.collect());
+    world.seconds(2);
+    let statuses = world.events[heard..].iter().filter_map(|event| match event {
+        Event::UpdateOperationStatus(status) => Some(status.clone()),
+        _ => None,
+    });
+    let statuses: Vec<_> = statuses.collect();
+    for status in &statuses {
+        if let Some(uuid) = status.uuid {
+            let operation_id = status.operation_id.clone().unwrap();
+            world.call(Call::AcknowledgeOperation { agent_id: status.agent_id.clone(), operation_id, uuid });
+        }
+    }
+    statuses.into_iter().map(|status| (status.operation_id.unwrap(), status.state, status.message)).collect()
+}
+
+fn is_volume(item: &Resource) -> bool {
+    item.disk.is_some()
+}
+
+#[test]
+fn reservations_and_volumes_come_and_go() {
+    let mut world = World::new(1);
+    let finished = OperationState::OperationFinished;
+    let disk = reserved(Resource::scalar(ResourceKind::Disk, Scalar::from_f64(100.0)));
+    let statuses = operate(
+        &mut world,
+        vec![OperationInfo::Reserve(vec![disk.clone()]), OperationInfo::Create(vec![volume("v", 64.0)])],
+    );
+    assert_eq!(statuses, [("op-0".into(), finished, None), ("op-1".into(), finished, None)]);
+    let offer: Offer = world.offers.last().cloned().unwrap();
+    let of_disk: Vec<_> = offer.resources.iter().filter(|item| item.kind == ResourceKind::Disk).collect();
+    assert_eq!(of_disk.len(), 3, "plain, reserved and volume: {of_disk:?}");
+
+    let mut user = task(&offer, "A");
+    user.resources.push(volume("v", 64.0));
+    world.launch_tasks("pod", vec![user]);
+    world.seconds(2);
+    assert!(!world.offers.last().unwrap().resources.iter().any(is_volume), "in use");
+    let statuses = operate(&mut world, vec![OperationInfo::Destroy(vec![volume("v", 64.0)])]);
+    assert_eq!(statuses[0].1, OperationState::OperationError);
+    assert!(statuses[0].2.as_deref().unwrap().starts_with("Persistent volumes in use; on agent"));
+
+    world.kill("A", None);
+    world.seconds(2);
+    let ids: Vec<_> = world.offers.drain(..).map(|offer| offer.id).collect();
+    let destroy = Operation { id: None, info: OperationInfo::Destroy(vec![volume("v", 64.0)]) };
+    world.accept(ids, vec![destroy]);
+    world.seconds(2);
+    let statuses = operate(&mut world, vec![OperationInfo::Unreserve(vec![disk])]);
+    assert_eq!(statuses[0].1, finished);
+    let offer = world.offers.last().unwrap();
+    assert!(offer.resources.iter().all(|item| item.reservations.is_empty() && !is_volume(item)));
+}
+
+#[test]
+fn impossible_operations_are_refused() {
+    let mut world = World::new(1);
+    let cpus = |amount| reserved(Resource::scalar(ResourceKind::Cpus, Scalar::from_f64(amount)));
+    let mut foreign = cpus(1.0);
+    foreign.reservations[0].role = Role::new("other");
+    let mut unreserved = volume("v", 1.0);
+    unreserved.reservations.clear();
+    let statuses = operate(
+        &mut world,
+        vec![
+            OperationInfo::Reserve(vec![cpus(100.0)]),
+            OperationInfo::Reserve(vec![foreign]),
+            OperationInfo::Unreserve(vec![Resource::scalar(ResourceKind::Cpus, Scalar::from_f64(1.0))]),
+            OperationInfo::Create(vec![unreserved]),
+            OperationInfo::Create(vec![volume("v", 1.0)]),
+            OperationInfo::Destroy(vec![volume("nope", 1.0)]),
+        ],
+    );
+    let id = world.framework_id.as_ref().unwrap().as_str().rsplit_once('-').unwrap().0.to_owned();
+    let texts: Vec<_> = statuses
+        .iter()
+        .map(|(id_, state, text)| format!("{id_} {state:?} {}", text.as_deref().unwrap()))
+        .collect();
+    insta::assert_snapshot!(texts.join("\n").replace(&id, "MASTER"));
+}
+
+#[test]
+fn a_volume_survives_its_agents_restart() {
+    let mut world = World::new(1);
+    let disk = reserved(Resource::scalar(ResourceKind::Disk, Scalar::from_f64(64.0)));
+    let infos = vec![OperationInfo::Reserve(vec![disk]), OperationInfo::Create(vec![volume("v", 64.0)])];
+    operate(&mut world, infos);
+    world.fault(Fault::StopAgent { agent: A0 });
+    world.fault(Fault::StartAgent { agent: A0 });
+    world.fault(Fault::MasterFailover);
+    world.seconds(20);
+    world.subscribe();
+    world.seconds(5);
+    assert!(world.offers.last().unwrap().resources.iter().any(is_volume));
+}
