@@ -113,3 +113,16 @@ fn a_daemon_waits_for_a_master_that_is_not_there_yet() {
     proxy.connect(cluster.url());
     daemon.wait_until_stable("/web");
 }
+
+#[test]
+fn a_cluster_takes_commands_on_its_standard_input() {
+    let mut cluster = Cluster::start(2);
+    let state: serde_json::Value = serde_json::from_str(&cluster.ask("state")).unwrap();
+    assert_eq!(state["agents"].as_array().map(Vec::len), Some(2), "{state:#}");
+    assert_eq!(cluster.ask("agent 1 pause"), r#"{"done":true}"#);
+    assert_eq!(cluster.ask("agent 1 resume"), r#"{"done":true}"#);
+    let refusal = cluster.ask("agent 7 pause");
+    assert!(refusal.contains("0 to 1"), "{refusal}");
+    let refusal = cluster.ask("agent 1 levitate");
+    assert!(refusal.contains("bring-back"), "{refusal}");
+}

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use nix::sys::signal::Signal;
-use podium_tests::{Daemon, eventually};
+use podium_tests::{Cluster, Daemon, eventually};
 use serde_json::{Value, json};
 
 use crate::pod::{container, list, main_process, pod, sleeper, task_ids, text};
@@ -13,10 +13,21 @@ fn find<'a>(status: &'a Value, id: &str) -> Option<&'a Value> {
 
 #[test]
 fn kill_9_of_one_process_ends_its_whole_instance_which_comes_back_as_the_next_incarnation() {
-    let daemon = Daemon::start();
+    let cluster = Cluster::start(1);
+    let daemon = Daemon::start_with(&["--master", cluster.url()]);
     daemon.create(&pod("/web", 2, &[sleeper("a"), sleeper("b"), sleeper("c")]));
     let before = daemon.wait_until_stable("/web");
     let [sibling, victim] = list(&before, "instances") else { panic!("{before:#}") };
+    // Each copy is one task group, so it has one executor.
+    let state = cluster.state();
+    for instance in [sibling, victim] {
+        let of_copy = |task: &&Value| task_ids(instance).contains(&text(task, "task_id").to_owned());
+        let tasks: Vec<_> = list(&state, "tasks").iter().filter(of_copy).collect();
+        let executor = text(tasks[0], "executor_id");
+        assert_eq!(tasks.len(), 3);
+        assert!(tasks.iter().all(|task| text(task, "executor_id") == executor), "{state:#}");
+    }
+    assert_eq!(list(&state, "executors").len(), 2);
     let victim_id = text(victim, "id");
     let (victims, siblings) = (task_ids(victim), task_ids(sibling));
     let victim_processes: Vec<_> = victims.iter().map(|task_id| main_process(task_id)).collect();

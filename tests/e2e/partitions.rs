@@ -7,7 +7,16 @@ use serde_json::{Value, json};
 use crate::pod::{all_task_ids, list, main_process, pod, sleeper, task_ids, text};
 
 #[test]
-fn an_instance_that_cannot_be_reached_is_replaced_and_goes_when_it_comes_back() {
+fn a_copy_on_an_agent_that_is_cut_off_is_replaced_and_goes_on_when_the_agent_is_back() {
+    replace_and_return("cut-off", "bring-back");
+}
+
+#[test]
+fn a_copy_on_an_agent_that_hangs_is_replaced_and_goes_on_when_the_agent_is_back() {
+    replace_and_return("pause", "resume");
+}
+
+fn replace_and_return(away: &str, back: &str) {
     let cluster = Cluster::start_with(2, &["--agent_ping_timeout", "1", "--max_agent_ping_timeouts", "3"]);
     let daemon = Daemon::start_with(&["--master", cluster.url()]);
     let mut definition = pod("/web", 1, &[sleeper("a"), sleeper("b")]);
@@ -22,7 +31,7 @@ fn an_instance_that_cannot_be_reached_is_replaced_and_goes_when_it_comes_back() 
     let is_its_agent = |agent: &&Value| agent["agent_id"] == first["agentId"];
     let agent = list(&state, "agents").iter().find(is_its_agent).unwrap()["agent"].clone();
 
-    cluster.command(&format!("agent/{agent}/cut-off"));
+    cluster.command(&format!("agent/{agent}/{away}"));
     let of = |status: &Value, is_first: bool| {
         let mut instances = list(status, "instances").iter();
         instances.find(|instance| (instance["id"] == first["id"]) == is_first).cloned()
@@ -40,7 +49,7 @@ fn an_instance_that_cannot_be_reached_is_replaced_and_goes_when_it_comes_back() 
         "nobody can reach the first one's agent to kill it"
     );
 
-    cluster.command(&format!("agent/{agent}/bring-back"));
+    cluster.command(&format!("agent/{agent}/{back}"));
     let after = daemon.wait_until_stable("/web");
     let [left] = list(&after, "instances") else { panic!("{after:#}") };
     // Which of the two stays is decided by `killSelection`, which is YOUNGEST_FIRST.
@@ -85,4 +94,47 @@ fn a_daemon_that_loses_its_master_goes_on_where_it_was_when_it_finds_it_again() 
     });
     assert!(survivor.is_alive());
     assert_eq!(daemon.get("/v2/info").expect(200)["frameworkId"], framework);
+}
+
+#[test]
+fn a_master_that_fails_over_disturbs_no_container() {
+    let cluster = Cluster::start(2);
+    let daemon = Daemon::start_with(&["--master", cluster.url()]);
+    daemon.create(&pod("/web", 3, &[sleeper("main")]));
+    let before = daemon.wait_until_stable("/web");
+    let framework = daemon.get("/v2/info").expect(200)["frameworkId"].clone();
+
+    cluster.command("master/fail-over");
+    // Both it and its agents are known to the new master as soon as it can be scaled.
+    let mut more = pod("/web", 4, &[sleeper("main")]);
+    more["version"] = before["spec"]["version"].clone();
+    daemon.update(&more);
+    let after = daemon.wait_until_stable("/web");
+
+    for task_id in all_task_ids(&before) {
+        assert!(all_task_ids(&after).contains(&task_id));
+        assert!(main_process(&task_id).is_alive());
+    }
+    assert_eq!(daemon.get("/v2/info").expect(200)["frameworkId"], framework);
+}
+
+#[test]
+fn an_agent_that_restarts_keeps_its_containers_and_one_that_reboots_loses_them() {
+    let cluster = Cluster::start(1);
+    let daemon = Daemon::start_with(&["--master", cluster.url()]);
+    daemon.create(&pod("/web", 1, &[sleeper("main")]));
+    let before = all_task_ids(&daemon.wait_until_stable("/web")).remove(0);
+    let process = main_process(&before);
+
+    cluster.command("agent/0/restart");
+    daemon.create(&pod("/later", 1, &[sleeper("main")]));
+    daemon.wait_until_stable("/later");
+    assert!(process.is_alive());
+    assert_eq!(all_task_ids(&daemon.wait_until_stable("/web")), [before.as_str()]);
+
+    cluster.command("agent/0/reboot");
+    daemon.wait_for_status("/web", "it runs again", |status| {
+        (status["status"] == "STABLE" && all_task_ids(status) != [before.as_str()]).then_some(())
+    });
+    assert!(!process.is_alive());
 }

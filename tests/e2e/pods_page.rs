@@ -105,7 +105,8 @@ fn the_quick_start_works_as_printed() {
 
     let processes = process::of_container(text(container, "containerId"));
     let sleep = processes.iter().find(|process| process.has_args(&["sleep", "1000"]));
-    assert!(sleep.is_some(), "sleep 1000 is no process of this machine: {processes:?}");
+    let sleep = sleep.unwrap_or_else(|| panic!("sleep 1000 is no process of this machine: {processes:?}"));
+    assert!(sleep.descends_from(&daemon.process()));
 
     let (code, body) = curl(&["-X", "DELETE", &url], "");
     assert_eq!((code, body.as_str()), (202, ""));

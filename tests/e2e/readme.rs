@@ -4,6 +4,8 @@ use std::process::Command;
 
 use podium_tests::{Daemon, eventually};
 
+use crate::pod::{pod, sleeper};
+
 const README: &str = include_str!("../../README.md");
 
 /// The README's blocks of shell commands.
@@ -22,6 +24,15 @@ fn the_two_commands_exist() {
         let check = Command::new("bash").args(["-n", &path]).status().unwrap();
         assert!(check.success(), "{script} is no script");
     }
+}
+
+#[test]
+fn cargo_run_starts_a_daemon_that_takes_its_flags_from_the_environment() {
+    let daemon = Daemon::start_through_cargo();
+    assert_eq!(daemon.get("/ping").text, "pong");
+    daemon.create(&pod("/web", 1, &[sleeper("main")]));
+    daemon.wait_until_stable("/web");
+    assert!(daemon.folder().path().join("data/podium.redb").exists());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::api;
 use crate::folder::Folder;
-use crate::program::Program;
+use crate::program::{Program, podium};
 
 /// A running cluster. Dropping it kills it, and fails the test if a process of its containers outlives it.
 #[derive(Debug)]
@@ -26,8 +26,9 @@ impl Cluster {
         let data = folder.path().join("data").display().to_string();
         let agents = agents.to_string();
         let own = ["cluster", "--http_port", "0", "--agents", &agents, "--data_dir", &data];
-        let args: Vec<_> = own.iter().chain(flags).map(ToString::to_string).collect();
-        let mut program = Program::start("podium cluster", &args, &[], &folder);
+        let mut command = podium(&folder);
+        command.args(own).args(flags);
+        let mut program = Program::start("podium cluster", command, &folder);
         let url = program.announced("--master ");
         Self { program: Some(program), folder, url }
     }
@@ -50,6 +51,14 @@ impl Cluster {
     pub fn command(&self, command: &str) {
         let reply = api::request("POST", &format!("{}/admin/{command}", self.url), &[], "");
         reply.expect("a cluster answers").expect(200);
+    }
+
+    /// Gives it a command on its standard input, such as `agent 0 pause`, and returns the line that it answers.
+    ///
+    /// # Panics
+    /// It does not answer.
+    pub fn ask(&mut self, line: &str) -> String {
+        self.program.as_mut().expect("it runs until it is dropped").ask(line)
     }
 
     /// What there is: agents, frameworks, executors, tasks, offers.

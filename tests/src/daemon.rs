@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::api::{self, Reply};
 use crate::folder::Folder;
-use crate::program::Program;
+use crate::process::Process;
+use crate::program::{Program, cargo_run, podium};
 use crate::wait::eventually;
 
 /// A daemon with a folder of its own, which it can be started in again and again. Dropping it kills it, and fails the
@@ -15,7 +16,7 @@ use crate::wait::eventually;
 #[derive(Debug)]
 pub struct Daemon {
     program: Option<Program>,
-    args: Vec<String>,
+    flags: Vec<String>,
     folder: Folder,
     url: String,
 }
@@ -31,9 +32,20 @@ impl Daemon {
         let folder = Folder::new();
         let data = folder.path().join("data").display().to_string();
         let own = ["--http_port", "0", "--data_dir", &data];
-        let args = own.iter().chain(flags).map(ToString::to_string).collect();
-        let mut daemon = Self { program: None, args, folder, url: String::new() };
+        let flags = own.iter().chain(flags).map(ToString::to_string).collect();
+        let mut daemon = Self { program: None, flags, folder, url: String::new() };
         daemon.start_again();
+        daemon
+    }
+
+    /// Starts one with `cargo run --release`, whose flags are in the environment.
+    pub fn start_through_cargo() -> Self {
+        let folder = Folder::new();
+        let mut command = cargo_run(&folder);
+        command.env("PODIUM_HTTP_PORT", "0").env("PODIUM_DATA_DIR", folder.path().join("data"));
+        let program = Program::start("cargo run", command, &folder);
+        let mut daemon = Self { program: None, flags: Vec::new(), folder, url: String::new() };
+        daemon.wait_until_ready(program);
         daemon
     }
 
@@ -43,7 +55,12 @@ impl Daemon {
     /// It does not start, or runs already.
     pub fn start_again(&mut self) {
         assert!(self.program.is_none(), "it runs already");
-        let mut program = Program::start("podium serve", &self.args, &[], &self.folder);
+        let mut command = podium(&self.folder);
+        command.args(&self.flags);
+        self.wait_until_ready(Program::start("podium serve", command, &self.folder));
+    }
+
+    fn wait_until_ready(&mut self, mut program: Program) {
         let pods = program.announced("  API    ");
         self.url = pods.trim_end_matches("/v2/pods").to_owned();
         self.program = Some(program);
@@ -79,6 +96,14 @@ impl Daemon {
     /// The folder with its data and, with the embedded cluster, its containers' sandboxes.
     pub fn folder(&self) -> &Folder {
         &self.folder
+    }
+
+    /// Its process.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn process(&self) -> Process {
+        self.program.as_ref().expect("it runs").process()
     }
 
     /// What it has printed since it was started last.

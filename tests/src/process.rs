@@ -13,6 +13,8 @@ pub struct Process {
     pub pid: i32,
     /// When it was started, in the kernel's ticks. With the number it names a process for ever.
     pub started: u64,
+    /// Its parent's number.
+    parent: i32,
     /// Its process group.
     pub group: i32,
     /// Its command line.
@@ -49,13 +51,14 @@ impl Process {
         let stat = fs::read_to_string(folder.join("stat")).ok()?;
         // The name, in parentheses, may hold anything.
         let fields: Vec<_> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
-        let [state, _parent, group, ..] = fields[..] else { return None };
+        let [state, parent, group, ..] = fields[..] else { return None };
         if matches!(state, "Z" | "X") {
             return None;
         }
         Some(Self {
             pid,
             started: fields.get(19)?.parse().ok()?,
+            parent: parent.parse().ok()?,
             group: group.parse().ok()?,
             args: strings(&folder.join("cmdline")),
             folder: fs::read_link(folder.join("cwd")).ok(),
@@ -66,6 +69,12 @@ impl Process {
     /// The value of a variable in its environment.
     pub fn variable(&self, name: &str) -> Option<&str> {
         self.environment.iter().find_map(|variable| variable.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    /// Whether `ancestor` has started it, or has started a process that has, and so on.
+    pub fn descends_from(&self, ancestor: &Self) -> bool {
+        let parent = Self::look(self.parent);
+        parent.is_some_and(|parent| parent.pid == ancestor.pid || parent.descends_from(ancestor))
     }
 
     /// Whether it was started with this command line.

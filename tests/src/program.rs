@@ -1,6 +1,7 @@
 //! Running the `podium` program.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -9,6 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::folder::Folder;
+use crate::process::Process;
 use crate::wait::eventually;
 
 /// The end of a program's output that a failed test shows.
@@ -52,23 +54,17 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts `podium` in `folder`. What it logs is added to what an earlier one of this name has logged there.
-    pub(crate) fn start(
-        name: &'static str,
-        args: &[String],
-        variables: &[(&str, &str)],
-        folder: &Folder,
-    ) -> Self {
+    /// Starts `command`, which must come from [`podium`] or [`cargo_run`], in `folder`. What it logs is added to what
+    /// an earlier one of this name has logged there.
+    pub(crate) fn start(name: &'static str, mut command: Command, folder: &Folder) -> Self {
         let path = |stream: &str| folder.path().join(format!("{name}.{stream}"));
         let append = |path: &Path| {
             File::options().create(true).append(true).open(path).expect("the folder is new and ours")
         };
         let (stdout, stderr) = (path("stdout"), path("stderr"));
         fs::write(&stdout, "").expect("the folder is new and ours");
-        let child = command(folder)
-            .args(args)
-            .envs(variables.iter().copied())
-            .stdin(Stdio::null())
+        let child = command
+            .stdin(Stdio::piped())
             .stdout(append(&stdout))
             .stderr(append(&stderr))
             .spawn()
@@ -89,6 +85,22 @@ impl Program {
             let mut found = lines.filter_map(|line| line.split_once(before)?.1.split_whitespace().next());
             found.next().map(str::to_owned).ok_or(output.clone())
         })
+    }
+
+    /// Writes a line to its standard input, and returns the line that it answers.
+    pub(crate) fn ask(&mut self, line: &str) -> String {
+        let before = self.output().len();
+        let input = self.child.stdin.as_mut().expect("the input is a pipe and nobody has taken it");
+        writeln!(input, "{line}").expect("it reads its input");
+        eventually(&format!("{} answers '{line}'", self.name), || {
+            let output = self.output();
+            output[before..].split_once('\n').map(|(answer, _)| answer.to_owned()).ok_or(output)
+        })
+    }
+
+    /// Its process.
+    pub(crate) fn process(&self) -> Process {
+        Process::look(self.pid().as_raw()).expect("it runs")
     }
 
     /// What it has written to its standard output.
@@ -154,19 +166,33 @@ pub fn run(args: &[&str]) -> Outcome {
 /// Runs `podium` to its end, with these variables in its environment.
 pub fn run_with(args: &[&str], variables: &[(&str, &str)]) -> Outcome {
     let folder = Folder::new();
-    let args: Vec<_> = args.iter().map(ToString::to_string).collect();
-    let mut program = Program::start("podium", &args, variables, &folder);
+    let mut command = podium(&folder);
+    command.args(args).envs(variables.iter().copied());
+    let mut program = Program::start("podium", command, &folder);
     let status = program.wait();
     Outcome { status, stdout: program.output(), stderr: program.errors() }
 }
 
 /// `podium` in an environment that says nothing to it, working in `folder`.
-fn command(folder: &Folder) -> Command {
+pub(crate) fn podium(folder: &Folder) -> Command {
     let mut command = Command::new(binary());
+    command.current_dir(folder.path());
+    isolate(&mut command, folder);
+    command
+}
+
+/// `cargo run --release` in the repository, as a person does it.
+pub(crate) fn cargo_run(folder: &Folder) -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["run", "--release"]).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    isolate(&mut command, folder);
+    command
+}
+
+fn isolate(command: &mut Command, folder: &Folder) {
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PODIUM_")) {
         command.env_remove(name);
     }
     // All that it starts can be found by this, wherever it works.
-    command.env("TEST_FOLDER", folder.path()).env("RUST_LOG", "info").current_dir(folder.path());
-    command
+    command.env("TEST_FOLDER", folder.path()).env("RUST_LOG", "info");
 }
