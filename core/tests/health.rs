@@ -202,3 +202,11 @@ fn repeated_words_are_no_news() {
     driver.event(Event::Update(again));
     assert_eq!(driver.status_of("/p"), before);
 }
+
+#[test]
+fn what_has_finished_needs_no_health() {
+    let mut driver = started(checked(&["a", "b"], &["a"]));
+    driver.update(0, "a", TaskState::TaskFinished);
+    assert_eq!(instance(&driver).0, PodInstanceState::Stable);
+    assert_eq!(driver.scheduler.deployments(), []);
+}

@@ -3,7 +3,7 @@
 mod harness;
 
 use harness::{Driver, pod, pod_id};
-use podium_core::model::mesos::{Call, Event, TaskState};
+use podium_core::model::mesos::{Call, Event, StatusSource, TaskState};
 use podium_core::view::PodInstanceState;
 use podium_core::{Command, Input, Refusal};
 
@@ -204,4 +204,25 @@ fn a_delay_that_ends_makes_agents_worth_trying_again() {
     assert!(!accepted(&driver.offer("s1", 8.0, 8192.0)));
     driver.wait(2.0);
     assert!(accepted(&driver.offer("s1", 8.0, 8192.0)));
+}
+
+#[test]
+fn a_task_that_the_master_does_not_know_may_still_run() {
+    let mut driver = running(1);
+    let (id, _, agent) = driver.instance(0);
+    for container in ["a", "b"] {
+        let mut status = driver.status(0, container, TaskState::TaskGone);
+        status.source = Some(StatusSource::SourceMaster);
+        status.uuid = None;
+        driver.event(Event::Update(status));
+    }
+    // Its executor ends in any case, and another instance takes its place.
+    let shutdown = Call::Shutdown { executor_id: id.executor_id(), agent_id: agent.unwrap() };
+    assert!(driver.calls.contains(&shutdown), "{:?}", driver.calls);
+    assert_ne!(driver.instance(0).0, id);
+    // An end that the agent tells of is one.
+    let mut driver = running(1);
+    let (id, ..) = driver.instance(0);
+    driver.update_all(0, TaskState::TaskGone);
+    assert_eq!(driver.instance(0).0, id);
 }

@@ -4,11 +4,11 @@ use crate::config::UnknownTasks;
 use crate::kill::kill_call;
 use crate::lifecycle::condition::{condition_of, condition_of_instance, health_of_instance};
 use crate::model::event::{ApiEventKind, IpAddress};
-use crate::model::ids::ParsedTaskId;
+use crate::model::ids::{AgentId, InstanceId, ParsedTaskId};
 use crate::model::instance::{
     Condition, ContainerTermination, Goal, Instance, KillReason, LastStatus, Task, Termination,
 };
-use crate::model::mesos::{Call, TaskStatus};
+use crate::model::mesos::{Call, StatusSource, TaskState, TaskStatus};
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
 use crate::output::Action;
@@ -126,8 +126,12 @@ impl Scheduler {
         match (instance.goal, surely) {
             // Launched again as the next incarnation.
             (Goal::Running | Goal::Stopped, true) => {}
+            (Goal::Decommissioned, true) => self.let_go(uuid),
             // Something of it may still be alive somewhere: a new instance takes its place.
-            (Goal::Decommissioned, true) | (_, false) => self.let_go(uuid),
+            (_, false) => {
+                self.shut_down(&instance.id, instance.agent_id());
+                self.let_go(uuid);
+            }
         }
     }
 
@@ -137,11 +141,22 @@ impl Scheduler {
             self.kill_stray(status);
         } else if condition_of(status).is_terminal() {
             let instance_id = id.instance();
+            if status.state == TaskState::TaskGone && status.source == Some(StatusSource::SourceMaster) {
+                self.shut_down(&instance_id, status.agent_id.as_ref());
+            }
             self.publish(ApiEventKind::UnknownInstanceTerminatedEvent {
                 run_spec_id: instance_id.pod.clone(),
                 instance_id,
                 condition: condition_of(status),
             });
+        }
+    }
+
+    /// Ends an executor that may run something of an instance that was given up. A master that does not know a
+    /// task does not pass its `KILL` on, even if the agent runs it; the end of an executor it does pass on.
+    fn shut_down(&mut self, instance: &InstanceId, agent_id: Option<&AgentId>) {
+        if let Some(agent_id) = agent_id.cloned() {
+            self.call(Call::Shutdown { executor_id: instance.executor_id(), agent_id });
         }
     }
 

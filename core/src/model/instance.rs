@@ -302,11 +302,19 @@ impl Task {
     }
 
     /// Whether it has ended beyond doubt. Mesos also reports an end when it merely lost track of a task
-    /// (`TASK_UNKNOWN`, `TASK_LOST`) or was told so by an operator (`TASK_GONE_BY_OPERATOR`).
+    /// (`TASK_UNKNOWN`, `TASK_LOST`) or was told so by an operator (`TASK_GONE_BY_OPERATOR`). A master's
+    /// `TASK_GONE` only says that the agent did not know the task when it registered: a launch that was still on
+    /// its way then may start it afterwards.
     pub fn has_surely_ended(&self) -> bool {
-        let doubtful = [TaskState::TaskUnknown, TaskState::TaskLost, TaskState::TaskGoneByOperator];
-        let state = self.last.as_ref().and_then(|last| last.state);
-        self.condition.is_terminal() && !state.is_some_and(|state| doubtful.contains(&state))
+        let last = self.last.as_deref();
+        let is_doubtful = match last.and_then(|last| last.state) {
+            Some(TaskState::TaskUnknown | TaskState::TaskLost | TaskState::TaskGoneByOperator) => true,
+            Some(TaskState::TaskGone) => {
+                last.and_then(|last| last.source) == Some(StatusSource::SourceMaster)
+            }
+            _ => false,
+        };
+        self.condition.is_terminal() && !is_doubtful
     }
 
     /// A container that was just placed.
