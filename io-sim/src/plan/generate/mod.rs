@@ -1,0 +1,246 @@
+//! From a seed to a plan.
+//!
+//! Every seed enables a random part of the kinds of faults and of requests, each with its own rate: what is off
+//! leaves room for what is on, and combinations come up that a mixture of everything would hide. Each part of
+//! the plan draws from a stream of its own, so that a new kind of fault does not change anybody's workload.
+
+mod faults;
+mod pods;
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use self::pods::PodMaker;
+use super::{
+    AgentPlan, Behaviour, Chance, ClusterPlan, ContainerRule, ExitStatus, Plan, Planned, Range, Request,
+    SchedulerPlan, Span,
+};
+use crate::digest::Digest;
+use crate::random::Random;
+
+/// Things break for so long: from, to.
+const CHAOS: (Span, Span) = (Span::from_secs(27 * 60), Span::from_secs(33 * 60));
+
+/// The plan of `seed`.
+pub fn generate(seed: u64) -> Plan {
+    let stream = |name: &str| Random::new(Digest::of(&["plan", &seed.to_string(), name]));
+    let mut random = stream("shape");
+    let mended_at = pick_span(&mut random, CHAOS.0, CHAOS.1);
+    let cluster = cluster(&mut random);
+    let agents = cluster.agents.len();
+    let workload = workload(&mut stream("workload"), agents, mended_at);
+    Plan {
+        about: format!("seed {seed}"),
+        seed,
+        cluster,
+        scheduler: scheduler(&mut stream("scheduler")),
+        containers: containers(&mut stream("containers")),
+        workload,
+        faults: faults::faults(&mut stream("faults"), agents, mended_at),
+        mended_at: Some(mended_at),
+        ..Plan::default()
+    }
+}
+
+fn cluster(random: &mut Random) -> ClusterPlan {
+    let agents = random.between(10, 14);
+    let racks = random.between(2, 4);
+    let agent = |index: u64, random: &mut Random| {
+        let cpus = [4.0, 6.0, 8.0][index_below(random, 3)];
+        AgentPlan {
+            attributes: BTreeMap::from([("rack".to_owned(), format!("r{}", index % racks))]),
+            domain: Some(["east".to_owned(), format!("z{}", index % 3)]),
+            ..AgentPlan::new(cpus, cpus * 1024.0)
+        }
+    };
+    let mut plan = ClusterPlan {
+        agents: (0..agents).map(|index| agent(index, random)).collect(),
+        domain: Some(["east".to_owned(), "z0".to_owned()]),
+        permitted_users: Some(vec!["root".to_owned()]),
+        ..ClusterPlan::default()
+    };
+    // Losing agents sooner leaves more of a run for what follows from it.
+    if random.chance(500) {
+        plan.max_ping_timeouts = Some(2);
+    }
+    if random.chance(200) {
+        plan.offer_timeout = Some(pick_span(random, Span::from_secs(5), Span::from_secs(60)));
+    }
+    if random.chance(300) {
+        plan.latency = Some(Range::millis(1, random.between(20, 500)));
+    }
+    plan
+}
+
+fn scheduler(random: &mut Random) -> SchedulerPlan {
+    let mut plan = SchedulerPlan::default();
+    if random.chance(300) {
+        plan.latency = Range::millis(1, random.between(10, 300));
+    }
+    if random.chance(300) {
+        plan.write = Range::millis(1, random.between(5, 200));
+    }
+    if random.chance(300) {
+        plan.reconciliation_interval = Some(pick_span(random, Span::from_secs(30), Span::from_secs(300)));
+    }
+    if random.chance(300) {
+        plan.decline_offer_duration = Some(pick_span(random, Span::from_secs(5), Span::from_secs(60)));
+    }
+    if random.chance(300) {
+        plan.task_launch_timeout = Some(pick_span(random, Span::from_secs(30), Span::from_secs(120)));
+        plan.task_launch_confirm_timeout = Some(pick_span(random, Span::from_secs(30), Span::from_secs(120)));
+    }
+    if random.chance(200) {
+        plan.kill_chunk_size = Some(index_below(random, 5) + 1);
+    }
+    plan
+}
+
+/// How containers behave: some pods' containers are trouble, all others are well.
+fn containers(random: &mut Random) -> Vec<ContainerRule> {
+    let mut rules = Vec::new();
+    for name in pods::NAMES {
+        if !random.chance(300) {
+            continue;
+        }
+        let behaviour = Behaviour {
+            start: Range::millis(50, random.between(100, 20_000)),
+            launch_fails: Chance(if random.chance(300) { below(random, 300) } else { 0 }),
+            exits: Chance(if random.chance(600) { below(random, 700) } else { 0 }),
+            runs: Range::millis(100, random.between(1000, 300_000)),
+            status: [ExitStatus::Code(0), ExitStatus::Code(1), ExitStatus::Signal(9)][index_below(random, 3)],
+            stop: Range::millis(10, random.between(100, 30_000)),
+            deaf: Chance(if random.chance(300) { below(random, 1000) } else { 0 }),
+            unhealthy: Chance(if random.chance(300) { below(random, 300) } else { 0 }),
+            warm_up: if random.chance(300) {
+                pick_span(random, Span::ZERO, Span::from_secs(60))
+            } else {
+                Span::ZERO
+            },
+        };
+        let container = random.chance(500).then(|| "a".to_owned());
+        rules.push(ContainerRule {
+            pod: Some(name.to_owned()),
+            container,
+            launches: random.chance(300).then(|| [1, 1 + below(random, 10)]),
+            lasting: false,
+            behaviour,
+        });
+    }
+    rules
+}
+
+/// Pods come up in the first minutes; then everything that a client can ask for happens to them.
+fn workload(random: &mut Random, agents: usize, mended_at: Span) -> Vec<Planned<Request>> {
+    let mut maker = PodMaker::new(random, agents);
+    let mut orders: Vec<Planned<Request>> = Vec::new();
+    let first = 6 + index_below(random, pods::NAMES.len() - 5);
+    for name in &pods::NAMES[..first] {
+        let pod = maker.make(random, name);
+        let at = pick_span(random, Span::from_secs(1), Span::from_secs(90));
+        orders.push(Planned::at(at, Request::Create { pod, force: false }));
+    }
+    let weights: Vec<u64> =
+        (0..8).map(|_| if random.chance(650) { random.between(1, 10) } else { 0 }).collect();
+    let count = if weights.iter().sum::<u64>() == 0 { 0 } else { random.between(0, 40) };
+    let mut times: Vec<Span> =
+        (0..count).map(|_| pick_span(random, Span::from_secs(60), mended_at)).collect();
+    times.sort_unstable();
+    for at in times {
+        let name = pods::NAMES[index_below(random, first)];
+        let force = random.chance(400);
+        let pod = name.to_owned();
+        let what = match weighted(random, &weights) {
+            0 => Request::Scale { pod, instances: below(random, 16), force },
+            1 | 2 => Request::Update { pod: maker.change(random, name), force },
+            3 => Request::Delete { pod, force },
+            4 => Request::Create { pod: maker.make(random, name), force },
+            5 => Request::Kill { pod, nth: nths(random), wipe: random.chance(300) },
+            6 => Request::Cancel { pod, force },
+            _ => Request::ResetDelay { pod },
+        };
+        orders.push(Planned::at(at, what));
+        // Some come in bursts.
+        if random.chance(150) {
+            let pod = name.to_owned();
+            let again = Request::Scale { pod, instances: below(random, 16), force: random.chance(700) };
+            orders.push(Planned::at(at + Span::from_millis(random.between(0, 3000)), again));
+        }
+    }
+    orders
+}
+
+fn nths(random: &mut Random) -> Vec<u32> {
+    (0..random.between(1, 4)).map(|_| below(random, 12)).collect()
+}
+
+/// An index into `weights`, as likely as its weight.
+fn weighted(random: &mut Random, weights: &[u64]) -> usize {
+    let mut rest = random.below(weights.iter().sum());
+    weights
+        .iter()
+        .position(|weight| match rest.checked_sub(*weight) {
+            None => true,
+            Some(left) => {
+                rest = left;
+                false
+            }
+        })
+        .unwrap_or_default()
+}
+
+fn below(random: &mut Random, n: u32) -> u32 {
+    u32::try_from(random.below(u64::from(n))).unwrap_or_default()
+}
+
+fn index_below(random: &mut Random, n: usize) -> usize {
+    usize::try_from(random.below(n as u64)).unwrap_or_default()
+}
+
+/// A span from `low` to `high`, rounded so that a person can read it.
+fn pick_span(random: &mut Random, low: Span, high: Span) -> Span {
+    let millis = random.between(low.as_millis(), high.as_millis());
+    let unit = match millis {
+        0..1000 => 1,
+        1000..60_000 => 100,
+        _ => 1000,
+    };
+    Span::from_millis(millis / unit * unit)
+}
+
+/// One of `values`.
+fn one_of<const N: usize>(random: &mut Random, values: [Value; N]) -> Value {
+    let index = index_below(random, N);
+    values.into_iter().nth(index).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plans_are_valid_and_survive_being_written() {
+        for seed in 0..200 {
+            let plan = generate(seed);
+            plan.check().unwrap();
+            assert_eq!(Plan::from_json(&plan.to_json()).unwrap(), plan, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn equal_seeds_give_equal_plans_and_others_other_ones() {
+        assert_eq!(generate(7), generate(7));
+        assert_ne!(generate(7).workload, generate(8).workload);
+    }
+
+    #[test]
+    fn weights_are_weights() {
+        let mut random = Random::new(1);
+        let mut hits = [0; 3];
+        for _ in 0..1000 {
+            hits[weighted(&mut random, &[1, 0, 3])] += 1;
+        }
+        assert!((200..300).contains(&hits[0]) && hits[1] == 0, "{hits:?}");
+    }
+}

@@ -1,0 +1,173 @@
+//! Pod definitions, as clients post them.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{below, index_below, one_of};
+use crate::random::Random;
+
+/// Few names: what is deleted is made again.
+pub(super) const NAMES: [&str; 10] =
+    ["/web", "/api", "/db", "/shop/cart", "/shop/pay", "/cache", "/batch", "/edge/dns", "/log", "/mail"];
+
+/// Makes definitions and remembers them.
+pub(super) struct PodMaker {
+    newest: BTreeMap<String, Value>,
+    /// What a definition may have, in this run.
+    traits: Traits,
+    revision: u32,
+}
+
+struct Traits {
+    constraints: bool,
+    endpoints: bool,
+    fixed_ports: bool,
+    health_checks: bool,
+    most_instances: u32,
+    forbidden_users: bool,
+    large: bool,
+}
+
+impl PodMaker {
+    pub(super) fn new(random: &mut Random, agents: usize) -> Self {
+        let traits = Traits {
+            constraints: random.chance(400),
+            endpoints: random.chance(500),
+            fixed_ports: random.chance(200),
+            health_checks: random.chance(600),
+            most_instances: 12 + below(random, 2 * u32::try_from(agents).unwrap_or(10)),
+            forbidden_users: random.chance(50),
+            large: random.chance(150),
+        };
+        Self { newest: BTreeMap::new(), traits, revision: 0 }
+    }
+
+    /// A definition of the pod `name`.
+    pub(super) fn make(&mut self, random: &mut Random, name: &str) -> Value {
+        let containers: Vec<Value> =
+            ["a", "b", "c"][..1 + index_below(random, 3)].iter().map(|c| self.container(random, c)).collect();
+        let mut pod = json!({
+            "id": name,
+            "scaling": { "kind": "fixed", "instances": 1 + below(random, self.traits.most_instances) },
+            "containers": containers,
+            "networks": [{ "mode": "host" }],
+            "scheduling": {
+                "backoff": {
+                    "backoff": one_of(random, [json!(0.1), json!(1), json!(5)]),
+                    "backoffFactor": one_of(random, [json!(1), json!(1.15), json!(2)]),
+                    "maxLaunchDelay": one_of(random, [json!(5), json!(20), json!(60)])
+                },
+                "upgrade": upgrade(random),
+                "killSelection": one_of(random, [json!("YOUNGEST_FIRST"), json!("OLDEST_FIRST")]),
+                "unreachableStrategy": strategy(random)
+            }
+        });
+        if self.traits.constraints && random.chance(400) {
+            pod["scheduling"]["placement"] = json!({ "constraints": [constraint(random)] });
+        }
+        if self.traits.forbidden_users && random.chance(200) {
+            pod["user"] = json!("mallory");
+        }
+        self.newest.insert(name.to_owned(), pod.clone());
+        pod
+    }
+
+    /// The newest definition of the pod `name` with some changes.
+    pub(super) fn change(&mut self, random: &mut Random, name: &str) -> Value {
+        let Some(mut pod) = self.newest.get(name).cloned() else { return self.make(random, name) };
+        if random.chance(700) {
+            self.revision += 1;
+            pod["environment"] = json!({ "REVISION": self.revision.to_string() });
+        }
+        if random.chance(300) {
+            pod["scaling"]["instances"] = json!(below(random, self.traits.most_instances + 1));
+        }
+        if random.chance(300) {
+            pod["scheduling"]["upgrade"] = upgrade(random);
+        }
+        if random.chance(200) {
+            pod["scheduling"]["unreachableStrategy"] = strategy(random);
+        }
+        if random.chance(100) {
+            pod["containers"] = json!([self.container(random, "a"), self.container(random, "b")]);
+        }
+        self.newest.insert(name.to_owned(), pod.clone());
+        pod
+    }
+
+    fn container(&self, random: &mut Random, name: &str) -> Value {
+        let large = self.traits.large && random.chance(300);
+        let cpus = if large { json!(1.5) } else { one_of(random, [json!(0.05), json!(0.1), json!(0.2)]) };
+        let mut container = json!({
+            "name": name,
+            "exec": { "command": { "shell": "serve" } },
+            "resources": { "cpus": cpus, "mem": 32 + below(random, 64) }
+        });
+        let checks_endpoint = random.chance(500);
+        if self.traits.endpoints && random.chance(500) {
+            let fixed = self.traits.fixed_ports && random.chance(300);
+            let port = if fixed { 31_000 + below(random, 10) } else { 0 };
+            container["endpoints"] = json!([{ "name": format!("{name}-http"), "hostPort": port }]);
+        }
+        if self.traits.health_checks && random.chance(500) {
+            let mut check = json!({
+                "gracePeriodSeconds": below(random, 60),
+                "intervalSeconds": 5 + below(random, 25),
+                "maxConsecutiveFailures": 1 + below(random, 4),
+                "timeoutSeconds": 5,
+                "delaySeconds": below(random, 5)
+            });
+            if checks_endpoint && container.get("endpoints").is_some() {
+                check["http"] = json!({ "endpoint": format!("{name}-http"), "path": "/" });
+            } else {
+                check["exec"] = json!({ "command": { "shell": "check" } });
+            }
+            container["healthCheck"] = check;
+        }
+        if random.chance(200) {
+            container["lifecycle"] = json!({ "killGracePeriodSeconds": 1 + below(random, 20) });
+        }
+        container
+    }
+}
+
+fn upgrade(random: &mut Random) -> Value {
+    let parts = || [json!(0), json!(0.25), json!(0.5), json!(0.9), json!(1)];
+    json!({
+        "minimumHealthCapacity": one_of(random, parts()),
+        "maximumOverCapacity": one_of(random, parts())
+    })
+}
+
+fn strategy(random: &mut Random) -> Value {
+    match below(random, 6) {
+        0 => json!("disabled"),
+        1 => json!({ "inactiveAfterSeconds": 0, "expungeAfterSeconds": 0 }),
+        2 => {
+            let both = 10 + below(random, 300);
+            json!({ "inactiveAfterSeconds": both, "expungeAfterSeconds": both })
+        }
+        3 => json!({ "inactiveAfterSeconds": 0, "expungeAfterSeconds": 30 + below(random, 300) }),
+        4 => json!({ "inactiveAfterSeconds": 60, "expungeAfterSeconds": 604_800 }),
+        _ => {
+            let inactive = below(random, 240);
+            let expunge = inactive + below(random, 600);
+            json!({ "inactiveAfterSeconds": inactive, "expungeAfterSeconds": expunge })
+        }
+    }
+}
+
+fn constraint(random: &mut Random) -> Value {
+    one_of(
+        random,
+        [
+            json!({ "fieldName": "@hostname", "operator": "UNIQUE" }),
+            json!({ "fieldName": "@hostname", "operator": "MAX_PER", "value": "3" }),
+            json!({ "fieldName": "rack", "operator": "GROUP_BY", "value": "2" }),
+            json!({ "fieldName": "rack", "operator": "UNLIKE", "value": "r1" }),
+            json!({ "fieldName": "rack", "operator": "LIKE", "value": "r[01]" }),
+            json!({ "fieldName": "rack", "operator": "CLUSTER", "value": "r0" }),
+        ],
+    )
+}
