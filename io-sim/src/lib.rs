@@ -1,8 +1,22 @@
 //! The model of Mesos and the deterministic fault simulator that drives the scheduler.
 //!
+//! ```text
+//!   plan ──► world ──► trace, digest
+//!             │  ▲
+//!             ▼  └── oracle: what must always hold
+//!   the scheduler, and cluster: the model of Mesos
+//! ```
+//!
 //! [`cluster`] is a pure state machine of a Mesos master, its agents and their executors: the simulator drives
 //! it in virtual time, the embedded cluster in real time over real processes, and the recorded traffic of a
-//! real Mesos keeps it honest. [`random`] is the only source of chance.
+//! real Mesos keeps it honest. [`world`] puts the scheduler next to it and breaks things as a [`plan`] says;
+//! [`oracle`] judges. [`random`] is the only source of chance.
 
 pub mod cluster;
+pub mod digest;
+pub mod oracle;
+pub mod plan;
 pub mod random;
+pub mod run;
+pub mod trace;
+pub mod world;

@@ -1,0 +1,97 @@
+//! Placement constraints, evaluated apart from the scheduler.
+//!
+//! Copies count if they were launched from a definition that places them by the same rules, and if they are, or
+//! are believed to be, on a machine.
+
+use std::collections::BTreeSet;
+
+use podium_core::Scheduler;
+use podium_core::admission::{Change, change};
+use podium_core::model::mesos::AttributeValue;
+use podium_core::model::pod::{Constraint, ConstraintOperator, PodSpec};
+use podium_core::model::regex::JavaRegex;
+use podium_core::view::{PodInstanceState, PodStatus};
+
+use crate::cluster::AgentConfig;
+use crate::world::Scene;
+
+/// The machines that copies of `spec` are on.
+pub(super) fn placed<'a>(
+    api: &Scheduler,
+    spec: &PodSpec,
+    status: &PodStatus,
+    scene: &Scene<'a>,
+) -> Vec<&'a AgentConfig> {
+    let counts = |reference: &str| {
+        let version = reference.rsplit_once("::versions/").and_then(|(_, version)| version.parse().ok());
+        let old = version.and_then(|version| api.pod_version(&spec.id, version));
+        old.is_some_and(|old| change(old, spec) < Change::Upgrade)
+    };
+    let there = status
+        .instances
+        .iter()
+        .filter(|instance| instance.status != PodInstanceState::Pending && counts(&instance.spec_reference));
+    let agents: Vec<&AgentConfig> = scene.cluster.agents().map(|agent| agent.config).collect();
+    there
+        .filter_map(|instance| {
+            let host = instance.agent_hostname.as_ref()?;
+            agents.iter().find(|agent| agent.hostname == *host).copied()
+        })
+        .collect()
+}
+
+/// Whether all constraints of `spec` let one more copy run on `agent`.
+pub(super) fn allow(spec: &PodSpec, agent: &AgentConfig, placed: &[&AgentConfig]) -> bool {
+    spec.scheduling.placement.constraints.iter().all(|constraint| {
+        let others: Vec<Option<String>> = placed.iter().map(|agent| value(constraint, agent)).collect();
+        allows(constraint, value(constraint, agent), &others, spec.instances() as usize)
+    })
+}
+
+fn allows(
+    constraint: &Constraint,
+    value: Option<String>,
+    others: &[Option<String>],
+    instances: usize,
+) -> bool {
+    let wanted = constraint.value.as_deref().unwrap_or_default();
+    let Some(value) = value else { return constraint.operator == ConstraintOperator::Unlike };
+    let same = others.iter().filter(|other| other.as_ref() == Some(&value)).count();
+    let matches = || JavaRegex::new(wanted).is_ok_and(|regex| regex.is_match(&value).unwrap_or(false));
+    match constraint.operator {
+        ConstraintOperator::Cluster if wanted.is_empty() => others.is_empty() || same > 0,
+        ConstraintOperator::Cluster | ConstraintOperator::Is => value == wanted,
+        ConstraintOperator::GroupBy => {
+            let groups: usize = wanted.parse().unwrap_or(1).max(1);
+            let present: BTreeSet<&Option<String>> = others.iter().collect();
+            if same == 0 { present.len() < groups } else { same < instances.div_ceil(groups) }
+        }
+        ConstraintOperator::Like => matches(),
+        ConstraintOperator::MaxPer => wanted.parse().is_ok_and(|most: usize| same < most),
+        ConstraintOperator::Unique => same == 0,
+        ConstraintOperator::Unlike => !matches(),
+    }
+}
+
+/// The value of the constraint's field on `agent`.
+fn value(constraint: &Constraint, agent: &AgentConfig) -> Option<String> {
+    match constraint.field_name.as_str() {
+        "@hostname" | "hostname" => Some(agent.hostname.clone()),
+        "@region" => agent.domain.as_ref().map(|domain| domain.region.clone()),
+        "@zone" => agent.domain.as_ref().map(|domain| domain.zone.clone()),
+        name => {
+            agent.attributes.iter().find(|attribute| attribute.name == name).map(|attribute| match &attribute
+                .value
+            {
+                AttributeValue::Scalar(scalar) => scalar.to_string(),
+                AttributeValue::Ranges(ranges) => {
+                    let ranges: Vec<String> =
+                        ranges.iter().map(|range| format!("{}-{}", range.begin, range.end)).collect();
+                    format!("[{}]", ranges.join(","))
+                }
+                AttributeValue::Set(items) => format!("{{{}}}", items.join(",")),
+                AttributeValue::Text(text) => text.clone(),
+            })
+        }
+    }
+}

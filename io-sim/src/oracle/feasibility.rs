@@ -1,0 +1,93 @@
+//! Is there a reason for something to wait that is nobody's fault? Judged apart from the scheduler: from the
+//! machines and what really runs on them.
+
+use podium_core::Scheduler;
+use podium_core::model::ids::Role;
+use podium_core::model::mesos::{Resource, ResourceKind, ResourceValue};
+use podium_core::model::number::Scalar;
+use podium_core::model::pod::PodSpec;
+use podium_core::view::{InstanceStatus, PodInstanceState, PodStatus};
+
+use super::constraints;
+use super::ledger::Ledger;
+use crate::cluster::AgentIndex;
+use crate::world::Scene;
+
+/// Whether all that is wrong is that some instances wait, and none of them fits on any machine, or that the
+/// master lets nobody run what is asked for.
+pub(super) fn is_excused(api: &Scheduler, ledger: &Ledger, scene: &Scene<'_>) -> bool {
+    let mut waits = false;
+    for spec in api.pods() {
+        let Some(status) = api.pod_status(&spec.id, scene.clock) else { continue };
+        let is_wrong = |instance: &&InstanceStatus| instance.status != PodInstanceState::Stable;
+        let mut wrong = status.instances.iter().filter(is_wrong).peekable();
+        if wrong.peek().is_none() {
+            continue;
+        }
+        waits = true;
+        let only_waiting = wrong.all(|instance| instance.status == PodInstanceState::Pending);
+        if is_permitted(spec, scene) && (!only_waiting || has_room(api, spec, &status, ledger, scene)) {
+            return false;
+        }
+    }
+    waits
+}
+
+/// Whether the master lets tasks run as the users that `spec` names.
+fn is_permitted(spec: &PodSpec, scene: &Scene<'_>) -> bool {
+    let Some(permitted) = &scene.plan.cluster.permitted_users else { return true };
+    let users = spec.containers.iter().filter_map(|container| container.user.as_ref()).chain(&spec.user);
+    users.into_iter().all(|user| permitted.contains(user))
+}
+
+/// Whether one more copy of `spec` fits on some machine.
+fn has_room(api: &Scheduler, spec: &PodSpec, status: &PodStatus, ledger: &Ledger, scene: &Scene<'_>) -> bool {
+    let needed = spec.total_resources();
+    let needed = [
+        (ResourceKind::Cpus, needed.cpus),
+        (ResourceKind::Mem, needed.mem),
+        (ResourceKind::Disk, needed.disk),
+        (ResourceKind::Gpus, needed.gpus),
+    ];
+    let placed = constraints::placed(api, spec, status, scene);
+    scene.cluster.agents().any(|agent| {
+        let enough = needed.iter().all(|(kind, amount)| {
+            let has = usable(agent.total, kind, &spec.role);
+            has.saturating_sub(used(ledger, agent.index, kind)) >= *amount
+        });
+        agent.running
+            && enough
+            && constraints::allow(spec, agent.config, &placed)
+            && has_ports(spec, agent.total, ledger, agent.index)
+    })
+}
+
+fn usable(total: &[Resource], kind: &ResourceKind, role: &Role) -> Scalar {
+    let open = |resource: &&Resource| {
+        resource.kind == *kind && resource.reserved_role().is_none_or(|reserved| reserved == role)
+    };
+    total.iter().filter(open).map(Resource::amount).sum()
+}
+
+fn used(ledger: &Ledger, agent: AgentIndex, kind: &ResourceKind) -> Scalar {
+    let here = ledger.groups.values().filter(|group| group.is_live() && group.agent == Some(agent));
+    here.flat_map(|group| &group.resources)
+        .filter(|resource| resource.kind == *kind)
+        .map(Resource::amount)
+        .sum()
+}
+
+/// Whether the fixed host ports of `spec` are free. Dynamic ones are never scarce enough to wait for.
+fn has_ports(spec: &PodSpec, total: &[Resource], ledger: &Ledger, agent: AgentIndex) -> bool {
+    let fixed = spec.containers.iter().flat_map(|container| &container.endpoints);
+    let mut fixed = fixed.filter_map(|endpoint| endpoint.host_port).filter(|port| *port != 0).map(u64::from);
+    let includes = |resource: &Resource, port: u64| match &resource.value {
+        ResourceValue::Ranges(ranges) => ranges.iter().any(|range| range.begin <= port && port <= range.end),
+        ResourceValue::Scalar(_) | ResourceValue::Set(_) => false,
+    };
+    let here = || ledger.groups.values().filter(|group| group.is_live() && group.agent == Some(agent));
+    fixed.all(|port| {
+        total.iter().any(|resource| includes(resource, port))
+            && !here().flat_map(|group| &group.resources).any(|resource| includes(resource, port))
+    })
+}

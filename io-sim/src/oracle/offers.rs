@@ -1,0 +1,83 @@
+//! Every offer is answered, and answered once.
+//!
+//! An offer that nobody answers holds an agent's resources for ever. One that is answered twice makes the
+//! master drop what the second answer launches.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use podium_core::Input;
+use podium_core::model::ids::OfferId;
+use podium_core::model::mesos::{Call, Event};
+use podium_core::model::time::Timestamp;
+
+use super::Violation;
+use crate::world::{Scene, Seen};
+
+const NAME: &str = "offers";
+/// So long an offer may go without an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Watches over offers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Offers {
+    /// Those that the scheduler got on this connection and has not answered, with when it got them.
+    open: BTreeMap<OfferId, Timestamp>,
+    /// Those that were taken back, or came on a connection that is gone: an answer that was under way by then is no fault.
+    rescinded: BTreeSet<OfferId>,
+}
+
+impl Offers {
+    pub(super) fn see(&mut self, seen: &Seen<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
+        match seen {
+            Seen::Stepped { input: Input::Event(event), .. } => match &**event {
+                Event::Offers(offers) => {
+                    self.open.extend(offers.iter().map(|offer| (offer.id.clone(), scene.now)));
+                }
+                Event::Rescind(id) => {
+                    if self.open.remove(id).is_some() {
+                        self.rescinded.insert(id.clone());
+                    }
+                }
+                _ => {}
+            },
+            // The answers of earlier steps of the same turn are still to be performed.
+            Seen::Stepped { input: Input::Disconnected, .. } => {
+                self.rescinded.extend(std::mem::take(&mut self.open).into_keys());
+            }
+            Seen::Call(Call::Accept { offer_ids, .. }) => self.answer(offer_ids, "accepted")?,
+            Seen::Call(Call::Decline { offer_ids, .. }) => self.answer(offer_ids, "declined")?,
+            Seen::Died { .. } => {
+                self.open.clear();
+                self.rescinded.clear();
+            }
+            Seen::Time => {
+                let late = self.open.iter().find(|(_, at)| scene.now.since(**at) > PATIENCE);
+                if let Some((id, _)) = late
+                    && scene.api.is_some()
+                {
+                    let sentence = format!("offer {id} has had no answer for more than {PATIENCE:?}");
+                    return Err(Violation::new(NAME, sentence));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        self.open.values().min().map(|at| *at + PATIENCE + Duration::from_millis(1))
+    }
+
+    fn answer(&mut self, ids: &[OfferId], how: &str) -> Result<(), Violation> {
+        for id in ids {
+            if self.open.remove(id).is_none() && !self.rescinded.remove(id) {
+                let sentence = format!(
+                    "offer {id} was {how}, but it is not open: it was answered before, or never made"
+                );
+                return Err(Violation::new(NAME, sentence));
+            }
+        }
+        Ok(())
+    }
+}

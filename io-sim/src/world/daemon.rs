@@ -1,0 +1,217 @@
+//! The scheduler's process: the driver's contract, with every place where a process can die.
+//!
+//! ```text
+//!   inbox ─► step, step, … ─► write ─────────► perform, perform, …
+//!              a turn     │           │       │        │
+//!                         ▼           ▼       ▼        ▼
+//!                    the process can die at each of these boundaries
+//! ```
+//!
+//! All inputs that wait when a turn begins are stepped in it and share its write. What a turn decided becomes
+//! visible to anybody only after its write.
+
+use std::collections::VecDeque;
+
+use podium_core::model::mesos::Event;
+use podium_core::model::time::Timestamp;
+use podium_core::{Action, Command, CommandId, Input, Origin, Output, Record};
+
+use super::link::Number;
+use super::subject::Subject;
+use crate::plan::Boundary;
+
+/// So many inputs share one write at most.
+const MAX_BATCH: usize = 1024;
+
+/// The process, or the place where it is to be.
+#[derive(Clone, Debug)]
+pub(super) struct Daemon<S> {
+    pub(super) process: Option<Box<Process<S>>>,
+    /// How often it was started.
+    pub(super) starts: u64,
+    /// How far the machine's clock is from the truth, in milliseconds.
+    wall_offset: i64,
+    /// How far the process' clock is, which never goes back.
+    offset: i64,
+}
+
+/// A process that runs.
+#[derive(Clone, Debug)]
+pub(super) struct Process<S> {
+    pub(super) subject: S,
+    inbox: VecDeque<Incoming>,
+    /// What is being written.
+    pub(super) turn: Option<Turn>,
+    /// Where the calls go.
+    pub(super) connection: Option<Number>,
+    pub(super) suspended: bool,
+    /// It is in the middle of doing what a turn decided.
+    pub(super) performing: bool,
+    /// Where it is to die.
+    pub(super) doom: Option<Doom>,
+    /// How often a timer fired at one and the same time.
+    ticks: (Timestamp, u32),
+}
+
+/// A death that is to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Doom {
+    pub(super) boundary: Boundary,
+    pub(super) fault: usize,
+}
+
+/// What waits to be stepped.
+#[derive(Clone, Debug)]
+pub(super) enum Incoming {
+    Command {
+        id: CommandId,
+        origin: Origin,
+        command: Box<Command>,
+    },
+    /// There is a new connection; `SUBSCRIBED` follows.
+    Connected(Number),
+    Disconnected,
+    Event(Box<Event>),
+}
+
+/// What was stepped and is to be written.
+#[derive(Clone, Debug)]
+pub(super) struct Turn {
+    pub(super) steps: Vec<Step>,
+}
+
+/// One step of a turn.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    /// From here on calls go to this connection.
+    Connected(Number),
+    /// The scheduler's step.
+    Taken { now: Timestamp, input: Input, output: Output },
+}
+
+impl Turn {
+    pub(super) fn has_records(&self) -> bool {
+        self.outputs().any(|output| !output.records.is_empty())
+    }
+
+    pub(super) fn actions(&self) -> impl Iterator<Item = &Action> {
+        self.outputs().flat_map(|output| &output.actions)
+    }
+
+    fn outputs(&self) -> impl Iterator<Item = &Output> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Connected(_) => None,
+            Step::Taken { output, .. } => Some(output),
+        })
+    }
+
+    /// The records of the first so many steps.
+    pub(super) fn records_of(self, steps: usize) -> Vec<Record> {
+        let taken = self.steps.into_iter().filter_map(|step| match step {
+            Step::Connected(_) => None,
+            Step::Taken { output, .. } => Some(output.records),
+        });
+        taken.take(steps).flatten().collect()
+    }
+}
+
+impl<S: Subject> Daemon<S> {
+    pub(super) fn new() -> Self {
+        Self { process: None, starts: 0, wall_offset: 0, offset: 0 }
+    }
+
+    /// Starts the process.
+    pub(super) fn start(&mut self, subject: S) {
+        self.starts += 1;
+        self.offset = self.wall_offset;
+        self.process = Some(Box::new(Process {
+            subject,
+            inbox: VecDeque::new(),
+            turn: None,
+            connection: None,
+            suspended: false,
+            performing: false,
+            doom: None,
+            ticks: (Timestamp::EPOCH, 0),
+        }));
+    }
+
+    /// The machine's clock is set.
+    pub(super) fn set_clock(&mut self, by: i64) {
+        self.wall_offset += by;
+        // The process' own clock goes on from where it was when the machine's is set back.
+        self.offset = self.offset.max(self.wall_offset);
+    }
+
+    /// What time it is for the process.
+    pub(super) fn clock(&self, now: Timestamp) -> Timestamp {
+        Timestamp::from_millis(now.as_millis() + self.offset)
+    }
+
+    /// When the scheduler wants a tick, in true time; only if it can have one.
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        let process = self.process.as_ref().filter(|process| process.is_idle())?;
+        let deadline = process.subject.deadline()?;
+        Some(Timestamp::from_millis(deadline.as_millis() - self.offset))
+    }
+
+    /// Gives the process something to step. Without a process it is lost.
+    pub(super) fn push(&mut self, incoming: Incoming) {
+        if let Some(process) = &mut self.process {
+            process.inbox.push_back(incoming);
+        }
+    }
+
+    /// Steps everything that waits, if nothing is being written. None if there was nothing to do.
+    ///
+    /// # Errors
+    /// The scheduler wants a tick again and again without time passing.
+    pub(super) fn begin_turn(&mut self, now: Timestamp) -> Result<Option<Turn>, Restless> {
+        let clock = self.clock(now);
+        let Some(process) = self.process.as_mut().filter(|process| process.is_idle()) else {
+            return Ok(None);
+        };
+        let mut steps = Vec::new();
+        while steps.len() < MAX_BATCH
+            && let Some(incoming) = process.inbox.pop_front()
+        {
+            let input = match incoming {
+                Incoming::Command { id, origin, command } => Input::Command { id, origin, command },
+                Incoming::Connected(number) => {
+                    steps.push(Step::Connected(number));
+                    continue;
+                }
+                Incoming::Disconnected => Input::Disconnected,
+                Incoming::Event(event) => Input::Event(event),
+            };
+            steps.push(process.step(clock, input));
+        }
+        if process.subject.deadline().is_some_and(|deadline| deadline <= clock) {
+            process.count_tick(clock)?;
+            steps.push(process.step(clock, Input::Tick));
+        }
+        Ok((!steps.is_empty()).then_some(Turn { steps }))
+    }
+}
+
+/// The scheduler wants a tick again and again without time passing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Restless;
+
+impl<S: Subject> Process<S> {
+    /// Whether it may begin a turn.
+    pub(super) fn is_idle(&self) -> bool {
+        self.turn.is_none() && !self.suspended && !self.performing
+    }
+
+    fn step(&mut self, now: Timestamp, input: Input) -> Step {
+        let output = self.subject.step(now, input.clone());
+        Step::Taken { now, input, output }
+    }
+
+    fn count_tick(&mut self, now: Timestamp) -> Result<(), Restless> {
+        const MOST: u32 = 1000;
+        self.ticks = if self.ticks.0 == now { (now, self.ticks.1 + 1) } else { (now, 1) };
+        if self.ticks.1 > MOST { Err(Restless) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,476 @@
+//! Faults: how each begins, and how it is mended.
+
+use std::time::Duration;
+
+use podium_core::model::ids::AgentId;
+use podium_core::model::time::Timestamp;
+
+use super::containers::ContainerRole;
+use super::daemon::Doom;
+use super::link::Blocked;
+use super::seen::Seen;
+use super::subject::Subject;
+use super::{Work, World};
+use crate::cluster::{self, AgentIndex, AgentStanding, ContainerId, OperatorCall, RequestId};
+use crate::oracle::Witness;
+use crate::plan::{Boundary, Fault, Moment, Span, Target};
+
+/// Operator calls need no answer.
+const OPERATOR: RequestId = RequestId(u64::MAX);
+/// So often a supervisor looks for agents that do not run, after everything was mended.
+const SUPERVISION: Duration = Duration::from_secs(10);
+
+/// When the operator declares that agents whose machines have new ones will never come back: after a master that
+/// took over has given up waiting for them.
+const FUNERAL: Duration = Duration::from_secs(12 * 60);
+
+/// The plan's faults and how far they are.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Faults {
+    states: Vec<FaultState>,
+    /// Those that wait for a moment.
+    armed: Vec<(Moment, Armed)>,
+    /// How many are to be mended.
+    active: usize,
+}
+
+/// What waits for a moment, by its index in the plan.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Armed {
+    Fault(usize),
+    Order(usize),
+}
+
+#[derive(Clone, Debug, Default)]
+struct FaultState {
+    began: bool,
+    /// It has begun and is to be mended.
+    active: bool,
+    /// Whom it hit.
+    agent_id: Option<AgentId>,
+    container: Option<ContainerId>,
+}
+
+impl Faults {
+    pub(super) fn new(count: usize) -> Self {
+        Self { states: vec![FaultState::default(); count], armed: Vec::new(), active: 0 }
+    }
+
+    /// Whether something is broken.
+    pub(super) fn any_active(&self) -> bool {
+        self.active > 0
+    }
+
+    /// Whether nothing waits for `moment`: the common case.
+    pub(super) fn ignores(&self, moment: Moment) -> bool {
+        self.armed.iter().all(|(armed, _)| *armed != moment)
+    }
+
+    /// From now on this waits for `moment`.
+    pub(super) fn arm(&mut self, moment: Moment, armed: Armed) {
+        self.armed.push((moment, armed));
+    }
+
+    fn activate(&mut self, index: usize) {
+        if !std::mem::replace(&mut self.states[index].active, true) {
+            self.active += 1;
+        }
+    }
+
+    /// Whether it was active.
+    fn deactivate(&mut self, index: usize) -> bool {
+        let was_active = std::mem::take(&mut self.states[index].active);
+        self.active -= usize::from(was_active);
+        was_active
+    }
+
+    /// Those that waited for `moment`.
+    pub(super) fn take(&mut self, moment: Moment) -> Vec<Armed> {
+        self.armed.extract_if(.., |(awaited, _)| *awaited == moment).map(|(_, armed)| armed).collect()
+    }
+}
+
+impl<S: Subject, W: Witness> World<'_, S, W> {
+    /// The time of a fault has come.
+    pub(super) fn on_fault_due(&mut self, index: usize) {
+        let planned = &self.plan.faults[index];
+        match planned.on {
+            Some(moment) => self.faults.arm(moment, Armed::Fault(index)),
+            None => self.plan_fault(index, planned.after),
+        }
+    }
+
+    /// Something of the kind `moment` happens: what waited for it begins.
+    pub(super) fn moment(&mut self, moment: Moment) {
+        if self.faults.ignores(moment) {
+            return;
+        }
+        for armed in self.faults.take(moment) {
+            let index = match armed {
+                Armed::Fault(index) => index,
+                Armed::Order(index) => {
+                    self.plan_order(index, self.plan.workload[index].after.to_duration());
+                    continue;
+                }
+            };
+            let planned = &self.plan.faults[index];
+            // A process that is to die in the middle of what it does cannot wait for its turn in the queue.
+            if let Fault::SchedulerCrashed { boundary, .. } = planned.what
+                && planned.after == Span::ZERO
+            {
+                self.begin(index);
+                self.doom(boundary, index);
+            } else {
+                self.plan_fault(index, planned.after);
+            }
+        }
+    }
+
+    fn plan_fault(&mut self, index: usize, after: Span) {
+        self.queue.plan(self.now + after.to_duration(), Work::FaultBegins(index));
+    }
+
+    /// A fault begins.
+    pub(super) fn on_fault_begins(&mut self, index: usize) {
+        if self.mended {
+            return;
+        }
+        let fault = &self.plan.faults[index].what;
+        self.begin(index);
+        let lasts = fault.lasts();
+        if let Fault::SchedulerCrashed { boundary, .. } = *fault {
+            self.doom(boundary, index);
+            self.die_if_doomed(Boundary::Now);
+            return;
+        }
+        if let Fault::StoreFails { .. } = fault {
+            self.store_failure = Some(index);
+            return;
+        }
+        self.apply(index, fault);
+        if lasts > Span::ZERO {
+            self.faults.activate(index);
+            self.queue.plan(self.now + lasts.to_duration(), Work::FaultEnds(index));
+        }
+    }
+
+    fn begin(&mut self, index: usize) {
+        if !std::mem::replace(&mut self.faults.states[index].began, true) {
+            let fault = &self.plan.faults[index].what;
+            self.see(&Seen::FaultBegan { index, fault });
+        }
+    }
+
+    /// A fault is over.
+    pub(super) fn on_fault_ends(&mut self, index: usize) {
+        if !self.faults.deactivate(index) {
+            return;
+        }
+        let fault = &self.plan.faults[index].what;
+        self.mend(index, fault);
+        self.see(&Seen::FaultEnded { index, fault });
+    }
+
+    /// Everything is mended, and nothing breaks any more.
+    pub(super) fn on_mended(&mut self) {
+        self.mended = true;
+        self.faults.armed.clear();
+        self.store_failure = None;
+        for index in 0..self.plan.faults.len() {
+            self.on_fault_ends(index);
+        }
+        if let Some(process) = &mut self.daemon.process {
+            process.doom = None;
+        }
+        self.containers.mend();
+        self.on_supervision();
+        self.queue.plan(self.now + FUNERAL, Work::DeclareGone);
+        self.see(&Seen::Mended);
+    }
+
+    /// Mesos itself never gives up on an agent that lost its id with its disk.
+    pub(super) fn declare_lost_agents_gone(&mut self) {
+        let views = self.cluster.agents().map(|view| view.agent_id.cloned());
+        let lost = views
+            .zip(&self.agent_ids)
+            .flat_map(|(present, all)| all.iter().filter(move |id| present.as_ref() != Some(id)).cloned());
+        for agent_id in lost.collect::<Vec<AgentId>>() {
+            self.operator_call(OperatorCall::MarkAgentGone { agent_id });
+        }
+    }
+
+    /// Starts agents that do not run.
+    pub(super) fn on_supervision(&mut self) {
+        let down = |view: &cluster::AgentView<'_>| !view.running;
+        let down: Vec<_> =
+            self.cluster.agents().filter(down).map(|view| (view.index, view.standing)).collect();
+        for (agent, standing) in down {
+            if standing == AgentStanding::Gone {
+                self.break_cluster(cluster::Fault::WipeAgent { agent });
+            }
+            self.break_cluster(cluster::Fault::StartAgent { agent });
+        }
+        self.queue.plan(self.now + SUPERVISION, Work::Supervise);
+    }
+
+    fn apply(&mut self, index: usize, fault: &Fault) {
+        use cluster::Fault as Mesos;
+        match *fault {
+            Fault::AcknowledgementLost { ref of } => {
+                if let Some(task_id) = self.target_task(of) {
+                    self.break_cluster(Mesos::DropAcknowledgement { task_id });
+                }
+            }
+            Fault::AgentDeactivated { agent, .. } => {
+                self.operate(index, agent, |agent_id| OperatorCall::DeactivateAgent { agent_id });
+            }
+            Fault::AgentDelayed { agent, extra, .. } => {
+                self.break_cluster(Mesos::Delay { agent: AgentIndex(agent), extra: extra.to_duration() });
+            }
+            Fault::AgentDisconnected { agent } => {
+                self.break_cluster(Mesos::Disconnect { agent: AgentIndex(agent) });
+            }
+            Fault::AgentDrained { agent, .. } => self.operate(index, agent, |agent_id| {
+                OperatorCall::DrainAgent { agent_id, max_grace_period: None, mark_gone: false }
+            }),
+            Fault::AgentGone { agent, .. } => {
+                self.operate(index, agent, |agent_id| OperatorCall::MarkAgentGone { agent_id });
+            }
+            Fault::AgentPartitioned { agent, loss, .. } => {
+                self.break_cluster(Mesos::Partition { agent: AgentIndex(agent), loss });
+            }
+            Fault::AgentPowerOff { agent, wipe, .. } => {
+                self.break_cluster(Mesos::PowerOff { agent: AgentIndex(agent) });
+                if wipe {
+                    self.break_cluster(Mesos::WipeAgent { agent: AgentIndex(agent) });
+                }
+            }
+            Fault::AgentShutDown { agent, .. } => {
+                self.break_cluster(Mesos::ShutDownAgent { agent: AgentIndex(agent) });
+            }
+            Fault::AgentStopped { agent, .. } => {
+                self.break_cluster(Mesos::StopAgent { agent: AgentIndex(agent) });
+            }
+            Fault::AgentSuspended { agent, .. } => {
+                self.break_cluster(Mesos::SuspendAgent { agent: AgentIndex(agent) });
+            }
+            Fault::ClockSet { by, back } => {
+                let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+                self.daemon.set_clock(if back { -by } else { by });
+            }
+            Fault::ConnectionBroken {} => self.break_connection(true),
+            Fault::ConnectionDelayed { extra, .. } => self.link.extra = extra.to_duration(),
+            Fault::ConnectionPartitioned { direction, .. } => self.block(Blocked::of(direction)),
+            Fault::ContainerExits { ref of, status } => {
+                if let Some(ordinal) = self.containers.find(of).map(|container| container.ordinal) {
+                    self.exit_container(ordinal, status.into());
+                }
+            }
+            Fault::ContainerUnhealthy { ref of, lasts } => {
+                let until = self.now + lasts.to_duration();
+                if let Some(ordinal) = self.containers.find(of).map(|container| container.ordinal) {
+                    self.containers.make_unhealthy(ordinal, until);
+                }
+            }
+            Fault::ExecutorKilled { ref of } => {
+                if let Some(container) = self.target_executor(of) {
+                    self.break_cluster(Mesos::KillExecutor { container, signal: 9 });
+                }
+            }
+            Fault::ExecutorSuspended { ref of, .. } => {
+                if let Some(container) = self.target_executor(of) {
+                    self.faults.states[index].container = Some(container.clone());
+                    self.break_cluster(Mesos::SuspendExecutor { container });
+                }
+            }
+            Fault::ExecutorsHang { agent, .. } => {
+                self.break_cluster(Mesos::ExecutorsHang { agent: AgentIndex(agent), hang: true });
+            }
+            Fault::LaunchesFail { agent, .. } => {
+                self.containers.failing.insert(AgentIndex(agent));
+            }
+            Fault::MasterFailover {} => self.break_cluster(Mesos::MasterFailover),
+            Fault::MasterStopped { .. } => self.break_cluster(Mesos::StopMaster),
+            Fault::OffersRescinded { agent } => {
+                self.break_cluster(Mesos::RescindOffers { agent: agent.map(AgentIndex) });
+            }
+            Fault::SchedulerCrashed { .. } | Fault::StoreFails { .. } => {}
+            Fault::SchedulerSuspended { .. } => {
+                if let Some(process) = &mut self.daemon.process {
+                    process.suspended = true;
+                }
+            }
+            Fault::StoreSlow { write, .. } => self.slow_write = Some(write.to_duration()),
+            Fault::UpdateDoubled { ref of } => {
+                if let Some(task_id) = self.target_task(of) {
+                    self.break_cluster(Mesos::DuplicateUpdate { task_id });
+                }
+            }
+            Fault::UpdateLost { ref of } => {
+                if let Some(task_id) = self.target_task(of) {
+                    self.break_cluster(Mesos::DropUpdate { task_id });
+                }
+            }
+        }
+    }
+
+    /// Mends what `fault` broke, unless another fault still keeps it broken.
+    fn mend(&mut self, index: usize, fault: &Fault) {
+        use cluster::Fault as Mesos;
+        let state = self.faults.states[index].clone();
+        match *fault {
+            Fault::AgentDeactivated { .. } | Fault::AgentDrained { .. } => {
+                if let Some(agent_id) = state.agent_id {
+                    self.operator_call(OperatorCall::ReactivateAgent { agent_id });
+                }
+            }
+            Fault::AgentDelayed { agent, .. } => {
+                if !self
+                    .is_active(|other| matches!(other, Fault::AgentDelayed { agent: a, .. } if *a == agent))
+                {
+                    self.break_cluster(Mesos::Delay { agent: AgentIndex(agent), extra: Duration::ZERO });
+                }
+            }
+            Fault::AgentGone { agent, .. } => {
+                self.break_cluster(Mesos::WipeAgent { agent: AgentIndex(agent) });
+                self.start_agent(agent);
+            }
+            Fault::AgentPowerOff { agent, .. }
+            | Fault::AgentShutDown { agent, .. }
+            | Fault::AgentStopped { agent, .. } => self.start_agent(agent),
+            Fault::AgentPartitioned { agent, .. } => {
+                let same =
+                    |other: &Fault| matches!(other, Fault::AgentPartitioned { agent: a, .. } if *a == agent);
+                if !self.is_active(same) {
+                    self.break_cluster(Mesos::Heal { agent: AgentIndex(agent) });
+                }
+            }
+            Fault::AgentSuspended { agent, .. } => {
+                let same =
+                    |other: &Fault| matches!(other, Fault::AgentSuspended { agent: a, .. } if *a == agent);
+                if !self.is_active(same) {
+                    self.break_cluster(Mesos::ResumeAgent { agent: AgentIndex(agent) });
+                }
+            }
+            Fault::ConnectionDelayed { .. } => self.link.extra = Duration::ZERO,
+            Fault::ConnectionPartitioned { .. } => {
+                if !self.is_active(|other| matches!(other, Fault::ConnectionPartitioned { .. })) {
+                    self.unblock();
+                }
+            }
+            Fault::ExecutorSuspended { .. } => {
+                if let Some(container) = state.container {
+                    self.break_cluster(Mesos::ResumeExecutor { container });
+                }
+            }
+            Fault::ExecutorsHang { agent, .. } => {
+                self.break_cluster(Mesos::ExecutorsHang { agent: AgentIndex(agent), hang: false });
+            }
+            Fault::LaunchesFail { agent, .. } => {
+                self.containers.failing.remove(&AgentIndex(agent));
+            }
+            Fault::MasterStopped { .. } => {
+                if !self.is_active(|other| matches!(other, Fault::MasterStopped { .. })) {
+                    self.break_cluster(Mesos::StartMaster);
+                }
+            }
+            Fault::SchedulerCrashed { .. } | Fault::StoreFails { .. } => self.start_scheduler(),
+            Fault::SchedulerSuspended { .. } => {
+                if !self.is_active(|other| matches!(other, Fault::SchedulerSuspended { .. }))
+                    && let Some(process) = &mut self.daemon.process
+                {
+                    process.suspended = false;
+                    self.run_scheduler();
+                }
+            }
+            Fault::StoreSlow { .. } => self.slow_write = None,
+            Fault::AcknowledgementLost { .. }
+            | Fault::AgentDisconnected { .. }
+            | Fault::ClockSet { .. }
+            | Fault::ConnectionBroken {}
+            | Fault::ContainerExits { .. }
+            | Fault::ContainerUnhealthy { .. }
+            | Fault::ExecutorKilled { .. }
+            | Fault::MasterFailover {}
+            | Fault::OffersRescinded { .. }
+            | Fault::UpdateDoubled { .. }
+            | Fault::UpdateLost { .. } => {}
+        }
+    }
+
+    /// The process is to die at `boundary`.
+    fn doom(&mut self, boundary: Boundary, fault: usize) {
+        match &mut self.daemon.process {
+            Some(process) => process.doom = Some(Doom { boundary, fault }),
+            // It is dead already: it stays so for longer, if this fault lasts longer.
+            None => {
+                let lasts = self.plan.faults[fault].what.lasts();
+                self.faults.activate(fault);
+                self.queue.plan(self.now + lasts.to_duration(), Work::FaultEnds(fault));
+            }
+        }
+    }
+
+    /// The scheduler's process ends because of a fault, and is started again when the fault is over.
+    pub(super) fn die_of(&mut self, fault: usize, why: &'static str) {
+        let planned = &self.plan.faults[fault].what;
+        let calls_lost = matches!(planned, Fault::SchedulerCrashed { calls_lost: true, .. });
+        self.faults.activate(fault);
+        self.queue.plan(self.now + planned.lasts().to_duration(), Work::FaultEnds(fault));
+        self.kill_scheduler(calls_lost, why);
+    }
+
+    fn start_agent(&mut self, agent: u32) {
+        let down = |other: &Fault| {
+            let down = matches!(
+                other,
+                Fault::AgentPowerOff { .. }
+                    | Fault::AgentShutDown { .. }
+                    | Fault::AgentStopped { .. }
+                    | Fault::AgentGone { .. }
+            );
+            down && other.agent() == Some(agent)
+        };
+        if !self.is_active(down) {
+            self.break_cluster(cluster::Fault::StartAgent { agent: AgentIndex(agent) });
+        }
+    }
+
+    pub(super) fn is_active(&self, kind: impl Fn(&Fault) -> bool) -> bool {
+        self.plan
+            .faults
+            .iter()
+            .zip(&self.faults.states)
+            .any(|(planned, state)| state.active && kind(&planned.what))
+    }
+
+    fn operate(&mut self, index: usize, agent: u32, call: impl FnOnce(AgentId) -> OperatorCall) {
+        let view = self.cluster.agents().nth(agent as usize);
+        let Some(agent_id) = view.and_then(|view| view.agent_id.cloned()) else { return };
+        self.faults.states[index].agent_id = Some(agent_id.clone());
+        self.operator_call(call(agent_id));
+    }
+
+    fn operator_call(&mut self, call: OperatorCall) {
+        self.step_cluster(cluster::Input::Operator { request: OPERATOR, call });
+    }
+
+    fn break_cluster(&mut self, fault: cluster::Fault) {
+        self.step_cluster(cluster::Input::Fault(fault));
+    }
+
+    fn target_task(&self, target: &Target) -> Option<podium_core::model::ids::TaskId> {
+        self.containers.find(target)?.task().map(|task| task.task_id.clone())
+    }
+
+    fn target_executor(&self, target: &Target) -> Option<ContainerId> {
+        let parent = self.containers.find(target)?.task()?.parent;
+        let executor = self.containers.get(parent)?;
+        matches!(executor.role, ContainerRole::Executor { .. }).then(|| executor.id.clone())
+    }
+
+    /// When a fault that waits for the death of the process is to be forgotten.
+    pub(super) fn time_of(&self, span: Span) -> Timestamp {
+        self.start + span.to_duration()
+    }
+}

@@ -1,0 +1,307 @@
+//! The life of the scheduler's process: starting, taking turns, and dying in the middle of them.
+
+use std::time::Duration;
+
+use podium_core::model::event::ApiEventKind;
+use podium_core::model::ids::FrameworkId;
+use podium_core::model::mesos::{Call, Event};
+use podium_core::{Action, Input};
+
+use super::daemon::{Step, Turn};
+use super::link::Number;
+use super::seen::Seen;
+use super::subject::Subject;
+use super::{Work, World};
+use crate::digest::Digest;
+use crate::oracle::{Violation, Witness};
+use crate::plan::{Boundary, Fault, Moment};
+
+impl<S: Subject, W: Witness> World<'_, S, W> {
+    /// Starts the scheduler's process from what is durable.
+    pub(super) fn start_scheduler(&mut self) {
+        let keeps_down =
+            |fault: &Fault| matches!(fault, Fault::SchedulerCrashed { .. } | Fault::StoreFails { .. });
+        if self.daemon.process.is_some() || self.is_active(keeps_down) {
+            return;
+        }
+        let nth = (self.daemon.starts + 1).to_string();
+        let seed = Digest::of(&[&self.plan.seed.to_string(), "scheduler", &nth]);
+        let entries = self.store.read_back(&mut self.random);
+        let subject = match S::start(self.config.clone(), seed, entries) {
+            Ok(subject) => subject,
+            Err(error) => {
+                let sentence = format!("the scheduler cannot continue from what it made durable: {error}");
+                self.verdict = Some(Violation::new("restore", sentence));
+                return;
+            }
+        };
+        self.daemon.start(subject);
+        self.link.start_over();
+        let connect = Work::Connect { process: self.daemon.starts };
+        self.queue.plan(self.now + self.plan.scheduler.boot.to_duration(), connect);
+        self.see(&Seen::Restarted);
+    }
+
+    /// Ends the scheduler's process. What was not written is lost with it.
+    pub(super) fn kill_scheduler(&mut self, calls_lost: bool, why: &'static str) {
+        if self.daemon.process.take().is_none() {
+            return;
+        }
+        self.drop_connection(calls_lost);
+        self.ask_again_later();
+        self.see(&Seen::Died { why });
+    }
+
+    /// Lets the scheduler take turns as long as there is something to do and nothing is being written.
+    pub(super) fn run_scheduler(&mut self) {
+        while self.verdict.is_none() && self.take_turn() {}
+    }
+
+    fn take_turn(&mut self) -> bool {
+        if self.daemon.process.as_ref().is_none_or(|process| process.performing) {
+            return false;
+        }
+        let turn = match self.daemon.begin_turn(self.now) {
+            Ok(Some(turn)) => turn,
+            Ok(None) => return false,
+            Err(_) => {
+                let sentence = "the scheduler wants a tick again and again without time passing".to_owned();
+                self.verdict = Some(Violation::new("rest", sentence));
+                return false;
+            }
+        };
+        for step in &turn.steps {
+            if let Step::Taken { now, input, output } = step {
+                self.counts.steps += 1;
+                self.see(&Seen::Stepped { clock: *now, input, output });
+                if matches!(input, Input::Tick) {
+                    self.moment(Moment::Tick);
+                }
+            }
+        }
+        if !turn.has_records() {
+            self.perform(turn);
+            return true;
+        }
+        self.foresee(&turn);
+        if self.die_if_doomed(Boundary::BeforeWrite) {
+            return false;
+        }
+        let write = self.slow_write.unwrap_or_else(|| self.plan.scheduler.write.draw(&mut self.random));
+        let process = self.daemon.starts;
+        if let Some(running) = &mut self.daemon.process {
+            running.turn = Some(turn);
+        }
+        if write > Duration::ZERO {
+            self.queue.plan(self.now + write, Work::Written { process });
+            return false;
+        }
+        self.on_written(process);
+        true
+    }
+
+    /// What a turn is about to do are moments of their own: to die before it is done.
+    fn foresee(&mut self, turn: &Turn) {
+        self.moment(Moment::Write);
+        for action in turn.actions() {
+            let moment = match action {
+                Action::Accept(_) => Moment::WriteAccept,
+                Action::Call(Call::Kill { .. }) => Moment::WriteKill,
+                Action::Reply { .. } => Moment::WriteReply,
+                Action::Call(_) | Action::Publish(_) => continue,
+            };
+            self.moment(moment);
+        }
+    }
+
+    /// A write is done.
+    pub(super) fn on_written(&mut self, process: u64) {
+        if self.daemon.starts != process {
+            return;
+        }
+        let Some(turn) = self.daemon.process.as_mut().and_then(|running| running.turn.take()) else { return };
+        if let Some(fault) = self.store_failure.take() {
+            if matches!(self.plan.faults[fault].what, Fault::StoreFails { applied: true, .. }) {
+                self.make_durable(&turn);
+            }
+            self.die_of(fault, "a write failed");
+            return;
+        }
+        if let Some(doom) = self.daemon.process.as_ref().and_then(|running| running.doom)
+            && let Boundary::DuringWrite(steps) = doom.boundary
+        {
+            let records = turn.records_of(steps as usize);
+            self.store.apply(records.iter().cloned());
+            self.see(&Seen::Written(&records));
+            self.die_of(doom.fault, "it crashed in the middle of a write");
+            return;
+        }
+        self.make_durable(&turn);
+        if self.die_if_doomed(Boundary::AfterWrite) {
+            return;
+        }
+        self.perform(turn);
+        self.run_scheduler();
+    }
+
+    fn make_durable(&mut self, turn: &Turn) {
+        for step in &turn.steps {
+            if let Step::Taken { output, .. } = step {
+                self.store.apply(output.records.iter().cloned());
+                if !output.records.is_empty() {
+                    self.see(&Seen::Written(&output.records));
+                }
+            }
+        }
+        self.announce(turn);
+    }
+
+    /// What the steps of a turn were told is now known to whatever process comes after this one.
+    fn announce(&mut self, turn: &Turn) {
+        for step in &turn.steps {
+            let Step::Taken { input, output, .. } = step else { continue };
+            match input {
+                Input::Event(event) => self.see(&Seen::Heard(event)),
+                Input::Command { id, command, .. } => {
+                    let reply = output.actions.iter().find_map(|action| match action {
+                        Action::Reply { id: of, result } if of == id => Some(result),
+                        _ => None,
+                    });
+                    if let Some(result) = reply {
+                        self.see(&Seen::Decided { command, result });
+                    }
+                }
+                Input::Disconnected | Input::Tick => {}
+            }
+        }
+    }
+
+    /// Does what a turn decided, in order.
+    fn perform(&mut self, turn: Turn) {
+        if !turn.has_records() {
+            self.announce(&turn);
+        }
+        let count = turn.actions().count();
+        let mut done = 0;
+        self.set_performing(true);
+        for step in turn.steps {
+            match step {
+                Step::Connected(number) => self.set_connection(Some(number)),
+                Step::Taken { input, output, .. } => {
+                    match input {
+                        Input::Disconnected => {
+                            self.set_connection(None);
+                            self.see(&Seen::Disconnected);
+                        }
+                        Input::Event(event) if is_subscribed(&event) => self.see(&Seen::Subscribed),
+                        _ => {}
+                    }
+                    for action in output.actions {
+                        if self.verdict.is_some() {
+                            return;
+                        }
+                        self.act(action);
+                        done += 1;
+                        if self.is_doomed_after(done, count) {
+                            self.die();
+                            return;
+                        }
+                    }
+                }
+            }
+        }
+        self.set_performing(false);
+        self.die_if_doomed(Boundary::Now);
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Accept(accept) => {
+                let Some(process) = &self.daemon.process else { return };
+                let call = process.subject.scheduler().accept_call(&accept);
+                self.say(call, Some(Moment::Accept));
+            }
+            Action::Call(call) => {
+                let moment = match &call {
+                    Call::Acknowledge { .. } => Some(Moment::Acknowledge),
+                    Call::Kill { .. } => Some(Moment::Kill),
+                    _ => None,
+                };
+                self.say(call, moment);
+            }
+            Action::Publish(event) => {
+                self.see(&Seen::Published(&event));
+                if matches!(event.kind, ApiEventKind::DeploymentInfo { .. }) {
+                    self.moment(Moment::DeploymentStep);
+                }
+            }
+            Action::Reply { id, result } => {
+                self.answer_command(id, result);
+                self.moment(Moment::Reply);
+            }
+        }
+    }
+
+    fn say(&mut self, call: Call, moment: Option<Moment>) {
+        let connection = self.daemon.process.as_ref().and_then(|process| process.connection);
+        if connection.is_some() {
+            self.see(&Seen::Call(&call));
+        }
+        self.send_call(connection, call);
+        if let Some(moment) = moment {
+            self.moment(moment);
+        }
+    }
+
+    fn set_connection(&mut self, connection: Option<Number>) {
+        if let Some(process) = &mut self.daemon.process {
+            process.connection = connection;
+        }
+    }
+
+    fn set_performing(&mut self, performing: bool) {
+        if let Some(process) = &mut self.daemon.process {
+            process.performing = performing;
+        }
+    }
+
+    /// Whether the process is to die after `done` of `count` actions.
+    fn is_doomed_after(&self, done: usize, count: usize) -> bool {
+        match self.doomed_at() {
+            Some(Boundary::Now) => true,
+            Some(Boundary::AfterActions(actions)) => {
+                done == (actions as usize).clamp(1, count.saturating_sub(1).max(1))
+            }
+            _ => false,
+        }
+    }
+
+    fn doomed_at(&self) -> Option<Boundary> {
+        Some(self.daemon.process.as_ref()?.doom?.boundary)
+    }
+
+    /// Lets the process die if it is to die at `boundary`, or wherever it is. Says whether it did.
+    pub(super) fn die_if_doomed(&mut self, boundary: Boundary) -> bool {
+        let due = self.doomed_at().is_some_and(|doomed| doomed == boundary || doomed == Boundary::Now);
+        if due {
+            self.die();
+        }
+        due
+    }
+
+    /// Lets the process die of what it is doomed by.
+    fn die(&mut self) {
+        if let Some(doom) = self.daemon.process.as_ref().and_then(|process| process.doom) {
+            self.die_of(doom.fault, "it crashed");
+        }
+    }
+
+    /// The framework's id as the process knows it: part of every call.
+    pub(super) fn store_framework_id(&self) -> Option<FrameworkId> {
+        self.daemon.process.as_ref()?.subject.scheduler().framework_id().cloned()
+    }
+}
+
+fn is_subscribed(event: &Event) -> bool {
+    matches!(event, Event::Subscribed { .. })
+}
