@@ -220,7 +220,7 @@ impl ser::Serializer for &mut Digest {
     }
 
     fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<(), Unhashable> {
-        write!(self, "{value}").map_err(|error| ser::Error::custom(error))
+        write!(self, "{value}").map_err(ser::Error::custom)
     }
 
     fn is_human_readable(&self) -> bool {

@@ -162,10 +162,7 @@ fn change(seen: &Seen<'_>) -> Option<String> {
         Seen::Call(Call::Accept { .. }) => Some("the scheduler launched something".to_owned()),
         Seen::Call(Call::Kill { task_id, .. }) => Some(format!("the scheduler killed {task_id}")),
         Seen::Launched(container) => Some(format!("container {} was launched", container.id)),
-        Seen::Ended { container, .. } => match container.task() {
-            Some(task) => Some(format!("task {} ended", task.task_id)),
-            None => None,
-        },
+        Seen::Ended { container, .. } => container.task().map(|task| format!("task {} ended", task.task_id)),
         _ => None,
     }
 }

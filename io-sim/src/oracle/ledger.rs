@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use podium_core::model::ids::{AgentId, InstanceId, PodId, TaskId, Uuid};
+use podium_core::model::ids::{InstanceId, PodId, Uuid};
 use podium_core::model::mesos::{Call, Event, LaunchGroup, OperationInfo, Resource, TaskState, TaskStatus};
 use podium_core::model::pod::PodSpec;
 use podium_core::model::time::Timestamp;
@@ -27,9 +27,6 @@ pub(super) struct GroupKey {
 pub(super) struct Group {
     pub(super) instance: InstanceId,
     pub(super) incarnation: u32,
-    pub(super) agent_id: AgentId,
-    /// When the launch was sent.
-    pub(super) launched_at: Timestamp,
     pub(super) members: BTreeMap<Arc<str>, Member>,
     /// What it uses in all, its executor included.
     pub(super) resources: Vec<Resource>,
@@ -113,19 +110,6 @@ impl Ledger {
         self.groups.range(key(0)..=key(u32::MAX)).map(|(_, group)| group)
     }
 
-    /// The groups of a pod.
-    pub(super) fn groups_of_pod<'a>(&'a self, pod: &'a PodId) -> impl Iterator<Item = &'a Group> {
-        self.groups.values().filter(move |group| group.instance.pod == *pod)
-    }
-
-    /// The group and the member that a task is.
-    pub(super) fn find<'a>(&'a self, task_id: &'a TaskId) -> Option<(&'a Group, &'a Member)> {
-        let id = task_id.parse().ok()?;
-        let key = GroupKey { instance: id.uuid, incarnation: id.incarnation };
-        let group = self.groups.get(&key)?;
-        Some((group, group.members.get(id.container)?))
-    }
-
     /// Takes down what has happened.
     pub(super) fn see(&mut self, seen: &Seen<'_>, scene: &Scene<'_>) {
         match seen {
@@ -158,7 +142,7 @@ impl Ledger {
             Call::Accept { operations, .. } => {
                 for operation in operations {
                     if let OperationInfo::LaunchGroup(launch) = &operation.info {
-                        self.see_launch(launch, now);
+                        self.see_launch(launch);
                     }
                 }
             }
@@ -173,13 +157,11 @@ impl Ledger {
         }
     }
 
-    fn see_launch(&mut self, launch: &LaunchGroup, now: Timestamp) {
+    fn see_launch(&mut self, launch: &LaunchGroup) {
         let Some(Ok(first)) = launch.tasks.first().map(|task| task.task_id.parse()) else { return };
         let members = launch.tasks.iter().filter_map(|task| task.task_id.parse().ok());
         let resources = launch.tasks.iter().flat_map(|task| &task.resources);
         let group = Group {
-            agent_id: launch.tasks[0].agent_id.clone(),
-            launched_at: now,
             members: members.map(|id| (id.container.into(), Member::default())).collect(),
             resources: resources.chain(&launch.executor.resources).cloned().collect(),
             agent: None,
@@ -231,6 +213,8 @@ impl Ledger {
             }
             // The definition that is current again is not part of the answer; the API shows it.
             Response::DeploymentReverted { .. } => {}
+            // No client of the world changes groups.
+            Response::GroupDeleted { .. } | Response::GroupUpdated { .. } => {}
             Response::DelayReset | Response::DeploymentCancelled | Response::InstancesKilled(_) => {}
         }
     }

@@ -34,11 +34,7 @@ impl Offers {
                 Event::Offers(offers) => {
                     self.open.extend(offers.iter().map(|offer| (offer.id.clone(), scene.now)));
                 }
-                Event::Rescind(id) => {
-                    if self.open.remove(id).is_some() {
-                        self.rescinded.insert(id.clone());
-                    }
-                }
+                Event::Rescind(id) => self.rescinded.extend(self.open.remove(id).map(|_| id.clone())),
                 _ => {}
             },
             // The answers of earlier steps of the same turn are still to be performed.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use podium_core::admission::{Rules, read_pod};
+use podium_core::admission::{Admitted, Rules, read_pod};
 use podium_core::model::ids::PodId;
 use podium_core::model::time::Timestamp;
 use podium_core::{Command, CommandId, Origin, Refusal, Response, Scheduler};
@@ -102,7 +102,7 @@ fn command_of(
     rules: &Rules,
 ) -> Result<Command, Answer> {
     let read = |pod| match read_pod(pod, rules) {
-        Ok(admitted) => Ok(admitted.pod),
+        Ok(Admitted { pod, role_given, .. }) => Ok((pod, role_given)),
         Err(rejection) => Err(Answer::Rejected(rejection.to_string())),
     };
     Ok(match request {
@@ -113,7 +113,10 @@ fn command_of(
             let deployment = of_pod.ok_or(Answer::Pointless)?;
             Command::CancelDeployment { id: deployment.id, force: *force }
         }
-        Request::Create { pod, force } => Command::CreatePod { pod: read(pod)?, force: *force },
+        Request::Create { pod, force } => {
+            let (pod, role_given) = read(pod)?;
+            Command::CreatePod { pod, role_given, force: *force }
+        }
         Request::Delete { pod, force } => Command::DeletePod { id: PodId::from(pod.as_str()), force: *force },
         Request::Kill { pod, nth, wipe } => {
             let pod = PodId::from(pod.as_str());
@@ -128,8 +131,12 @@ fn command_of(
             let pod = api.pod(&PodId::from(pod.as_str())).ok_or(Answer::Pointless)?;
             let mut pod = serde_json::to_value(pod).map_err(|error| Answer::Rejected(error.to_string()))?;
             pod["scaling"]["instances"] = (*instances).into();
-            Command::UpdatePod { pod: read(&pod)?, force: *force }
+            let (pod, role_given) = read(&pod)?;
+            Command::UpdatePod { pod, role_given, force: *force }
         }
-        Request::Update { pod, force } => Command::UpdatePod { pod: read(pod)?, force: *force },
+        Request::Update { pod, force } => {
+            let (pod, role_given) = read(pod)?;
+            Command::UpdatePod { pod, role_given, force: *force }
+        }
     })
 }

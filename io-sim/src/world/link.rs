@@ -100,6 +100,9 @@ impl Blocked {
     }
 }
 
+/// Messages with their numbers.
+type Held<T> = Vec<(Number, T)>;
+
 impl Link {
     pub(super) fn new(latency: Range, random: Random) -> Self {
         Self {
@@ -216,7 +219,7 @@ impl Link {
     }
 
     /// The end of a partition: what waited, to be sent again in order.
-    pub(super) fn unblock(&mut self) -> (Vec<(Number, Up)>, Vec<(Number, Down)>) {
+    pub(super) fn unblock(&mut self) -> (Held<Up>, Held<Down>) {
         self.blocked = Blocked::default();
         (std::mem::take(&mut self.held_up), std::mem::take(&mut self.held_down))
     }

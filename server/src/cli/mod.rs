@@ -7,6 +7,7 @@
 mod cluster;
 mod foreign;
 mod serve;
+mod sim;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -50,6 +51,12 @@ enum Command {
     /// curl -X POST http://127.0.0.1:PORT/admin/agent/0/pause. "help" (GET /admin/help) lists them, "state" (GET
     /// /admin/state) shows what there is.
     Cluster(cluster::ClusterArgs),
+    /// Try the scheduler against a model of Mesos in virtual time, with faults drawn from seeds
+    ///
+    /// Each seed is a plan of its own: a cluster, what people ask of it, and what goes wrong. After each step it
+    /// is checked what must always hold, and at the end that everything became as it was asked to be. The first
+    /// violation ends it, with the command that replays it. Equal seeds give equal digests.
+    Sim(sim::SimArgs),
 }
 
 /// Does what the command line says.
@@ -98,6 +105,7 @@ fn execute(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Serve(args) => args.into_settings().map_err(daemon::Failure::Settings).and_then(daemon::run),
         Command::Cluster(args) => cluster::run(args),
+        Command::Sim(args) => return sim::execute(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
