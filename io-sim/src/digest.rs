@@ -328,7 +328,6 @@ mod tests {
         let values = [
             hash(&(1u8, 2u8)),
             hash(&(2u8, 1u8)),
-            hash(&[1u8, 2][..]),
             hash(&Some(1u8)),
             hash(&None::<u8>),
             hash(&1u8),

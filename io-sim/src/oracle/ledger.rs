@@ -114,7 +114,7 @@ impl Ledger {
     pub(super) fn see(&mut self, seen: &Seen<'_>, scene: &Scene<'_>) {
         match seen {
             Seen::Answered { .. } => self.answered += 1,
-            Seen::Call(call) => self.see_call(call, scene.now),
+            Seen::Call(call) => self.see_call(call),
             Seen::Decided { result: Ok(response), command } => self.see_decision(command, response),
             Seen::Ended { container, exit } => {
                 if let Some(task) = container.task() {
@@ -137,7 +137,7 @@ impl Ledger {
         }
     }
 
-    fn see_call(&mut self, call: &Call, now: Timestamp) {
+    fn see_call(&mut self, call: &Call) {
         match call {
             Call::Accept { operations, .. } => {
                 for operation in operations {
