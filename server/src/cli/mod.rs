@@ -2,7 +2,7 @@
 //!
 //! `podium` alone is `podium serve`. Flags have Marathon's names where Marathon has them, and can also be set in
 //! the environment, as `PODIUM_` and the flag's name in upper case. Flags that only Marathon has use for are
-//! known as well (see [`foreign`]), so that none is ignored without a word.
+//! known as well (see `foreign`), so that none is ignored without a word.
 
 mod cluster;
 mod foreign;
