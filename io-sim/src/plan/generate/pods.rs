@@ -111,8 +111,9 @@ impl PodMaker {
             container["endpoints"] = json!([{ "name": format!("{name}-http"), "hostPort": port }]);
         }
         if self.traits.health_checks && random.chance(500) {
+            // Longer than any start and warm-up, or the check would end its container for ever.
             let mut check = json!({
-                "gracePeriodSeconds": below(random, 60),
+                "gracePeriodSeconds": 100 + below(random, 60),
                 "intervalSeconds": 5 + below(random, 25),
                 "maxConsecutiveFailures": 1 + below(random, 4),
                 "timeoutSeconds": 5,
