@@ -47,7 +47,7 @@ pub(crate) enum NoMatch {
     ExecutorStillAlive,
 }
 
-/// The kinds of [`NoMatch`]: Marathon's reasons under its names, then Podium's own.
+/// The kinds of `NoMatch`: Marathon's reasons under its names, then Podium's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "see NoMatch")]
 pub enum Reason {
