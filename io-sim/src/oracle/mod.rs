@@ -6,6 +6,7 @@
 //! | `atomicity` | a group of containers lives and dies as one |
 //! | `convergence` | once everything is mended, everything becomes as clients want it |
 //! | `durability` | nothing is said to anybody before it is durable |
+//! | `expectation` | what the author of a plan expects at certain times is true |
 //! | `offers` | every offer is answered once |
 //! | `single` | no instance is live twice |
 
@@ -13,6 +14,7 @@ mod atomicity;
 mod constraints;
 mod convergence;
 mod durability;
+mod expectations;
 mod feasibility;
 mod ledger;
 mod offers;
@@ -24,6 +26,7 @@ use podium_core::model::time::Timestamp;
 use self::atomicity::Atomicity;
 use self::convergence::Convergence;
 use self::durability::Durability;
+use self::expectations::Expectations;
 use self::ledger::Ledger;
 use self::offers::Offers;
 use crate::world::{Scene, Seen};
@@ -71,6 +74,7 @@ pub struct Jury {
     atomicity: Atomicity,
     convergence: Convergence,
     durability: Durability,
+    expectations: Expectations,
     offers: Offers,
     calm_since: Option<Timestamp>,
 }
@@ -83,17 +87,22 @@ impl Witness for Jury {
         self.offers.see(seen, scene)?;
         single::see(seen, &self.ledger, scene)?;
         self.atomicity.see(seen, &self.ledger, scene)?;
+        self.expectations.see(seen, scene)?;
         self.convergence.see(seen, &self.ledger, scene)
     }
 
     fn deadline(&self) -> Option<Timestamp> {
-        let deadlines =
-            [self.offers.deadline(), self.atomicity.deadline(self.calm_since), self.convergence.deadline()];
+        let deadlines = [
+            self.offers.deadline(),
+            self.atomicity.deadline(self.calm_since),
+            self.convergence.deadline(),
+            self.expectations.deadline(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
     fn is_satisfied(&self) -> bool {
-        self.convergence.is_satisfied()
+        self.convergence.is_satisfied() && self.expectations.is_satisfied()
     }
 }
 

@@ -173,6 +173,11 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
 
     /// Everything is mended, and nothing breaks any more.
     pub(super) fn on_mended(&mut self) {
+        if self.queue.deadline().is_some_and(|at| at <= self.now) {
+            // What breaks at this very instant breaks before.
+            self.queue.plan(self.now, Work::Mended);
+            return;
+        }
         self.mended = true;
         self.faults.armed.clear();
         self.store_failure = None;

@@ -39,7 +39,7 @@ use self::queue::Queue;
 use crate::cluster::{self, AgentStanding, Cluster, Exit};
 use crate::digest::Digest;
 use crate::oracle::{Violation, Witness};
-use crate::plan::{Moment, Plan};
+use crate::plan::{Moment, Plan, Span};
 use crate::random::Random;
 
 pub use self::containers::{Container, ContainerRole, Containers, TaskRole};
@@ -52,6 +52,9 @@ const START: Timestamp = Timestamp::from_millis(1_577_836_800_000); // 2020-01-0
 /// So soon after something happened in the cluster somebody looks whether the master thinks differently of an
 /// agent.
 const ROLL_CALL: Duration = Duration::from_millis(200);
+
+/// The shortest time that passes.
+const INSTANT: Duration = Duration::from_millis(1);
 
 /// So much may happen without time passing.
 const MOST_ROUNDS: u32 = 100_000;
@@ -90,6 +93,8 @@ pub struct World<'p, S, W> {
     pub(crate) counts: Counts,
     /// So much has happened without time passing.
     rounds: u32,
+    /// When the witness was last told of the time.
+    told_at: Timestamp,
     verdict: Option<Violation>,
     outputs: Vec<cluster::Output>,
 }
@@ -128,6 +133,14 @@ enum Work {
     Written { process: u64 },
 }
 
+/// When the run of `plan` is over at the latest.
+fn end_of(plan: &Plan) -> Timestamp {
+    let settled = plan.mended_at() + plan.settle + plan.quiet;
+    let expected = plan.expect.iter().map(|expectation| expectation.at).max().unwrap_or_default();
+    // What is expected while the scheduler does something is judged a little later.
+    START + settled.max(expected + Span::from_secs(60)).to_duration()
+}
+
 impl<'p, S: Subject, W: Witness> World<'p, S, W> {
     /// The world of `plan` before anything has happened.
     pub fn new(plan: &'p Plan, witness: W) -> Self {
@@ -140,7 +153,7 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
             config: plan.scheduler.config(),
             start: START,
             now: START,
-            end: mended_at + plan.settle.to_duration() + plan.quiet.to_duration(),
+            end: end_of(plan),
             queue: Queue::new(),
             cluster,
             containers: Containers::new(plan.seed, &plan.containers),
@@ -160,6 +173,7 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
             roll_call: false,
             counts: Counts::default(),
             rounds: 0,
+            told_at: START,
             verdict: None,
             outputs: Vec::new(),
         };
@@ -189,7 +203,10 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
     /// Lets the next thing happen. False when nothing more does.
     pub fn advance(&mut self) -> bool {
         let queued = self.queue.deadline();
-        let deadlines = [queued, self.cluster.deadline(), self.daemon.deadline(), self.witness.deadline()];
+        // Whoever wants to know the time again at an instant that they were told of is told at the next one:
+        // otherwise nothing would happen at this one, for ever.
+        let told = self.witness.deadline().map(|at| at.max(self.told_at + INSTANT));
+        let deadlines = [queued, self.cluster.deadline(), self.daemon.deadline(), told];
         let Some(next) = deadlines.into_iter().flatten().min() else { return false };
         if next > self.end || self.verdict.is_some() || self.witness.is_satisfied() {
             return false;
@@ -211,6 +228,7 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
             self.run_scheduler();
         }
         if passes {
+            self.told_at = self.now;
             self.see(&Seen::Time);
         }
         true
