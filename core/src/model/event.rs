@@ -1,6 +1,6 @@
 //! Events for whoever listens: the types of Marathon's `/v2/events` that concern pods.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::deployment::{Deployment, Step};
 use super::ids::{AgentId, DeploymentId, FrameworkId, GroupId, InstanceId, PodId, TaskId};
@@ -28,9 +28,17 @@ pub enum ApiEventKind {
     /// A deployment was cancelled or superseded.
     DeploymentFailed { id: DeploymentId, plan: DeploymentPlan, reason: String },
     /// A step of a deployment begins.
-    DeploymentInfo { plan: DeploymentPlan, current_step: Step },
+    DeploymentInfo {
+        plan: DeploymentPlan,
+        #[serde(serialize_with = "step")]
+        current_step: Step,
+    },
     /// A step of a deployment is done.
-    DeploymentStepSuccess { plan: DeploymentPlan, current_step: Step },
+    DeploymentStepSuccess {
+        plan: DeploymentPlan,
+        #[serde(serialize_with = "step")]
+        current_step: Step,
+    },
     /// A deployment is done.
     DeploymentSuccess { id: DeploymentId, plan: DeploymentPlan },
     /// A change of definitions was accepted.
@@ -96,6 +104,7 @@ pub struct DeploymentPlan {
     /// Its id.
     pub id: DeploymentId,
     /// Its steps.
+    #[serde(serialize_with = "steps")]
     pub steps: Vec<Step>,
     /// When it was accepted.
     pub version: Timestamp,
@@ -112,5 +121,22 @@ impl IpAddress {
     pub fn new(address: &str) -> Self {
         let protocol = if address.contains(':') { "IPv6" } else { "IPv4" };
         Self { ip_address: address.to_owned(), protocol: protocol.to_owned() }
+    }
+}
+
+/// A step without what only the scheduler needs to know of it.
+fn step<S: Serializer>(step: &Step, serializer: S) -> Result<S::Ok, S::Error> {
+    Shown(step).serialize(serializer)
+}
+
+fn steps<S: Serializer>(steps: &[Step], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(steps.iter().map(Shown))
+}
+
+struct Shown<'a>(&'a Step);
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        crate::view::StepStatus::from(self.0).serialize(serializer)
     }
 }
