@@ -14,9 +14,11 @@
 mod accept;
 mod body;
 mod deployments;
+mod dry_run;
 mod error;
 mod event_log;
 mod events;
+mod groups;
 mod headers;
 mod instances;
 mod listener;
@@ -83,6 +85,9 @@ impl Api {
             .route("/v2/deployments", get(deployments::list))
             .route("/v2/deployments/{id}", get(deployments::read).delete(deployments::cancel))
             .route("/v2/events", get(events::stream))
+            .route("/v2/groups", any(groups::dispatch))
+            .route("/v2/groups/", any(groups::dispatch))
+            .route("/v2/groups/{*rest}", any(groups::dispatch))
             .route("/v2/info", get(system::info))
             .route("/v2/leader", get(system::leader))
             .route("/v2/pods", any(pods::dispatch))

@@ -10,7 +10,7 @@ use podium_core::{Command, Refusal, Response as Reply};
 
 use super::error::ApiError;
 use super::path::{self, Target};
-use super::{Api, Asked, body, headers, instances, json, status, unexpected};
+use super::{Api, Asked, body, dry_run, headers, instances, json, status, unexpected};
 
 /// Finds out what a path means and what is asked of it.
 pub(super) async fn dispatch(State(api): State<Api>, request: Request) -> Result<Response, ApiError> {
@@ -44,7 +44,7 @@ pub(super) async fn dispatch(State(api): State<Api>, request: Request) -> Result
     }
 }
 
-fn other(method: &str, allow: &'static str) -> Result<Response, ApiError> {
+pub(super) fn other(method: &str, allow: &'static str) -> Result<Response, ApiError> {
     match method {
         "OPTIONS" => Ok((StatusCode::NO_CONTENT, [(axum::http::header::ALLOW, allow)]).into_response()),
         _ => Err(ApiError::method_not_allowed(allow)),
@@ -60,6 +60,9 @@ async fn create(api: &Api, request: Request) -> Result<Response, ApiError> {
     let asked = Asked::of(&request);
     let Admitted { pod, role_given, unknown_fields } = read_definition(api, request).await?;
     let command = Command::CreatePod { pod, force: asked.flag("force"), role_given };
+    if dry_run::is_wanted(&asked) {
+        return plan(api, command, &unknown_fields).await;
+    }
     let Reply::PodCreated { pod, deployment } = api.command(&asked, command).await? else {
         return Err(unexpected());
     };
@@ -84,6 +87,9 @@ async fn update(api: &Api, id: PodId, request: Request) -> Result<Response, ApiE
         return Err(ApiError::new(StatusCode::BAD_REQUEST, message));
     }
     let command = Command::UpdatePod { pod, force: asked.flag("force"), role_given };
+    if dry_run::is_wanted(&asked) {
+        return plan(api, command, &unknown_fields).await;
+    }
     let Reply::PodUpdated { pod, deployment } = api.command(&asked, command).await? else {
         return Err(unexpected());
     };
@@ -95,12 +101,22 @@ async fn update(api: &Api, id: PodId, request: Request) -> Result<Response, ApiE
 
 async fn remove(api: &Api, id: PodId, asked: Asked) -> Result<Response, ApiError> {
     let command = Command::DeletePod { id, force: asked.flag("force") };
+    if dry_run::is_wanted(&asked) {
+        return plan(api, command, &[]).await;
+    }
     let Reply::PodDeleted { deployment } = api.command(&asked, command).await? else {
         return Err(unexpected());
     };
     let mut response = StatusCode::ACCEPTED.into_response();
     headers::add_deployment(&mut response, &deployment);
     headers::add_location(&mut response, &asked.headers, &format!("/v2/deployments/{deployment}"));
+    Ok(response)
+}
+
+/// What `command` would do.
+async fn plan(api: &Api, command: Command, unknown_fields: &[String]) -> Result<Response, ApiError> {
+    let mut response = dry_run::pod_plan(api, command).await?;
+    headers::add_warnings(&mut response, unknown_fields);
     Ok(response)
 }
 

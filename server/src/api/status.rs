@@ -16,7 +16,7 @@ use super::{Api, json};
 use crate::driver::Handle;
 
 /// A query looks at pods until it has seen so many instances, and then lets the scheduler do other things.
-const INSTANCES_PER_QUERY: usize = 500;
+pub(super) const INSTANCES_PER_QUERY: usize = 500;
 
 /// `GET /v2/pods/{id}::status`
 pub(super) async fn one(api: &Api, id: PodId) -> Result<Response, ApiError> {
