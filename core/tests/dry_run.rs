@@ -184,7 +184,7 @@ fn a_plan_says_for_whom_it_waits_and_what_comes_then() {
     insta::assert_snapshot!(story(&preview(&driver, &command).unwrap().plan), @"
     step: StartPod /shop/web
     step: ScalePod /shop/web
-    waits for /db, because group /shop depends on /db: of its 1 instances 0 run and are healthy
+    waits for /db, because group /shop depends on /db: 0 of its 1 instance healthy
     round 1: start 2 of /shop/web
     complete: true
     ");

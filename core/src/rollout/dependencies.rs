@@ -97,7 +97,8 @@ impl Scheduler {
         let serving = found.map_or(0, |pod| pod.tally.serving());
         let wanted = found.and_then(|pod| pod.spec()).map_or(0, |spec| spec.instances());
         let what = if serving < wanted {
-            format!("of its {wanted} instances {serving} run and are healthy")
+            let instances = if wanted == 1 { "instance" } else { "instances" };
+            format!("{serving} of its {wanted} {instances} healthy")
         } else {
             "its own deployment is not done".to_owned()
         };

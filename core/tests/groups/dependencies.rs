@@ -28,7 +28,7 @@ fn a_pod_waits_until_its_groups_dependency_is_healthy() {
     assert_eq!((copies(&driver, "/db/a"), copies(&driver, "/shop/web/nginx")), (2, 0));
     insta::assert_snapshot!(driver.deployments().join("\n"), @r"
     ScalePod /db/a: waits for 2 instances to be ready: 0 are so, 2 are waiting to be launched
-    ScalePod /shop/web/nginx: waits for /db/a, because group /shop depends on /db: of its 2 instances 0 run and are healthy
+    ScalePod /shop/web/nginx: waits for /db/a, because group /shop depends on /db: 0 of its 2 instances healthy
     ");
     driver.offer("s1", 0.25, 8192.0);
     driver.run(0);
