@@ -572,3 +572,13 @@ fn the_floor_holds_at_every_moment_and_not_only_at_the_start() {
     assert_eq!(driver.picture().len(), 4);
     assert_eq!(driver.deployments(), NOTHING);
 }
+
+#[test]
+fn deployments_are_listed_in_the_order_in_which_they_began() {
+    // All at the same instant, which alone gives them no order.
+    let mut driver = Driver::connected();
+    let began: Vec<DeploymentId> =
+        (0..20).map(|n| driver.create(pod(&format!("/p-{n}"), 1, 1)).deployment().unwrap().clone()).collect();
+    let listed: Vec<DeploymentId> = driver.scheduler.deployments().into_iter().map(|d| d.id).collect();
+    assert_eq!(listed, began);
+}

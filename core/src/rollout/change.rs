@@ -7,7 +7,7 @@ use crate::admission::{Change, change};
 use crate::input::{Command, CommandId, Origin};
 use crate::model::deployment::{ActionKind, Deployment, DeploymentAction, Step};
 use crate::model::event::{ApiEventKind, DeploymentPlan};
-use crate::model::ids::{DeploymentId, GroupId, InstanceId, PodId, new_uuid};
+use crate::model::ids::{DeploymentId, GroupId, InstanceId, PodId, Uuid, new_uuid};
 use crate::model::instance::{GoalReason, Instance, KillReason};
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
@@ -261,10 +261,15 @@ impl Scheduler {
         id
     }
 
+    /// An id that comes after those of all deployments on their way: they are shown in its order, and two of
+    /// the same millisecond would otherwise have none.
     pub(super) fn new_deployment_id(&mut self) -> DeploymentId {
         let mut random = [0; 10];
         self.random.fill(&mut random);
-        DeploymentId::new(new_uuid(self.now, random).to_string())
+        let newest = self.state.deployments().last_key_value().and_then(|(id, _)| id.as_str().parse().ok());
+        let next =
+            newest.map_or(Uuid::nil(), |newest: Uuid| Uuid::from_u128(newest.as_u128().wrapping_add(1)));
+        DeploymentId::new(new_uuid(self.now, random).max(next).to_string())
     }
 
     /// A version for the next change of `pod`: now, but greater than every earlier one.
