@@ -1,4 +1,5 @@
-//! How the scheduler's cost grows: placing, status updates and offers that nobody can use, through `step`.
+//! How the scheduler's cost grows: placing, status updates, offers that nobody can use and the end of many pods,
+//! through `step`.
 //!
 //! `cargo bench -p podium-core --bench scale [-- INSTANCES]` prints a table for 10⁴, 10⁵ and 10⁶ instances, or up
 //! to INSTANCES. One core, no store, no network: the cost of deciding alone.
@@ -16,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use podium_core::admission::{Rules, read_pod};
-use podium_core::model::ids::{AgentId, FrameworkId, OfferId, Role, TaskId};
+use podium_core::model::ids::{AgentId, FrameworkId, GroupId, OfferId, Role, TaskId};
 use podium_core::model::mesos::{
     Event, Offer, PortRange, Resource, ResourceKind, StatusSource, StatusUuid, TaskState, TaskStatus,
 };
@@ -63,6 +64,12 @@ fn main() {
     println!("|---:|---:|");
     for pods in [100, 1_000, 10_000] {
         unplaceable(pods);
+    }
+    println!();
+    println!("| pods of a deleted group | deleting | per end of a pod |");
+    println!("|---:|---:|---:|");
+    for pods in [1_000, 10_000] {
+        delete(pods);
     }
 }
 
@@ -130,6 +137,35 @@ fn unplaceable(pods: usize) {
         .collect();
     let took = driver.time(inputs);
     println!("| {pods} | {:.0} |", (rounds * OFFERS_PER_EVENT) as f64 / took.as_secs_f64());
+}
+
+/// Deletes a group of `pods` pods, all in one deployment, and has their copies end one after another.
+fn delete(pods: usize) {
+    let mut driver = Driver::connected();
+    for n in 0..pods {
+        driver.create(pod(&format!("/g/p{n}"), 0.1, 1));
+    }
+    let mut tasks: Vec<(TaskId, AgentId)> = Vec::with_capacity(2 * pods);
+    for agent in 0..pods.div_ceil(20) {
+        let offers = Input::Event(Box::new(Event::Offers(vec![driver.offer(agent, 16.0)])));
+        for action in driver.scheduler.step(driver.now, offers).actions {
+            let Action::Accept(accept) = action else { continue };
+            for launch in &accept.launches {
+                for container in &launch.spec.containers {
+                    let task = launch.instance.task_id(&container.name, launch.incarnation);
+                    tasks.push((task, launch.agent.agent_id.clone()));
+                }
+            }
+        }
+    }
+    assert_eq!(tasks.len(), 2 * pods, "everything fits");
+    driver.time(tasks.iter().map(|(task, agent)| update(task, agent, TaskState::TaskRunning)).collect());
+    let command = Box::new(Command::DeleteGroup { id: GroupId::from("/g"), force: true });
+    let deleting = driver.time(vec![Input::Command { id: CommandId(0), origin: Origin::default(), command }]);
+    let ending =
+        driver.time(tasks.iter().map(|(task, agent)| update(task, agent, TaskState::TaskKilled)).collect());
+    assert_eq!(driver.scheduler.deployments(), [], "nothing is left to be done");
+    println!("| {pods} | {deleting:?} | {:?} |", ending / u32::try_from(pods).expect("a small number"));
 }
 
 struct Driver {

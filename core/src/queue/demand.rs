@@ -81,9 +81,9 @@ impl Scheduler {
             return;
         }
         let wanted = self.wanted_roles();
-        let used = self.used_roles();
-        if !used.is_subset(&self.demand.roles) {
-            self.demand.roles = used;
+        let defined = std::mem::take(&mut self.state.changes.roles);
+        if self.demand.roles.is_empty() || !defined.is_subset(&self.demand.roles) {
+            self.demand.roles = self.used_roles();
             let suppressed: Vec<Role> = self.demand.roles.difference(&wanted).cloned().collect();
             let mut framework_info = self.config.framework_info();
             framework_info.id = self.framework_id().cloned();

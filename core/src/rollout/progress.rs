@@ -20,7 +20,8 @@ impl Scheduler {
             self.finish_deployment(id);
             return;
         };
-        if !step.actions.iter().all(|action| self.is_done(action)) {
+        if let Some(index) = self.find_unfinished(id, &step.actions) {
+            self.state.note_unfinished_action(id, index);
             return;
         }
         let mut deployment = deployment.clone();
@@ -39,6 +40,14 @@ impl Scheduler {
                 self.finish_deployment(id);
             }
         }
+    }
+
+    /// The index of one of `actions` that is not done. The search begins where the last one ended: a step with
+    /// thousands of pods is looked at whenever something happens to one of them, and most of those looks shall
+    /// end at once.
+    fn find_unfinished(&self, id: &DeploymentId, actions: &[DeploymentAction]) -> Option<usize> {
+        let from = self.state.unfinished_action(id).min(actions.len());
+        (from..actions.len()).chain(0..from).find(|index| !self.is_done(&actions[*index]))
     }
 
     fn finish_deployment(&mut self, id: &DeploymentId) {

@@ -32,7 +32,7 @@ use crate::lifecycle;
 use crate::model::deployment::Deployment;
 use crate::model::event::ApiEventKind;
 use crate::model::group::Group;
-use crate::model::ids::{DeploymentId, FrameworkId, InstanceId, PodId, Uuid};
+use crate::model::ids::{DeploymentId, FrameworkId, InstanceId, PodId, Role, Uuid};
 use crate::model::instance::{AgentInfo, Instance, Task};
 use crate::model::path;
 use crate::model::pod::{PodSpec, UnreachableStrategy};
@@ -184,6 +184,8 @@ pub(crate) struct Changes {
     pub(crate) waiting_changed: bool,
     /// Whether somebody began to wait for offers.
     pub(crate) demand: bool,
+    /// The roles of definitions that came since the master was last told of our roles.
+    pub(crate) roles: BTreeSet<Role>,
     /// What listeners shall hear.
     pub(crate) events: Vec<ApiEventKind>,
 }
@@ -198,6 +200,8 @@ pub(crate) struct State {
     forgotten: BTreeMap<Uuid, Forgotten>,
     groups: Groups,
     deployments: BTreeMap<DeploymentId, Deployment>,
+    /// Which action of its current step each deployment was last found to wait for.
+    unfinished: BTreeMap<DeploymentId, usize>,
     /// Instances to be looked at, by time.
     timers: BTreeSet<(Timestamp, Uuid)>,
     /// Pods of which some instance waits for an offer.
@@ -250,6 +254,7 @@ impl State {
     /// Makes `spec` the pod's current definition.
     pub(crate) fn set_spec(&mut self, config: &Config, spec: Arc<PodSpec>) {
         let (id, version) = (spec.id.clone(), spec.version);
+        self.changes.roles.insert(spec.role.clone());
         self.changes.keys.insert(Key::PodVersion(id.clone(), version));
         self.edit_pod(&id, |state| {
             state.current = Some(version);
@@ -393,9 +398,21 @@ impl State {
         self.deployments.insert(deployment.id.clone(), deployment);
     }
 
+    /// The index of the action that the current step of a deployment was last found to wait for; 0 if nobody has
+    /// looked yet.
+    pub(crate) fn unfinished_action(&self, id: &DeploymentId) -> usize {
+        self.unfinished.get(id).copied().unwrap_or_default()
+    }
+
+    /// Notes for which action the current step of a deployment was found to wait.
+    pub(crate) fn note_unfinished_action(&mut self, id: &DeploymentId, index: usize) {
+        self.unfinished.insert(id.clone(), index);
+    }
+
     /// Removes a deployment, done or not.
     pub(crate) fn remove_deployment(&mut self, id: &DeploymentId) -> Option<Deployment> {
         let deployment = self.deployments.remove(id)?;
+        self.unfinished.remove(id);
         self.changes.keys.insert(Key::Deployment(id.clone()));
         for pod in deployment.affected_pods() {
             if let Some(pod) = self.pods.get_mut(pod)

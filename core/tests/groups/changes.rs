@@ -7,7 +7,7 @@ use podium_core::{Command, Config, Refusal, Response};
 use serde_json::{Value, json};
 
 use super::harness::{Driver, pod, pod_id};
-use super::{delete, put};
+use super::{delete, launch, put};
 
 fn show(driver: &Driver, id: &str) -> Value {
     let group = driver.scheduler.group(&GroupId::from(id), GroupEmbed::ALL).unwrap();
@@ -219,4 +219,30 @@ fn a_group_decides_the_role_of_its_pods() {
     put(&mut driver, "/g/inner", &json!({})).unwrap();
     assert_eq!(show(&driver, "/g")["enforceRole"], json!(true));
     assert_eq!(show(&driver, "/g/inner").get("enforceRole"), None);
+}
+
+#[test]
+fn a_step_is_done_when_all_of_its_pods_are_at_the_same_time() {
+    let mut driver = Driver::connected();
+    for id in ["/g/a", "/g/b"] {
+        driver.create(pod(id, 1, 1));
+    }
+    launch(&mut driver);
+    delete(&mut driver, "/g").unwrap();
+    driver.cancel(false);
+    driver.confirm_kills();
+    driver.wait(5.0);
+    driver.offer("s1", 8.0, 8192.0);
+    driver.run(0);
+    driver.wait(5.0);
+    driver.crash(0);
+    driver.run(1);
+    driver.wait(5.0);
+    let message = "RestartPod /g/a: waits for 1 instance of the new version to be ready";
+    let deployments = driver.deployments();
+    assert!(deployments[0].starts_with(message), "{deployments:?}");
+    driver.offer("s1", 8.0, 8192.0);
+    driver.run(0);
+    driver.wait(5.0);
+    assert_eq!(driver.deployments(), [""; 0]);
 }
