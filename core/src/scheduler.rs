@@ -169,9 +169,9 @@ impl Scheduler {
         self.connection.as_ref().map(|connection| &connection.master)
     }
 
-    /// How to subscribe now.
-    pub fn subscription(&self) -> Subscription {
-        let (roles, suppressed_roles) = self.roles_for_subscription();
+    /// How to subscribe at `now`, which may be later than the last step: delays end by themselves.
+    pub fn subscription(&self, now: Timestamp) -> Subscription {
+        let (roles, suppressed_roles) = self.roles_for_subscription(now);
         let mut framework_info = self.config.framework_info();
         framework_info.id = self.framework_id().cloned();
         framework_info.roles = roles;

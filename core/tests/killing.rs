@@ -87,6 +87,7 @@ fn a_killed_copy_is_launched_again_without_a_delay_and_a_wiped_one_is_replaced()
     driver.kill(1, true);
     assert_eq!(driver.picture(), ["v1.1 s1 Terminal", "v1.1 s1 Terminal", "v1.0 - Pending"]);
     assert_eq!(driver.confirm_kills(), 4);
+    driver.wait(1.0);
     driver.offer("s1", 8.0, 8192.0);
     assert_eq!(driver.picture(), ["v1.2 s1 Pending", "v1.1 s1 Pending"]);
     assert_eq!(driver.instance(0).0, ids[0]);

@@ -345,7 +345,7 @@ fn a_new_subscription_states_all_roles_and_what_is_wanted_of_them() {
     let mut driver = Driver::connected();
     driver.create(pod_with("/web/p", 1, 1, &json!({"role": "web"})));
     driver.restart();
-    let subscription = driver.scheduler.subscription();
+    let subscription = driver.scheduler.subscription(driver.now);
     assert_eq!(subscription.framework_info.roles, [Role::from("*"), Role::from("web")]);
     assert_eq!(subscription.suppressed_roles, [Role::from("*")]);
     // It was decided before the connection was there, so what has changed meanwhile is told once more.
@@ -356,6 +356,40 @@ fn a_new_subscription_states_all_roles_and_what_is_wanted_of_them() {
         _ => None,
     });
     assert_eq!(told, Some(vec![Role::from("*"), Role::from("db"), Role::from("web")]));
+}
+
+#[test]
+fn a_new_subscription_asks_for_offers_for_what_became_due_while_nobody_was_there() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    driver.crash(0);
+    let delay_is_over = driver.now + Duration::from_secs(1);
+    driver.restart();
+    let suppressed = |now| driver.scheduler.subscription(now).suppressed_roles;
+    assert_eq!(suppressed(driver.now), [Role::from("*")]);
+    assert_eq!(suppressed(delay_is_over), []);
+}
+
+#[test]
+fn an_agent_that_still_knows_the_last_launch_is_asked_again_in_a_moment() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    driver.kill(0, false);
+    driver.confirm_kills();
+    let declined = |refuse: u64, calls: &[Call]| matches!(calls, [Call::Decline { refuse: Some(asked), .. }] if *asked == Duration::from_secs(refuse));
+    // The acknowledgement of its last words may still be on its way.
+    assert!(declined(1, &driver.offer("s1", 8.0, 8192.0)));
+    let why = driver.status_of("/p").instances[0].message.clone();
+    assert_eq!(
+        why.as_deref(),
+        Some("container 'a' is TASK_KILLED; its last launch is still ending on 1 agent")
+    );
+    driver.wait(1.0);
+    assert_eq!(groups(&driver.offer("s1", 8.0, 8192.0)).len(), 1);
+    // Other agents never knew it.
+    driver.run(0);
+    driver.kill(0, false);
+    driver.confirm_kills();
+    assert_eq!(groups(&driver.offer("s2", 8.0, 8192.0)).len(), 1);
+    assert!(declined(120, &driver.offer("s1", 8.0, 8192.0)));
 }
 
 #[test]

@@ -545,7 +545,7 @@ impl World {
         assert_eq!(restored.instance_count(), live.instance_count());
         assert_eq!(restored.step(now, Input::Tick), Output::default(), "nothing was left undone");
         assert_eq!(restored.deadline(), live.deadline());
-        assert_eq!(restored.subscription(), live.subscription());
+        assert_eq!(restored.subscription(now), live.subscription(now));
         for (status, spec) in view(&live, now).0.iter().zip(live.pods()) {
             let stable = status.instances.iter().filter(|i| i.status == PodInstanceState::Stable).count();
             let is_stable = status.status == PodState::Stable;

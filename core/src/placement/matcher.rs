@@ -1,5 +1,7 @@
 //! Does one copy of a pod fit what an agent has free? If so, what exactly is taken; if not, why not.
 
+use std::time::Duration;
+
 use super::pool::{Pool, Stack, amount_of};
 use super::refusal::NoMatch;
 use super::{Draw, Member, PortDraw, policy, ports};
@@ -11,6 +13,10 @@ use crate::model::number::Scalar;
 use crate::model::pod::{PodSpec, ScalarResources};
 use crate::model::time::Timestamp;
 use crate::state::Pod;
+
+/// An acknowledgement has reached its agent after so long. It is asked for in the step in which the update comes,
+/// but it may be overtaken by a launch.
+const ACKNOWLEDGEMENT_TIME: Duration = Duration::from_secs(1);
 
 /// What is taken from an agent for one copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +82,7 @@ pub(crate) fn match_instance(
     if policy::is_kept_for_gpus(spec, !pool.total().gpus.is_zero(), config) {
         return Err(NoMatch::Scarce);
     }
-    if instance.incarnation > 0 && pool.executor_ids.contains(&instance.id.executor_id()) {
+    if may_still_be_ending(instance, pool, site.now) {
         return Err(NoMatch::ExecutorStillAlive);
     }
     Ok(Match { draws: draw(spec, &pool.stacks, &accepted), ports })
@@ -94,6 +100,15 @@ impl Match {
             ports::remove(&mut pool.stacks[draw.pool].ports, draw.port);
         }
     }
+}
+
+/// Whether the agent may still know the executor of the copy's last launch, whose id the next one has: it is
+/// listed in its offers, or the agent waits for the acknowledgement of its last words. A launch would be dropped.
+fn may_still_be_ending(instance: &Instance, pool: &Pool, now: Timestamp) -> bool {
+    let was_here = || instance.agent_id() == Some(&pool.agent.agent_id);
+    let just_ended = || instance.tasks.iter().any(|task| now < task.since + ACKNOWLEDGEMENT_TIME);
+    instance.incarnation > 0
+        && (pool.executor_ids.contains(&instance.id.executor_id()) || (was_here() && just_ended()))
 }
 
 /// Whether copies of `spec` may use what is under `stack`.

@@ -3,7 +3,8 @@
 //! Offers of one agent to one role are put together. Then the pods that wait take turns: in each round every
 //! pod may place one copy on every agent, so a large pod cannot starve a small one, and copies that come
 //! together spread over the agents that were offered together. Every offer is answered in the same step:
-//! accepted with what is launched on it, or declined for as long as nobody could use it.
+//! accepted with what is launched on it, or declined: for a moment if somebody may use it then, otherwise for
+//! `--decline_offer_duration`.
 
 use std::collections::{BTreeMap, VecDeque, btree_map};
 use std::sync::Arc;
@@ -18,7 +19,11 @@ use crate::model::mesos::{Call, Offer};
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
 use crate::output::{Accept, Action};
+use crate::queue::Epoch;
 use crate::scheduler::Scheduler;
+
+/// An offer is declined for so long if what is against it passes by itself.
+const MOMENT: Duration = Duration::from_secs(1);
 
 impl Scheduler {
     /// Answers a batch of offers.
@@ -35,11 +40,16 @@ impl Scheduler {
         }
         let mut pools: Vec<Pool> = pools.into_values().collect();
         let epoch = self.state.waiting().epoch();
-        let launches = self.plan_launches(&mut pools);
+        let plans = self.plan_launches(&mut pools);
         let mut declined: Vec<OfferId> = Vec::new();
-        for (mut pool, launches) in pools.into_iter().zip(launches) {
+        let mut declined_for_a_moment: Vec<OfferId> = Vec::new();
+        for (mut pool, Plan { launches, is_of_use_soon }) in pools.into_iter().zip(plans) {
             let offer_ids = std::mem::take(&mut pool.offer_ids);
-            if launches.is_empty() {
+            if launches.is_empty() && is_of_use_soon {
+                declined_for_a_moment.extend(offer_ids);
+                // When it comes back it is another matter, even with nothing more to offer.
+                self.agents.unused(pool, Epoch::default());
+            } else if launches.is_empty() {
                 declined.extend(offer_ids);
                 self.agents.unused(pool, epoch);
             } else {
@@ -49,15 +59,17 @@ impl Scheduler {
                 self.actions.push(Action::Accept(Box::new(accept)));
             }
         }
-        if !declined.is_empty() {
-            let refuse = Some(self.config.decline_offer_duration);
-            self.call(Call::Decline { offer_ids: declined, refuse });
+        let duration = self.config.decline_offer_duration;
+        for (offer_ids, refuse) in [(declined, duration), (declined_for_a_moment, MOMENT.min(duration))] {
+            if !offer_ids.is_empty() {
+                self.call(Call::Decline { offer_ids, refuse: Some(refuse) });
+            }
         }
     }
 
-    /// Launches on `pools` what fits, and says what is launched on each.
-    fn plan_launches(&mut self, pools: &mut [Pool]) -> Vec<Vec<Launch>> {
-        let mut launches: Vec<Vec<Launch>> = pools.iter().map(|_| Vec::new()).collect();
+    /// Launches on `pools` what fits, and says what becomes of each.
+    fn plan_launches(&mut self, pools: &mut [Pool]) -> Vec<Plan> {
+        let mut plans: Vec<Plan> = pools.iter().map(|_| Plan::default()).collect();
         let mut turns = self.turns(pools);
         while let Some(mut turn) = turns.pop_front() {
             let mut untried = std::mem::take(&mut turn.pools);
@@ -66,10 +78,11 @@ impl Scheduler {
                 let Some(uuid) = self.first_waiting(&turn.pod) else { return false };
                 match self.try_launch(&turn, uuid, &mut pools[*index]) {
                     Ok(launch) => {
-                        launches[*index].push(launch);
+                        plans[*index].launches.push(launch);
                         true
                     }
                     Err(why) => {
+                        plans[*index].is_of_use_soon |= why.is_momentary();
                         self.state.note_refusal(&turn.pod, &pools[*index].agent, why, self.now);
                         false
                     }
@@ -79,7 +92,7 @@ impl Scheduler {
                 turns.push_back(Turn { pools: untried, ..turn });
             }
         }
-        launches
+        plans
     }
 
     /// Whose turn it is on which of `pools`, beginning where the last batch left off.
@@ -156,6 +169,15 @@ impl Scheduler {
             ports,
         })
     }
+}
+
+/// What becomes of the offers of one pool.
+#[derive(Default)]
+struct Plan {
+    /// What is launched on them.
+    launches: Vec<Launch>,
+    /// Whether what is against them passes by itself.
+    is_of_use_soon: bool,
 }
 
 /// A pod of which some copy may be launched.

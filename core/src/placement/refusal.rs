@@ -95,6 +95,11 @@ impl NoMatch {
         (missing != ScalarResources::default()).then_some(Self::Insufficient(missing))
     }
 
+    /// Whether it passes by itself, within a moment.
+    pub(crate) fn is_momentary(self) -> bool {
+        self == Self::ExecutorStillAlive
+    }
+
     /// Under which name it is counted.
     pub(crate) fn reason(self) -> Reason {
         match self {

@@ -57,10 +57,12 @@ impl Scheduler {
         self.state.changes.demand = true;
     }
 
-    /// The roles to subscribe with, and those of them that want no offers for now.
-    pub(crate) fn roles_for_subscription(&self) -> (Vec<Role>, Vec<Role>) {
+    /// The roles to subscribe with at `now`, and those of them that want no offers then.
+    pub(crate) fn roles_for_subscription(&self, now: Timestamp) -> (Vec<Role>, Vec<Role>) {
         let roles = self.used_roles();
-        let wanted = self.wanted_roles();
+        let mut wanted = self.wanted_roles();
+        let due = self.state.waiting().due(now);
+        wanted.extend(due.iter().filter_map(|id| Some(self.pod(id)?.role.clone())));
         let suppressed = roles.difference(&wanted).cloned().collect();
         (roles.into_iter().collect(), suppressed)
     }

@@ -19,7 +19,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
         if self.link.state != State::Closed {
             return;
         }
-        let subscription = running.subject.scheduler().subscription();
+        let subscription = running.subject.scheduler().subscription(self.daemon.clock(self.now));
         let number = self.link.open(self.now);
         if self.link.blocked.any() {
             self.queue.plan(self.now + CONNECT, Work::ConnectTimeout { number });

@@ -159,7 +159,7 @@ impl Handle {
     /// # Errors
     /// The driver has ended.
     pub async fn subscription(&self) -> Result<Subscription, Stopped> {
-        self.query(|scheduler, _| scheduler.subscription()).await
+        self.query(|scheduler, now| scheduler.subscription(now)).await
     }
 
     /// There is a new subscription: from now on calls go to `connection`. Its events follow, the first being
