@@ -3,7 +3,7 @@
 mod harness;
 
 use harness::{Driver, pod, pod_id, pod_with, short};
-use podium_core::model::mesos::{Call, Event, TaskState, TaskStatus};
+use podium_core::model::mesos::{Attribute, AttributeValue, Call, Event, TaskState, TaskStatus};
 use podium_core::{Command, Config, Input, Refusal};
 use serde_json::json;
 
@@ -144,6 +144,45 @@ fn so_many_are_killed_at_once_and_no_more_in_the_order_of_the_requests() {
     for (ended, next) in [(0, 2), (1, 3), (2, 4)] {
         driver.event(Event::Update(TaskStatus::new(order[ended].clone(), TaskState::TaskKilled)));
         assert_eq!(kills(&mut driver), [order[next].clone()]);
+    }
+}
+
+#[test]
+fn of_copies_that_are_spread_those_go_of_which_there_are_most() {
+    let grouped = |instances| {
+        let constraint = json!([{"fieldName": "rack", "operator": "GROUP_BY"}]);
+        let scheduling = json!({"placement": {"constraints": constraint}});
+        pod_with("/p", 1, instances, &json!({"scheduling": scheduling}))
+    };
+    let mut driver = Driver::connected();
+    driver.create(grouped(7));
+    // Rack 1 has two agents; its copies are the oldest.
+    let racks = [("s1", "r1", 0.3), ("s2", "r2", 8.0), ("s3", "r3", 8.0), ("s4", "r1", 8.0)];
+    while driver.picture().iter().any(|line| line.ends_with("- Pending")) {
+        for (agent, rack, cpus) in racks {
+            let mut offer = driver.make_offer(agent, cpus, 8192.0);
+            offer.attributes =
+                vec![Attribute { name: "rack".to_owned(), value: AttributeValue::Text(rack.to_owned()) }];
+            driver.offer_all(vec![offer]);
+        }
+    }
+    for n in 0..7 {
+        driver.run(n);
+    }
+    let per_rack = |driver: &Driver| {
+        let agents: Vec<_> = driver.instances().into_iter().filter_map(|i| i.agent_id).collect();
+        let on = |names: &[&str]| agents.iter().filter(|agent| names.contains(&agent.as_str())).count();
+        [on(&["s1", "s4"]), on(&["s2"]), on(&["s3"])]
+    };
+    driver.calls.clear();
+    let before = per_rack(&driver);
+    assert_eq!(before.iter().sum::<usize>(), 7);
+    for (instances, most) in [(6, 2), (3, 1), (2, 1)] {
+        driver.update_pod(grouped(instances));
+        driver.confirm_kills();
+        let left = per_rack(&driver);
+        assert_eq!(left.iter().sum::<usize>(), instances as usize);
+        assert_eq!(left.iter().max(), Some(&most), "{left:?}");
     }
 }
 

@@ -127,7 +127,8 @@ impl Scheduler {
             .instances_of(pod)
             .map(|instance| (instance, pod.stage(instance)))
             .filter(|(instance, stage)| eligible(*stage, pod.counts_as_current(instance, *stage)));
-        let victims = select_victims(candidates, spec.scheduling.kill_selection, count as usize);
+        let selection = spec.scheduling.kill_selection;
+        let victims = select_victims(candidates, selection, &pod.constraints, count as usize);
         for uuid in victims {
             self.decommission_instance(uuid, reason);
         }

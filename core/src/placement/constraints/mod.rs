@@ -195,6 +195,17 @@ impl Constraints {
         self.rules.iter().any(|rule| matches!(rule.field, Field::Region | Field::Zone))
     }
 
+    /// Whether some constraint asks for an even spread (`GROUP_BY`).
+    pub(crate) fn spread_copies(&self) -> bool {
+        self.rules.iter().any(Rule::spreads)
+    }
+
+    /// The values of `agent` that copies are to be spread over, constraint by constraint.
+    pub(crate) fn spread_values<'a>(&self, agent: &'a AgentInfo) -> Vec<Option<Cow<'a, str>>> {
+        let spreading = self.rules.iter().filter(|rule| rule.spreads());
+        spreading.map(|rule| rule.field.of(agent).map(|value| value.text)).collect()
+    }
+
     /// Whether one more copy may be placed on `agent`, with `placed` others of the `wanted` ones placed
     /// already.
     ///
@@ -279,6 +290,12 @@ impl Constraints {
             ConstraintReason::Undecidable => write!(text, ", for which the constraint cannot be decided"),
         };
         text
+    }
+}
+
+impl Rule {
+    fn spreads(&self) -> bool {
+        matches!(self.test, Test::Placed(PlacedTest::GroupBy(_) | PlacedTest::GroupEvenly, _))
     }
 }
 
