@@ -68,7 +68,13 @@ fn a_member_that_outlives_its_group_is_hunted() {
     let mut driver = running(1);
     driver.update(0, "a", TaskState::TaskFailed);
     driver.calls.clear();
+    let why = |driver: &Driver| driver.status_of("/p").instances[0].message.clone();
+    assert_eq!(
+        why(&driver).as_deref(),
+        Some("container 'a' is TASK_FAILED; the other containers are ending")
+    );
     driver.wait(60.0);
+    assert_eq!(why(&driver).as_deref(), Some("did not end together with its group and is being killed"));
     insta::assert_snapshot!(driver.story());
 }
 

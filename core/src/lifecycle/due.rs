@@ -120,7 +120,11 @@ impl Scheduler {
                 self.state.edit(&self.config, uuid, |instance| instance.launch_questioned = true);
             }
             Due::Expunge => self.decommission_instance(uuid, GoalReason::Unreachable),
-            Due::KillRestOfGroup => self.request_kill(uuid, KillReason::GroupEnded),
+            Due::KillRestOfGroup => {
+                self.request_kill(uuid, KillReason::GroupEnded);
+                // Perhaps it did end, and only the word of it got lost.
+                self.ask_about(uuid);
+            }
             Due::LaunchTimeout => self.request_kill(uuid, KillReason::LaunchTimeout),
             Due::Inactive => {
                 self.state.edit(&self.config, uuid, |instance| {
