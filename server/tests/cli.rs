@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use podium::store::{DataDir, EmbeddedStore};
@@ -218,4 +219,37 @@ fn help_is_for_standard_output_and_no_failure() {
         let output = podium(args).output().unwrap();
         assert!(output.status.success() && output.stderr.is_empty() && !output.stdout.is_empty(), "{args:?}");
     }
+}
+
+/// So many connections a daemon must stand.
+const CONNECTIONS: u64 = 10_000;
+
+#[test]
+fn ten_thousand_connections_leave_room_for_a_request() {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
+    // Our own ends are files as well. Where the system allows fewer, as many as it does.
+    let connections = CONNECTIONS.min(hard - 300);
+    if connections < CONNECTIONS {
+        eprintln!("the system allows {hard} open files, so these are {connections} connections only");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let daemon = Daemon::start(folder.path(), &[]);
+    let host = daemon.api.strip_prefix("http://").unwrap();
+    let open: Vec<TcpStream> = (0..connections)
+        .map(|n| {
+            let mut stream =
+                TcpStream::connect(host).unwrap_or_else(|error| panic!("connection {n}: {error}"));
+            stream.write_all(b"GET /ping HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+            // It is open at the other end, too, once that has answered.
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).unwrap();
+            assert_eq!(answer, *b"HTTP/1.1 200", "connection {n}");
+            stream
+        })
+        .collect();
+    let answer = exchange(&daemon.api, "GET /v2/pods");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    drop(open);
+    daemon.end(Signal::SIGTERM);
 }

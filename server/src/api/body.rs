@@ -1,30 +1,27 @@
 //! Request bodies: JSON of a sensible size that arrives in a sensible time.
 
-use std::time::Duration;
-
 use axum::extract::Request;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::Value;
 
+use super::Api;
 use super::error::ApiError;
 
 /// The largest body that is read. Far more than any sensible pod definition, or list of instances to kill,
 /// needs.
 const MAX_BYTES: usize = 4 << 20;
 
-/// The time a client has for sending its body.
-const TIMEOUT: Duration = Duration::from_secs(30);
-
 /// The JSON document that `request` brings.
 ///
 /// # Errors
 /// It brings none, one of another type, too large a one, too slowly, or the text is not JSON.
-pub(super) async fn read_json(request: Request) -> Result<Value, ApiError> {
+pub(super) async fn read_json(api: &Api, request: Request) -> Result<Value, ApiError> {
     check_content_type(request.headers())?;
+    let timeout = api.http.body_timeout;
     let body = Limited::new(request.into_body(), MAX_BYTES).collect();
-    let bytes = match tokio::time::timeout(TIMEOUT, body).await {
+    let bytes = match tokio::time::timeout(timeout, body).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             let message = format!("Payload Too Large: the body may have up to {MAX_BYTES} bytes");
@@ -34,7 +31,7 @@ pub(super) async fn read_json(request: Request) -> Result<Value, ApiError> {
             return Err(ApiError::new(StatusCode::BAD_REQUEST, format!("the body did not arrive: {error}")));
         }
         Err(_) => {
-            let message = format!("Request Timeout: the body did not arrive within {} s", TIMEOUT.as_secs());
+            let message = format!("Request Timeout: the body did not arrive within {timeout:?}");
             return Err(ApiError::new(StatusCode::REQUEST_TIMEOUT, message));
         }
     };

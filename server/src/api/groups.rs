@@ -141,7 +141,7 @@ async fn versions(api: &Api, id: GroupId) -> Result<Response, ApiError> {
 async fn create(api: &Api, base: &GroupId, request: Request) -> Result<Response, ApiError> {
     let asked = Asked::of(&request);
     let AdmittedGroup { update, unknown_fields } =
-        read_group(&body::read_json(request).await?, base, &api.rules)?;
+        read_group(&body::read_json(api, request).await?, base, &api.rules)?;
     let path = format!("/v2/groups{}", update.id);
     let mut response =
         change(api, &asked, StatusCode::CREATED, Command::CreateGroup { group: update }).await?;
@@ -155,7 +155,7 @@ async fn create(api: &Api, base: &GroupId, request: Request) -> Result<Response,
 async fn update(api: &Api, base: &GroupId, request: Request) -> Result<Response, ApiError> {
     let asked = Asked::of(&request);
     let AdmittedGroup { update, unknown_fields } =
-        read_group(&body::read_json(request).await?, base, &api.rules)?;
+        read_group(&body::read_json(api, request).await?, base, &api.rules)?;
     let mut response = change(api, &asked, StatusCode::OK, Command::UpdateGroup { group: update }).await?;
     headers::add_warnings(&mut response, &unknown_fields);
     Ok(response)
@@ -168,7 +168,7 @@ async fn remove(api: &Api, id: GroupId, asked: Asked) -> Result<Response, ApiErr
 
 async fn enforce_role(api: &Api, id: GroupId, request: Request) -> Result<Response, ApiError> {
     let asked = Asked::of(&request);
-    let enforce_role = read_enforce_role(&body::read_json(request).await?)?;
+    let enforce_role = read_enforce_role(&body::read_json(api, request).await?)?;
     api.command(&asked, Command::EnforceGroupRole { id, enforce_role }).await?;
     Ok(StatusCode::OK.into_response())
 }

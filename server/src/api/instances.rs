@@ -17,7 +17,7 @@ use super::{Api, Asked, body, json, unexpected};
 /// `DELETE /v2/pods/{id}::instances` with a list of instance ids.
 pub(super) async fn kill_some(api: &Api, pod: PodId, request: Request) -> Result<Response, ApiError> {
     let asked = Asked::of(&request);
-    let instances = read_instance_ids(&body::read_json(request).await?)?;
+    let instances = read_instance_ids(&body::read_json(api, request).await?)?;
     let command = Command::KillInstances { pod, instances, wipe: asked.flag("wipe") };
     let Reply::InstancesKilled(killed) = api.command(&asked, command).await? else {
         return Err(unexpected());

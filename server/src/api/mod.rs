@@ -25,6 +25,7 @@ mod listener;
 mod path;
 mod pods;
 mod queue;
+mod settings;
 mod status;
 mod story;
 mod system;
@@ -45,6 +46,7 @@ use crate::driver::Handle;
 use error::ApiError;
 pub use event_log::EventLog;
 pub use listener::{Listener, bind};
+pub use settings::{HttpSettings, InvalidOrigin, Origins};
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -57,6 +59,8 @@ pub struct Api {
     pub rules: Arc<Rules>,
     /// What this daemon says about itself.
     pub about: Arc<About>,
+    /// How much clients may take up.
+    pub http: Arc<HttpSettings>,
 }
 
 /// What a daemon says about itself.
@@ -80,7 +84,8 @@ impl Api {
     /// Everything the API answers.
     pub fn router(self) -> Router {
         let headers = headers::Common::new(&self.about);
-        Router::new()
+        let http = self.http.clone();
+        let router = Router::new()
             .route("/ping", get(system::ping))
             .route("/v2/deployments", get(deployments::list))
             .route("/v2/deployments/{id}", get(deployments::read).delete(deployments::cancel))
@@ -98,8 +103,9 @@ impl Api {
             .method_not_allowed_fallback(method_not_allowed)
             .fallback(not_found)
             .layer(axum::middleware::from_fn(accept::check))
+            .with_state(self);
+        http.around(router)
             .layer(axum::middleware::map_response(move |response| headers.clone().add(response)))
-            .with_state(self)
     }
 }
 

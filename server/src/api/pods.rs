@@ -137,5 +137,5 @@ async fn version_of(api: &Api, id: PodId, version: Timestamp) -> Result<Response
 }
 
 async fn read_definition(api: &Api, request: Request) -> Result<Admitted, ApiError> {
-    Ok(read_pod(&body::read_json(request).await?, &api.rules)?)
+    Ok(read_pod(&body::read_json(api, request).await?, &api.rules)?)
 }

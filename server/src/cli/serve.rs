@@ -11,6 +11,7 @@ use podium_core::config::{AcceptedResourceRoles, UnknownTasks};
 use podium_core::model::ids::Role;
 use serde::Serialize;
 
+use crate::api::{HttpSettings, Origins};
 use crate::daemon::{Master, Settings};
 
 /// The flags of `podium serve`. They serialise to what `/v2/info` shows.
@@ -32,6 +33,28 @@ pub(super) struct ServeArgs {
     /// The page that Mesos links to [default: the API]
     #[arg(long, value_name = "URL", help_heading = "API")]
     webui_url: Option<String>,
+
+    /// So many requests are worked on at once; more are answered with status 503 [default: no limit]
+    #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = "API")]
+    http_max_concurrent_requests: Option<usize>,
+
+    /// So many connections are served at once, if the system allows as many open files
+    #[arg(long, value_name = "N", default_value_t = 16_384, value_parser = at_least_one, help_heading = "API")]
+    http_max_connections: usize,
+
+    /// The pages from elsewhere that may read answers: origins, or * for all [default: none]
+    #[arg(long, value_name = "ORIGIN,...", value_delimiter = ',', help_heading = "API")]
+    access_control_allow_origin: Vec<String>,
+
+    /// Compress answers for clients that accept it
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value_t = true,
+        default_missing_value = "true", action = clap::ArgAction::Set, help_heading = "API")]
+    http_compression: bool,
+
+    /// The opposite of --http_compression
+    #[arg(long, help_heading = "API")]
+    #[serde(skip)]
+    disable_http_compression: bool,
 
     /// So many of the newest events are kept for readers of /v2/events that come back or are slow
     #[arg(long, value_name = "EVENTS", default_value_t = 16_384, help_heading = "API")]
@@ -234,6 +257,9 @@ impl ServeArgs {
             }
         }
         let hostname = self.hostname.clone().unwrap_or_else(|| default_hostname(&self.http_address));
+        let origins = self.access_control_allow_origin.iter().map(String::as_str);
+        let allowed_origins =
+            Origins::parse(origins).map_err(|error| format!("--access_control_allow_origin: {error}"))?;
         let secret = self.mesos_authentication_secret_file.as_deref().map(read_secret).transpose()?;
         let shown = match serde_json::to_value(&self) {
             Ok(serde_json::Value::Object(shown)) => shown,
@@ -248,6 +274,13 @@ impl ServeArgs {
             },
             http_address: self.http_address,
             http_port: self.http_port,
+            http: HttpSettings {
+                max_connections: self.http_max_connections,
+                max_concurrent_requests: self.http_max_concurrent_requests,
+                allowed_origins,
+                compression: self.http_compression && !self.disable_http_compression,
+                ..HttpSettings::default()
+            },
             hostname,
             data_dir: self.data_dir,
             master: self.master,
@@ -299,6 +332,14 @@ impl ServeArgs {
                 UnknownTasksArg::Kill => UnknownTasks::Kill,
             },
         }
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("expected a number above 0".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -9,6 +9,7 @@
 //! person to read. On a real cluster the end of the daemon ends no pod: Mesos keeps them for the failover
 //! timeout, and the next daemon with the same data finds them.
 
+mod files;
 mod master;
 mod mesos;
 
@@ -27,7 +28,7 @@ use tokio::sync::oneshot;
 
 pub use master::{InvalidMaster, Master};
 
-use crate::api::{self, About, Api, EventLog, Listener};
+use crate::api::{self, About, Api, EventLog, HttpSettings, Listener};
 use crate::driver::{self, DriverError};
 use crate::store::{DataDir, EmbeddedStore, Store as _, StoreError};
 
@@ -42,6 +43,8 @@ pub struct Settings {
     pub http_address: String,
     /// Where to listen; 0 is any free port.
     pub http_port: u16,
+    /// How the API is served.
+    pub http: HttpSettings,
     /// The name under which others reach this daemon.
     pub hostname: String,
     /// The folder for everything that is kept.
@@ -121,7 +124,8 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     runtime.map_err(|source| Failure::System { what: "threads", source })
 }
 
-async fn serve(settings: Settings) -> Result<(), Failure> {
+async fn serve(mut settings: Settings) -> Result<(), Failure> {
+    settings.http.max_connections = files::make_room(settings.http.max_connections);
     let mut signals = Signals::listen()?;
     let folder = DataDir::open(&settings.data_dir)?;
     let mut store = EmbeddedStore::open(&folder)?;
@@ -157,9 +161,10 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         events: events.clone(),
         rules: settings.rules.into(),
         about: about.into(),
+        http: settings.http.into(),
     };
     let address = listener.address();
-    let api = tokio::spawn(listener.serve(api.router(), stopped));
+    let api = tokio::spawn(listener.serve(api, stopped));
     let mut subscription = tokio::spawn(mesos::keep_subscribed(masters, credential, driver.clone()));
     print!("{}", Greeting { address, folder: &folder, mesos: &mesos });
 

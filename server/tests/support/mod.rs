@@ -22,7 +22,7 @@ use podium_core::model::pod::PodSpec;
 use podium_core::record::{Entry, Record};
 
 /// How long a condition may take to come true. Only a test that fails waits so long.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What happened, in order, a line each.
 #[derive(Clone, Default)]

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use podium::api::{About, Api, EventLog, bind};
+use podium::api::{About, Api, EventLog, HttpSettings, bind};
 use podium::driver::{self, Handle};
 use podium_core::admission::Rules;
 use podium_core::{Config, Scheduler};
@@ -14,12 +14,13 @@ use tokio::sync::oneshot;
 use super::{Journal, JournalStore};
 
 /// Headers that every answer has, and that only crowd snapshots.
-const BORING: [&str; 8] = [
+const BORING: [&str; 9] = [
     "cache-control",
     "content-length",
     "date",
     "expires",
     "pragma",
+    "vary",
     "x-frame-options",
     "x-marathon-leader",
     "x-xss-protection",
@@ -39,6 +40,14 @@ impl Server {
     }
 
     pub(crate) async fn with(config: Config, events: usize) -> Self {
+        Self::with_all(config, events, HttpSettings::default()).await
+    }
+
+    pub(crate) async fn with_http(http: HttpSettings) -> Self {
+        Self::with_all(Config::default(), 1000, http).await
+    }
+
+    async fn with_all(config: Config, events: usize, http: HttpSettings) -> Self {
         let events = Arc::new(EventLog::new(events));
         let store = JournalStore::healthy(&Journal::default());
         let (driver, _) = driver::start(Scheduler::new(config, 1), store, Box::new(events.clone()));
@@ -55,9 +64,10 @@ impl Server {
             events: events.clone(),
             rules: Arc::new(Rules::default()),
             about: Arc::new(about),
+            http: Arc::new(http),
         };
         let (stop, stopped) = oneshot::channel();
-        tokio::spawn(listener.serve(api.router(), stopped));
+        tokio::spawn(listener.serve(api, stopped));
         // The embedded cluster's fetcher makes every client in this build able to speak TLS, which wants a
         // provider even where it is not spoken. Another test of this process may have installed it.
         let _ = rustls::crypto::ring::default_provider().install_default();
