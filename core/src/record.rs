@@ -149,11 +149,28 @@ pub struct PodState {
     pub delay: Option<LaunchDelay>,
     /// How its instances ended lately, oldest first.
     pub terminations: Vec<Termination>,
+    /// How its last deployment came to nothing, until the next change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout_failure: Option<RolloutFailure>,
 }
 
 impl PodState {
     /// So many ends are kept.
     pub const MAX_TERMINATIONS: usize = 20;
+
+    /// A pod that has no definition yet.
+    pub(crate) fn new(id: PodId) -> Self {
+        Self {
+            id,
+            current: None,
+            newest: Timestamp::EPOCH,
+            deleted: Vec::new(),
+            stability: None,
+            delay: None,
+            terminations: Vec::new(),
+            rollout_failure: None,
+        }
+    }
 
     /// Keeps how an instance ended, and forgets the oldest end if there are too many.
     pub(crate) fn add_termination(&mut self, termination: Termination) {
@@ -162,6 +179,18 @@ impl PodState {
         }
         self.terminations.push(termination);
     }
+}
+
+/// That a deployment was not done by its deadline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RolloutFailure {
+    /// The definition that it brought.
+    pub version: Timestamp,
+    /// When it was given up.
+    pub at: Timestamp,
+    /// What was done about it and why, in words that follow "the deployment".
+    pub reason: String,
 }
 
 /// Whether as many copies of a pod serve as shall.

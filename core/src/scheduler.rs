@@ -133,6 +133,7 @@ impl Scheduler {
             self.on_instance_due(uuid);
         }
         self.drive_pods();
+        self.end_overdue_deployments();
         self.state.refresh_waiting(self.now);
         self.pump_kills();
         self.pump_reconciliation();

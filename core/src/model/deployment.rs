@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{DeploymentId, GroupId, PodId};
+use super::pod::DeadlineAction;
 use super::time::Timestamp;
 
 /// A change of one or more pods. While it lives, its pods are locked against other changes.
@@ -24,6 +25,19 @@ pub struct Deployment {
     pub steps: Vec<Step>,
     /// The index of the step that is being done.
     pub current_step: usize,
+    /// When it has to be done, if its pod says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<DeploymentDeadline>,
+}
+
+/// When a deployment has to be done, and what happens otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeploymentDeadline {
+    /// When.
+    pub at: Timestamp,
+    /// What happens then.
+    pub action: DeadlineAction,
 }
 
 /// Actions that are done side by side, one for each of its pods, by pod.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::admission::{Change, change};
 use crate::input::{Command, CommandId, Origin};
-use crate::model::deployment::{ActionKind, Deployment, DeploymentAction, Step};
+use crate::model::deployment::{ActionKind, Deployment, DeploymentAction, DeploymentDeadline, Step};
 use crate::model::event::{ApiEventKind, DeploymentPlan};
 use crate::model::ids::{DeploymentId, GroupId, InstanceId, PodId, Uuid, new_uuid};
 use crate::model::instance::{GoalReason, Instance, KillReason};
@@ -59,7 +59,8 @@ impl Scheduler {
         self.state.set_spec(&self.config, pod.clone());
         let steps = [ActionKind::StartPod, ActionKind::ScalePod];
         let steps = steps.map(|action| vec![(action, id.clone())]).into();
-        let deployment = self.deploy(original, BTreeMap::new(), version, steps);
+        let deadline = self.deadline_of(&pod);
+        let deployment = self.deploy(original, BTreeMap::new(), version, steps, deadline);
         self.announce_change(id.group(), version);
         self.publish(ApiEventKind::PodCreatedEvent { client_ip: origin.client_ip, uri: origin.uri });
         Ok(Response::PodCreated { pod, deployment })
@@ -95,7 +96,8 @@ impl Scheduler {
         let replaces = (change == Change::Upgrade || has_old) && pod.instances() > 0;
         let action = if replaces { ActionKind::RestartPod } else { ActionKind::ScalePod };
         let original = BTreeMap::from([(id.clone(), Some(old.version))]);
-        let deployment = self.deploy(original, BTreeMap::new(), version, vec![vec![(action, id.clone())]]);
+        let (steps, deadline) = (vec![vec![(action, id.clone())]], self.deadline_of(&pod));
+        let deployment = self.deploy(original, BTreeMap::new(), version, steps, deadline);
         self.announce_change(id.group(), version);
         self.publish(ApiEventKind::PodUpdatedEvent { client_ip: origin.client_ip, uri: origin.uri });
         Ok(Response::PodUpdated { pod, deployment })
@@ -108,7 +110,7 @@ impl Scheduler {
         self.state.delete_spec(&self.config, id, version);
         let original = BTreeMap::from([(id.clone(), Some(old.version))]);
         let steps = vec![vec![(ActionKind::StopPod, id.clone())]];
-        let deployment = self.deploy(original, BTreeMap::new(), version, steps);
+        let deployment = self.deploy(original, BTreeMap::new(), version, steps, None);
         self.announce_change(id.group(), version);
         self.publish(ApiEventKind::PodDeletedEvent { client_ip: origin.client_ip, uri: origin.uri });
         Ok(Response::PodDeleted { deployment })
@@ -177,6 +179,13 @@ impl Scheduler {
         if force {
             return Ok(Response::DeploymentCancelled);
         }
+        let (deployment, version) = self.lead_back(&deployment);
+        Ok(Response::DeploymentReverted { deployment, version })
+    }
+
+    /// Begins to bring back what there was before `deployment`, which has been removed, and says by which
+    /// deployment and with which version.
+    pub(super) fn lead_back(&mut self, deployment: &Deployment) -> (DeploymentId, Timestamp) {
         let version = self.new_version_of_all(deployment.affected_pods(), deployment.original_groups.keys());
         let mut original = BTreeMap::new();
         let mut stopped = BTreeSet::new();
@@ -204,8 +213,8 @@ impl Scheduler {
         // All in one step: they wait for each other pod by pod, as far as they depend on each other.
         steps.push(restarted);
         self.restore_groups(&deployment.original_groups, version);
-        let deployment = self.deploy(original, BTreeMap::new(), version, steps);
-        Ok(Response::DeploymentReverted { deployment, version })
+        // The way back has no deadline: there is no further way back.
+        (self.deploy(original, BTreeMap::new(), version, steps, None), version)
     }
 
     /// Makes sure that no deployment changes any of `pods`, cancelling those that do if `force` is given.
@@ -238,6 +247,7 @@ impl Scheduler {
         original_groups: BTreeMap<GroupId, Timestamp>,
         version: Timestamp,
         steps: Vec<Vec<(ActionKind, PodId)>>,
+        deadline: Option<DeploymentDeadline>,
     ) -> DeploymentId {
         let copies = |pod: &PodId| self.state.pod(pod).map_or(0, |pod| pod.tally.counted());
         let step = |mut actions: Vec<(ActionKind, PodId)>| {
@@ -250,8 +260,15 @@ impl Scheduler {
         };
         let steps = steps.into_iter().filter(|step| !step.is_empty()).map(step).collect();
         let id = self.new_deployment_id();
-        let mut deployment =
-            Deployment { id: id.clone(), version, original, original_groups, steps, current_step: 0 };
+        let mut deployment = Deployment {
+            id: id.clone(),
+            version,
+            original,
+            original_groups,
+            steps,
+            current_step: 0,
+            deadline,
+        };
         self.set_ready_targets(&mut deployment);
         if let Some(current_step) = deployment.steps.first().cloned() {
             let plan = DeploymentPlan::from(&deployment);
@@ -292,7 +309,7 @@ impl Scheduler {
         self.publish(ApiEventKind::GroupChangeSuccess { group_id, version });
     }
 
-    fn announce_failure(&mut self, deployment: &Deployment, reason: &str) {
+    pub(super) fn announce_failure(&mut self, deployment: &Deployment, reason: &str) {
         self.publish(ApiEventKind::DeploymentFailed {
             id: deployment.id.clone(),
             plan: DeploymentPlan::from(deployment),

@@ -93,7 +93,7 @@ impl Scheduler {
         }
         let stop = |pods: Vec<PodId>| pods.into_iter().map(|pod| (ActionKind::StopPod, pod)).collect();
         let steps = steps.into_iter().map(stop).collect();
-        let deployment = self.deploy(original, original_groups, version, steps);
+        let deployment = self.deploy(original, original_groups, version, steps, None);
         Ok(Response::GroupDeleted { deployment, version })
     }
 

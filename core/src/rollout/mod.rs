@@ -11,6 +11,7 @@
 //!                              │
 //!                              ▼
 //!              progress.rs: is the current step of its deployment done?
+//!              deadline.rs: and if it is not, is its time up?
 //! ```
 //!
 //! A new copy counts only once it can be relied on: its health checks say so or, without any, it has run for
@@ -22,6 +23,7 @@
 
 mod capacity;
 mod change;
+mod deadline;
 mod dependencies;
 mod drive;
 mod groups;

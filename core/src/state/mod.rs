@@ -15,6 +15,7 @@
 //! here, so no decision can forget to. What has to be durable is collected as keys and read off once, at the
 //! end of a step.
 
+mod deployments;
 mod groups;
 mod tally;
 
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use self::deployments::Deployments;
 pub(crate) use self::groups::Groups;
 pub(crate) use self::tally::{Stage, Tally};
 use crate::admission::{Change, change};
@@ -72,15 +74,7 @@ impl Pod {
     /// A pod that has no definition yet.
     pub(crate) fn new(id: PodId) -> Self {
         Self {
-            state: PodState {
-                id,
-                current: None,
-                newest: Timestamp::EPOCH,
-                deleted: Vec::new(),
-                stability: None,
-                delay: None,
-                terminations: Vec::new(),
-            },
+            state: PodState::new(id),
             versions: BTreeMap::new(),
             instances: BTreeSet::new(),
             waiting: BTreeSet::new(),
@@ -199,7 +193,7 @@ pub(crate) struct State {
     instances: FxHashMap<Uuid, Box<Slot>>,
     forgotten: BTreeMap<Uuid, Forgotten>,
     groups: Groups,
-    deployments: BTreeMap<DeploymentId, Deployment>,
+    deployments: Deployments,
     /// Which action of its current step each deployment was last found to wait for.
     unfinished: BTreeMap<DeploymentId, usize>,
     /// Instances to be looked at, by time.
@@ -258,6 +252,7 @@ impl State {
         self.changes.keys.insert(Key::PodVersion(id.clone(), version));
         self.edit_pod(&id, |state| {
             state.current = Some(version);
+            state.rollout_failure = None;
             state.newest = state.newest.max(version);
         });
         if let Some(pod) = self.pods.get_mut(&id) {
@@ -383,7 +378,12 @@ impl State {
 
     /// All deployments, oldest first.
     pub(crate) fn deployments(&self) -> &BTreeMap<DeploymentId, Deployment> {
-        &self.deployments
+        self.deployments.all()
+    }
+
+    /// A deployment whose time is up at `now`.
+    pub(crate) fn overdue_deployment(&self, now: Timestamp) -> Option<&Deployment> {
+        self.deployments.overdue(now)
     }
 
     /// Adds a deployment or changes it.
@@ -395,7 +395,7 @@ impl State {
             }
             self.changes.touched.insert(pod.clone());
         }
-        self.deployments.insert(deployment.id.clone(), deployment);
+        self.deployments.insert(deployment);
     }
 
     /// The index of the action that the current step of a deployment was last found to wait for; 0 if nobody has
@@ -459,9 +459,9 @@ impl State {
         }
     }
 
-    /// When the first instance is due to be looked at.
+    /// When the first instance is due to be looked at, or the time of a deployment is up.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        self.timers.first().map(|(at, _)| *at)
+        self.timers.first().map(|(at, _)| *at).into_iter().chain(self.deployments.deadline()).min()
     }
 
     /// The instances that are due at `now`, the longest due first.
@@ -473,7 +473,7 @@ impl State {
     pub(crate) fn load(&mut self, entry: Entry) {
         match entry {
             Entry::Deployment(deployment) => {
-                self.deployments.insert(deployment.id.clone(), deployment);
+                self.deployments.insert(deployment);
             }
             Entry::Forgotten(forgotten) => {
                 self.forgotten.insert(forgotten.instance.uuid, forgotten);
@@ -513,7 +513,7 @@ impl State {
         for id in &ids {
             self.recount(config, id);
         }
-        for deployment in self.deployments.values() {
+        for deployment in self.deployments.all().values() {
             for pod in deployment.affected_pods() {
                 if let Some(pod) = self.pods.get_mut(pod) {
                     pod.deployment = Some(deployment.id.clone());
@@ -564,7 +564,7 @@ impl State {
 
     fn record(&self, key: Key) -> Record {
         let entry = match &key {
-            Key::Deployment(id) => self.deployments.get(id).cloned().map(Entry::Deployment),
+            Key::Deployment(id) => self.deployments.all().get(id).cloned().map(Entry::Deployment),
             Key::Forgotten(id) => self.forgotten.get(&id.uuid).cloned().map(Entry::Forgotten),
             Key::Framework => self.framework_id.clone().map(|id| Entry::Framework { id }),
             Key::Group(id, version) => self.groups.definition(id, *version).cloned().map(Entry::Group),

@@ -13,7 +13,7 @@ use crate::model::instance::{Condition, Goal, Instance, KillReason, Task, Termin
 use crate::model::pod::{Container, PodSpec, Probe, ScalarResources};
 use crate::model::time::Timestamp;
 use crate::placement::{Asker, RefusalStatistics, match_instance};
-use crate::record::Stability;
+use crate::record::{RolloutFailure, Stability};
 use crate::scheduler::Scheduler;
 use crate::state::{Pod, Stage};
 
@@ -41,7 +41,7 @@ impl Scheduler {
             status_since,
             last_updated: now,
             last_changed,
-            message: self.what_deployment_waits_for(&spec.id),
+            message: self.what_deployment_waits_for(&spec.id).or_else(|| how_rollout_failed(pod)),
             spec,
             instances,
             termination_history: pod.state.terminations.iter().rev().map(TerminationHistory::from).collect(),
@@ -164,6 +164,12 @@ impl PodInstanceState {
             Stage::Ready | Stage::Available => Self::Stable,
         }
     }
+}
+
+/// What became of the last deployment of `pod`, if it was given up.
+fn how_rollout_failed(pod: &Pod) -> Option<String> {
+    let RolloutFailure { version, at, reason } = pod.state.rollout_failure.as_ref()?;
+    Some(format!("at {at} the deployment of version {version} {reason}"))
 }
 
 /// What was the end of the containers of `instance`.

@@ -129,6 +129,18 @@ fn unreachable_strategies() {
 }
 
 #[test]
+fn deadlines() {
+    for (written, kept) in [
+        (json!({"seconds": 600}), json!({"seconds": 600, "action": "STOP"})),
+        (json!({"seconds": 1, "action": "roll_back"}), json!({"seconds": 1, "action": "ROLL_BACK"})),
+        (json!(null), json!(null)),
+    ] {
+        let pod = with(minimal(), "/scheduling", json!({"upgrade": {}}));
+        assert_eq!(becomes(pod, "/scheduling/upgrade/deadline", written.clone()), kept, "{written}");
+    }
+}
+
+#[test]
 fn constraints() {
     let unique = json!([{"fieldName": "hostname", "operator": "UNIQUE"}]);
     for (written, kept) in [

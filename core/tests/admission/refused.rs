@@ -108,6 +108,8 @@ fn what_cannot_be_read() {
                 json!({"backoff": {"backoff": -1, "backoffFactor": 1e308, "maxLaunchDelay": "1h"}}),
             ),
             ("/scheduling", json!({"upgrade": {"minimumHealthCapacity": 1.01, "maximumOverCapacity": -0.1}})),
+            ("/scheduling", json!({"upgrade": {"deadline": {}}})),
+            ("/scheduling", json!({"upgrade": {"deadline": {"seconds": 0, "action": "PAUSE"}}})),
             (
                 "/scheduling",
                 json!({"placement": {"constraints": [{}, ["a"], ["a", "IS", "b", "c"], ["a", "NEAR"], [1, 2, 3], "a"]}}),

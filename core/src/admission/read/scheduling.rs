@@ -7,8 +7,8 @@ use crate::admission::reader::{At, Fields, echo, string};
 use crate::model::ids::Role;
 use crate::model::number::Number;
 use crate::model::pod::{
-    Backoff, Constraint, ConstraintOperator, ExecutorResources, KillSelection, Placement, Scaling,
-    ScalingKind, Scheduling, UnreachableStrategy, Upgrade,
+    Backoff, Constraint, ConstraintOperator, Deadline, DeadlineAction, ExecutorResources, KillSelection,
+    Placement, Scaling, ScalingKind, Scheduling, UnreachableStrategy, Upgrade,
 };
 
 /// The largest growth of the back-off; any larger one reaches `maxLaunchDelay` at once as well.
@@ -43,10 +43,16 @@ pub(super) fn scheduling(at: At<'_>, resident: bool) -> Scheduling {
         backoff: fields.section("backoff", |at| at.object(backoff)),
         upgrade: match fields.optional("upgrade", |at| at.object(upgrade)) {
             Some(upgrade) => upgrade,
-            None if resident => {
-                Upgrade { minimum_health_capacity: Number(0.5), maximum_over_capacity: Number(0.0) }
-            }
-            None => Upgrade { minimum_health_capacity: Number(1.0), maximum_over_capacity: Number(1.0) },
+            None if resident => Upgrade {
+                minimum_health_capacity: Number(0.5),
+                maximum_over_capacity: Number(0.0),
+                deadline: None,
+            },
+            None => Upgrade {
+                minimum_health_capacity: Number(1.0),
+                maximum_over_capacity: Number(1.0),
+                deadline: None,
+            },
         },
         placement: fields.section("placement", |at| at.object(placement)),
         kill_selection: fields.or("killSelection", KillSelection::YoungestFirst, |at| {
@@ -80,6 +86,16 @@ fn upgrade(fields: &mut Fields<'_>) -> Upgrade {
     Upgrade {
         minimum_health_capacity: fields.or("minimumHealthCapacity", Number(1.0), |at| at.number(0.0..=1.0)),
         maximum_over_capacity: fields.or("maximumOverCapacity", Number(1.0), |at| at.number(0.0..=1.0)),
+        deadline: fields.optional("deadline", |at| at.object(deadline)),
+    }
+}
+
+fn deadline(fields: &mut Fields<'_>) -> Deadline {
+    Deadline {
+        seconds: fields.required("seconds", |at| at.integer(1..=MAX_SECONDS)),
+        action: fields.or("action", DeadlineAction::Stop, |at| {
+            at.choice(&[("STOP", DeadlineAction::Stop), ("ROLL_BACK", DeadlineAction::RollBack)])
+        }),
     }
 }
 

@@ -66,6 +66,29 @@ pub struct Upgrade {
     pub minimum_health_capacity: Number,
     /// The part of the copies that may run in addition, 0 to 1.
     pub maximum_over_capacity: Number,
+    /// When a deployment of the pod has to be done; never if absent. Podium's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Deadline>,
+}
+
+/// When a deployment has to be done, and what happens otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deadline {
+    /// So many seconds after it was accepted.
+    pub seconds: u64,
+    /// What happens then.
+    pub action: DeadlineAction,
+}
+
+/// What happens to a deployment that is not done in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum DeadlineAction {
+    /// Another one leads back to the definition before; if there was none, the same as `STOP`.
+    RollBack,
+    /// It ends, and everything is left as it is.
+    Stop,
 }
 
 /// Where copies may run.
