@@ -167,6 +167,65 @@ fn when_the_first_copy_returns_one_too_many_goes_at_once_by_kill_selection() {
     }
 }
 
+/// The same with three copies, checked for their health, of which the second was replaced.
+fn replaced_of_three(on_return: &str) -> Driver {
+    let mut driver = Driver::connected();
+    let strategy = json!({"inactiveAfterSeconds": 60, "expungeAfterSeconds": 6000, "onReturn": on_return});
+    let scheduling = json!({"killSelection": "OLDEST_FIRST", "unreachableStrategy": strategy});
+    driver.create(harness::checked_pod("/p", 3, &json!({"scheduling": scheduling})));
+    for n in 0..3 {
+        driver.offer(&format!("s{}", n + 1), 0.3, 100.0);
+        driver.run(n);
+        driver.health(n, "a", true);
+    }
+    driver.update_all(1, TaskState::TaskUnreachable);
+    driver.wait(60.0);
+    driver.offer("s4", 8.0, 8192.0);
+    driver.run(3);
+    driver.wait(60.0);
+    driver.health(3, "a", true);
+    driver.wait(60.0);
+    driver
+}
+
+#[test]
+fn a_pod_may_say_which_copy_stays_when_the_first_returns() {
+    for (on_return, goes) in [("ORIGINAL", "s4"), ("REPLACEMENT", "s2"), ("BEST_HEALTH", "s2")] {
+        let mut driver = replaced_of_three(on_return);
+        driver.health(1, "a", true);
+        driver.confirm_kills();
+        let left: Vec<_> = ["s1", "s2", "s3", "s4"].into_iter().filter(|agent| *agent != goes).collect();
+        let picture: Vec<_> = left.iter().map(|agent| format!("v1.1 {agent} Stable")).collect();
+        assert_eq!(driver.picture(), picture, "{on_return}");
+    }
+}
+
+#[test]
+fn whatever_a_pod_says_copies_that_serve_stay() {
+    for (on_return, healthy, goes) in
+        [("ORIGINAL", false, "s2"), ("BEST_HEALTH", false, "s2"), ("REPLACEMENT", true, "s4")]
+    {
+        let mut driver = replaced_of_three(on_return);
+        driver.health(3, "a", !healthy);
+        driver.health(1, "a", healthy);
+        driver.confirm_kills();
+        assert_eq!(driver.instances().len(), 3, "{on_return}");
+        assert!(driver.picture().iter().all(|line| !line.contains(goes)), "{on_return}");
+    }
+}
+
+#[test]
+fn scaling_down_goes_by_kill_selection_also_after_a_copy_has_returned() {
+    let mut driver = replaced_of_three("ORIGINAL");
+    driver.health(1, "a", true);
+    driver.confirm_kills();
+    let mut spec = (*driver.status_of("/p").spec).clone();
+    spec.scaling.instances = 2;
+    driver.update_pod(spec);
+    driver.confirm_kills();
+    assert_eq!(driver.picture(), ["v1.1 s2 Stable", "v1.1 s3 Stable"], "the oldest goes");
+}
+
 #[test]
 fn when_the_first_copy_returns_before_the_second_serves_the_second_goes() {
     let mut driver = Driver::running(patient(1, 60, 6000));

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-pub(crate) use self::selection::select_victims;
+pub(crate) use self::selection::{Preference, select_victims};
 use crate::model::ids::{AgentId, TaskId, Uuid};
 use crate::model::instance::Task;
 use crate::model::mesos::Call;

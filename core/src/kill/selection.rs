@@ -12,27 +12,44 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::model::ids::Uuid;
 use crate::model::instance::{Condition, Instance};
-use crate::model::pod::KillSelection;
+use crate::model::pod::{KillSelection, OnReturn};
 use crate::model::time::Timestamp;
 use crate::placement::{Constraints, holds_place};
 use crate::state::Stage;
 
+/// Who goes of copies that are equally useful.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Preference {
+    /// By the time since which they have run, and so that they stay spread.
+    KillSelection(KillSelection),
+    /// There are too many because a copy returned that was replaced: this decides, if that is so.
+    OnReturn(OnReturn, KillSelection),
+}
+
 /// The first `count` of `candidates`, in the order in which they should go.
 pub(crate) fn select_victims<'a>(
     candidates: impl Iterator<Item = (&'a Instance, Stage)>,
-    selection: KillSelection,
+    preference: Preference,
     constraints: &Constraints,
     count: usize,
 ) -> Vec<Uuid> {
+    let candidates: Vec<(&Instance, Stage)> = candidates.collect();
+    let preference = match preference {
+        Preference::OnReturn(_, selection) if !candidates.iter().any(|(one, _)| has_returned(one)) => {
+            Preference::KillSelection(selection)
+        }
+        preference => preference,
+    };
     let mut ranked: Vec<Candidate<'a>> = candidates
+        .into_iter()
         .map(|(instance, stage)| Candidate {
             usefulness: usefulness(instance, stage),
-            age: Age::of(instance, selection),
+            turn: Turn::of(instance, preference),
             instance,
         })
         .collect();
-    ranked.sort_unstable_by_key(|candidate| (candidate.usefulness, candidate.age));
-    if constraints.spread_copies() {
+    ranked.sort_unstable_by_key(|candidate| (candidate.usefulness, candidate.turn));
+    if constraints.spread_copies() && matches!(preference, Preference::KillSelection(_)) {
         return keep_spread(&ranked, constraints, count);
     }
     ranked.into_iter().take(count).map(|candidate| candidate.instance.id.uuid).collect()
@@ -40,7 +57,7 @@ pub(crate) fn select_victims<'a>(
 
 struct Candidate<'a> {
     usefulness: u8,
-    age: Age,
+    turn: Turn,
     instance: &'a Instance,
 }
 
@@ -51,21 +68,56 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// Who goes first of those that are equally useful.
+/// Who goes first of those that are equally useful: the least. Only copies with the same kind of `age` are
+/// compared.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    is_kept: bool,
+    age: Age,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Age {
     OldestFirst((Timestamp, Uuid)),
     YoungestFirst(Reverse<(Timestamp, Uuid)>),
 }
 
-impl Age {
-    fn of(instance: &Instance, selection: KillSelection) -> Self {
-        let age = (instance.active_since.unwrap_or(instance.created), instance.id.uuid);
-        match selection {
-            KillSelection::OldestFirst => Self::OldestFirst(age),
-            KillSelection::YoungestFirst => Self::YoungestFirst(Reverse(age)),
+impl Turn {
+    fn of(instance: &Instance, preference: Preference) -> Self {
+        let uuid = instance.id.uuid;
+        let by_age = |selection| {
+            let age = (instance.active_since.unwrap_or(instance.created), uuid);
+            match selection {
+                KillSelection::OldestFirst => Age::OldestFirst(age),
+                KillSelection::YoungestFirst => Age::YoungestFirst(Reverse(age)),
+            }
+        };
+        match preference {
+            Preference::KillSelection(selection) => Self { is_kept: false, age: by_age(selection) },
+            // The copy that was created last was created in its place.
+            Preference::OnReturn(OnReturn::Original, _) => Self {
+                is_kept: has_returned(instance),
+                age: Age::YoungestFirst(Reverse((instance.created, uuid))),
+            },
+            Preference::OnReturn(OnReturn::Replacement, selection) => {
+                Self { is_kept: !has_returned(instance), age: by_age(selection) }
+            }
+            Preference::OnReturn(OnReturn::BestHealth, _) => {
+                Self { is_kept: false, age: Age::YoungestFirst(Reverse((healthy_since(instance), uuid))) }
+            }
         }
     }
+}
+
+/// Whether its agent was out of reach since it was launched.
+fn has_returned(instance: &Instance) -> bool {
+    instance.tasks.iter().any(|task| task.returned_from.is_some())
+}
+
+/// Since when it has run and has not been found unhealthy.
+fn healthy_since(instance: &Instance) -> Timestamp {
+    let verdicts = instance.tasks.iter().filter_map(|task| task.health_since);
+    verdicts.fold(instance.since, Timestamp::max)
 }
 
 /// The values of a copy's agent that copies are spread over; none if it takes up no place.
@@ -86,7 +138,7 @@ fn keep_spread(ranked: &[Candidate<'_>], constraints: &Constraints, count: usize
         while victims.len() < count
             && let Some((values, group)) =
                 groups.iter_mut().filter(|(_, group)| !group.is_empty()).max_by_key(|(values, group)| {
-                    (crowds.of(values), group.front().map(|first| Reverse(first.age)))
+                    (crowds.of(values), group.front().map(|first| Reverse(first.turn)))
                 })
             && let Some(victim) = group.pop_front()
         {

@@ -1,7 +1,7 @@
 //! One pod: from what there is to what there shall be.
 
 use super::capacity::Capacity;
-use crate::kill::select_victims;
+use crate::kill::{Preference, select_victims};
 use crate::model::deployment::ActionKind;
 use crate::model::ids::{InstanceId, PodId, Uuid, new_uuid};
 use crate::model::instance::{Goal, GoalReason, Instance, Task};
@@ -72,24 +72,48 @@ impl Scheduler {
         for _ in 0..moves.create {
             self.create_instance(&spec);
         }
+        let selection = spec.scheduling.kill_selection;
+        let by_selection = Preference::KillSelection(selection);
         if moves.surplus > 0 {
-            self.decommission(id, moves.surplus, GoalReason::OverCapacity, |stage, is_current| {
-                (is_current || !replacing) && !matches!(stage, Stage::Inactive | Stage::Stopping)
-            });
+            let preference = match spec.scheduling.unreachable_strategy.on_return() {
+                // Fewer are wanted: that is nothing that a copy that returned would have to do with.
+                Some(_) if matches!(next, Some((ActionKind::ScalePod, ..))) => by_selection,
+                Some(on_return) => Preference::OnReturn(on_return, selection),
+                None => by_selection,
+            };
+            self.decommission(
+                id,
+                moves.surplus,
+                preference,
+                GoalReason::OverCapacity,
+                |stage, is_current| {
+                    (is_current || !replacing) && !matches!(stage, Stage::Inactive | Stage::Stopping)
+                },
+            );
         }
         if moves.inactive {
             let all = u32::MAX;
-            self.decommission(id, all, GoalReason::OverCapacity, |stage, _| stage == Stage::Inactive);
+            self.decommission(id, all, by_selection, GoalReason::OverCapacity, |stage, _| {
+                stage == Stage::Inactive
+            });
         }
         if moves.old_unready > 0 {
-            self.decommission(id, moves.old_unready, GoalReason::Upgrading, |stage, is_current| {
-                !is_current && !stage.serves() && stage != Stage::Stopping
-            });
+            self.decommission(
+                id,
+                moves.old_unready,
+                by_selection,
+                GoalReason::Upgrading,
+                |stage, is_current| !is_current && !stage.serves() && stage != Stage::Stopping,
+            );
         }
         if moves.old_ready > 0 {
-            self.decommission(id, moves.old_ready, GoalReason::Upgrading, |stage, is_current| {
-                !is_current && stage.serves()
-            });
+            self.decommission(
+                id,
+                moves.old_ready,
+                by_selection,
+                GoalReason::Upgrading,
+                |stage, is_current| !is_current && stage.serves(),
+            );
         }
     }
 
@@ -112,23 +136,23 @@ impl Scheduler {
         self.state.insert(&self.config, instance);
     }
 
-    /// Decommissions `count` of those copies of a pod that `eligible` names, by kill selection.
+    /// Decommissions `count` of those copies of a pod that `eligible` names: the least useful, and of those by
+    /// `preference`.
     fn decommission(
         &mut self,
         id: &PodId,
         count: u32,
+        preference: Preference,
         reason: GoalReason,
         eligible: impl Fn(Stage, bool) -> bool,
     ) {
         let Some(pod) = self.state.pod(id) else { return };
-        let Some(spec) = pod.spec() else { return };
         let candidates = self
             .state
             .instances_of(pod)
             .map(|instance| (instance, pod.stage(instance)))
             .filter(|(instance, stage)| eligible(*stage, pod.counts_as_current(instance, *stage)));
-        let selection = spec.scheduling.kill_selection;
-        let victims = select_victims(candidates, selection, &pod.constraints, count as usize);
+        let victims = select_victims(candidates, preference, &pod.constraints, count as usize);
         for uuid in victims {
             self.decommission_instance(uuid, reason);
         }

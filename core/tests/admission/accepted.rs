@@ -116,6 +116,10 @@ fn unreachable_strategies() {
             json!({"inactiveAfterSeconds": 0, "expungeAfterSeconds": 0}),
             json!({"inactiveAfterSeconds": 0, "expungeAfterSeconds": 0}),
         ),
+        (
+            json!({"inactiveAfterSeconds": 1, "expungeAfterSeconds": 2, "onReturn": "best_health"}),
+            json!({"inactiveAfterSeconds": 1, "expungeAfterSeconds": 2, "onReturn": "BEST_HEALTH"}),
+        ),
         (json!({"expungeAfterSeconds": 60}), json!({"inactiveAfterSeconds": 60, "expungeAfterSeconds": 60})),
         (
             json!({"inactiveAfterSeconds": 700_000}),

@@ -108,6 +108,7 @@ fn what_cannot_be_read() {
                 json!({"backoff": {"backoff": -1, "backoffFactor": 1e308, "maxLaunchDelay": "1h"}}),
             ),
             ("/scheduling", json!({"upgrade": {"minimumHealthCapacity": 1.01, "maximumOverCapacity": -0.1}})),
+            ("/scheduling", json!({"unreachableStrategy": {"onReturn": "YOUNGEST_FIRST"}})),
             ("/scheduling", json!({"upgrade": {"deadline": {}}})),
             ("/scheduling", json!({"upgrade": {"deadline": {"seconds": 0, "action": "PAUSE"}}})),
             (

@@ -7,7 +7,7 @@ use crate::model::regex::JavaRegex;
 
 pub(super) fn scheduling(pod: &PodSpec, report: &mut Report) {
     let scheduling = &pod.scheduling;
-    if let UnreachableStrategy::Enabled { inactive_after_seconds, expunge_after_seconds } =
+    if let UnreachableStrategy::Enabled { inactive_after_seconds, expunge_after_seconds, .. } =
         scheduling.unreachable_strategy
     {
         if inactive_after_seconds > expunge_after_seconds {

@@ -8,7 +8,7 @@ use crate::model::ids::Role;
 use crate::model::number::Number;
 use crate::model::pod::{
     Backoff, Constraint, ConstraintOperator, Deadline, DeadlineAction, ExecutorResources, KillSelection,
-    Placement, Scaling, ScalingKind, Scheduling, UnreachableStrategy, Upgrade,
+    OnReturn, Placement, Scaling, ScalingKind, Scheduling, UnreachableStrategy, Upgrade,
 };
 
 /// The largest growth of the back-off; any larger one reaches `maxLaunchDelay` at once as well.
@@ -67,6 +67,7 @@ pub(super) fn scheduling(at: At<'_>, resident: bool) -> Scheduling {
             None => UnreachableStrategy::Enabled {
                 inactive_after_seconds: INACTIVE_AFTER,
                 expunge_after_seconds: EXPUNGE_AFTER,
+                on_return: None,
             },
         },
     })
@@ -167,6 +168,13 @@ fn unreachable_strategy(at: At<'_>) -> UnreachableStrategy {
                     .unwrap_or_else(|| expunge.map_or(INACTIVE_AFTER, |expunge| expunge.min(INACTIVE_AFTER))),
                 expunge_after_seconds: expunge.unwrap_or_else(|| {
                     inactive.map_or(EXPUNGE_AFTER, |inactive| inactive.max(EXPUNGE_AFTER))
+                }),
+                on_return: fields.optional("onReturn", |at| {
+                    at.choice(&[
+                        ("ORIGINAL", OnReturn::Original),
+                        ("REPLACEMENT", OnReturn::Replacement),
+                        ("BEST_HEALTH", OnReturn::BestHealth),
+                    ])
                 }),
             }
         }),

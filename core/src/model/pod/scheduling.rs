@@ -172,6 +172,9 @@ pub enum UnreachableStrategy {
         inactive_after_seconds: u64,
         /// Seconds after which the copy is forgotten, and killed should it return.
         expunge_after_seconds: u64,
+        /// Which copy stays when one returns that was replaced; as [`KillSelection`] says if absent. Podium's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        on_return: Option<OnReturn>,
     },
     /// They are neither replaced nor forgotten.
     Disabled(Disabled),
@@ -189,15 +192,37 @@ impl UnreachableStrategy {
         }
     }
 
+    /// Which copy stays when one returns that was replaced, if it is not for kill selection to say.
+    pub fn on_return(self) -> Option<OnReturn> {
+        match self {
+            Self::Enabled { on_return, .. } => on_return,
+            Self::Disabled(_) => None,
+        }
+    }
+
     /// Time until the copy is forgotten; never if absent. Never before it would be replaced.
     pub fn expunge_after(self) -> Option<Duration> {
         match self {
-            Self::Enabled { inactive_after_seconds, expunge_after_seconds } => {
+            Self::Enabled { inactive_after_seconds, expunge_after_seconds, .. } => {
                 Some(Duration::from_secs(expunge_after_seconds.max(inactive_after_seconds)))
             }
             Self::Disabled(_) => None,
         }
     }
+}
+
+/// Which copy stays when one returns that was replaced. A copy that serves always stays before one that does
+/// not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum OnReturn {
+    /// The one that has served for longest without interruption, as far as is known: what a copy did while it
+    /// was out of reach is not.
+    BestHealth,
+    /// The one that returned.
+    Original,
+    /// The one that was launched in its place.
+    Replacement,
 }
 
 /// The word `disabled`.
