@@ -3,6 +3,7 @@
 //! A store keeps the newest entry of each key. Given back to [`Scheduler::restore`](crate::Scheduler::restore)
 //! in any order, the entries rebuild the scheduler.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::deployment::Deployment;
 use crate::model::group::Group;
-use crate::model::ids::{DeploymentId, FrameworkId, GroupId, InstanceId, PodId};
+use crate::model::ids::{AgentId, DeploymentId, FrameworkId, GroupId, InstanceId, PodId};
 use crate::model::instance::{AgentInfo, Instance, Termination};
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
@@ -152,6 +153,9 @@ pub struct PodState {
     /// How its last deployment came to nothing, until the next change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout_failure: Option<RolloutFailure>,
+    /// Where copies of its current definition failed, if it avoids such agents.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failing_agents: BTreeMap<AgentId, AgentFailures>,
 }
 
 impl PodState {
@@ -169,7 +173,16 @@ impl PodState {
             delay: None,
             terminations: Vec::new(),
             rollout_failure: None,
+            failing_agents: BTreeMap::new(),
         }
+    }
+
+    /// `version` is its definition from now on.
+    pub(crate) fn begin(&mut self, version: Timestamp) {
+        self.current = Some(version);
+        self.newest = self.newest.max(version);
+        self.rollout_failure = None;
+        self.failing_agents.clear();
     }
 
     /// Keeps how an instance ended, and forgets the oldest end if there are too many.
@@ -191,6 +204,16 @@ pub struct RolloutFailure {
     pub at: Timestamp,
     /// What was done about it and why, in words that follow "the deployment".
     pub reason: String,
+}
+
+/// How often copies of a pod failed on an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentFailures {
+    /// So often.
+    pub count: u32,
+    /// The last time.
+    pub last: Timestamp,
 }
 
 /// Whether as many copies of a pod serve as shall.

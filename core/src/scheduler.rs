@@ -146,7 +146,7 @@ impl Scheduler {
         let connected = self
             .is_connected()
             .then(|| [self.state.kills.deadline(), self.reconciliation.deadline(), self.demand.deadline()]);
-        let own = [self.state.deadline(), self.state.waiting().delay_ends()];
+        let own = [self.state.deadline(), self.state.waiting().deadline()];
         connected.into_iter().flatten().chain(own).flatten().min()
     }
 

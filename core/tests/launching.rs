@@ -393,6 +393,70 @@ fn an_agent_that_still_knows_the_last_launch_is_asked_again_in_a_moment() {
 }
 
 #[test]
+fn an_agent_where_copies_fail_again_and_again_is_avoided_for_a_while_if_the_pod_says_so() {
+    let backoff = json!({"maxLaunchDelay": 1, "failingAgents": {"failures": 3, "seconds": 600}});
+    let wary = pod_with("/p", 1, 1, &json!({"scheduling": {"backoff": backoff}}));
+    let mut driver = Driver::connected();
+    driver.create(wary.clone());
+    let fail = |driver: &mut Driver, agent: &str| {
+        driver.offer(agent, 8.0, 8192.0);
+        driver.crash(0);
+        driver.wait(1.0);
+    };
+    fail(&mut driver, "s1");
+    fail(&mut driver, "s2");
+    fail(&mut driver, "s1");
+    fail(&mut driver, "s1");
+    driver.restart();
+    driver.subscribe();
+    assert_eq!(groups(&driver.offer("s1", 8.0, 8192.0)).len(), 0);
+    assert_eq!(
+        driver.status_of("/p").instances[0].message.as_deref(),
+        Some(
+            "container 'a' is TASK_FAILED: Command exited with status 1; its copies failed again and again on 1 \
+             agent, which is avoided for now"
+        )
+    );
+    // Offers are asked for again when its time is over, although nothing else has changed.
+    driver.wait(30.0);
+    driver.calls.clear();
+    driver.wait(568.0);
+    assert_eq!(groups(&driver.offer("s1", 8.0, 8192.0)).len(), 0);
+    driver.calls.clear();
+    driver.wait(1.0);
+    assert!(driver.calls.iter().any(|call| matches!(call, Call::Revive { .. })));
+    assert_eq!(groups(&driver.offer("s1", 8.0, 8192.0)).len(), 1);
+    // Its failures are forgotten, so the next one is the first again.
+    driver.crash(0);
+    driver.wait(1.0);
+    assert_eq!(groups(&driver.offer("s1", 8.0, 8192.0)).len(), 1);
+}
+
+#[test]
+fn nobody_is_avoided_by_another_definition_or_once_the_delay_is_reset_or_if_nobody_asked_for_it() {
+    let launches_after = |seconds: Option<u32>, change: &dyn Fn(&mut Driver)| {
+        let rule = seconds.map(|seconds| json!({"failures": 1, "seconds": seconds}));
+        let backoff = json!({"maxLaunchDelay": 1, "failingAgents": rule});
+        let mut driver = Driver::running(pod_with("/p", 1, 1, &json!({"scheduling": {"backoff": backoff}})));
+        driver.crash(0);
+        driver.wait(1.0);
+        change(&mut driver);
+        groups(&driver.offer("s1", 8.0, 8192.0)).len()
+    };
+    assert_eq!(launches_after(Some(600), &|_| {}), 0);
+    assert_eq!(launches_after(None, &|_| {}), 1);
+    let reset = |driver: &mut Driver| {
+        driver.command(Command::ResetDelay { pod: pod_id("/p") }).unwrap();
+    };
+    assert_eq!(launches_after(Some(600), &reset), 1);
+    let mend = |driver: &mut Driver| {
+        let spec = (*driver.status_of("/p").spec).clone();
+        driver.update_pod(harness::changed(spec, "2"));
+    };
+    assert_eq!(launches_after(Some(600), &mend), 1);
+}
+
+#[test]
 fn a_pod_that_needs_a_role_gets_it_without_a_new_subscription() {
     let mut driver = Driver::connected();
     driver.create(pod_with("/web/p", 1, 1, &json!({"role": "web"})));

@@ -119,6 +119,10 @@ struct Spec {
     /// Tenths of `minimumHealthCapacity` and `maximumOverCapacity`.
     upgrade: (u32, u32),
     unique: bool,
+    /// What happens to deployments of more than 20 s.
+    deadline: Option<&'static str>,
+    on_return: Option<&'static str>,
+    avoids_failing_agents: bool,
 }
 
 const PODS: [&str; 3] = ["/p", "/g/q", "/g/r"];
@@ -138,9 +142,18 @@ fn spec() -> impl Strategy<Value = Spec> {
             (select(vec![0, 5, 10]), select(vec![0, 3, 10])),
             prop::bool::weighted(0.2),
         ),
+        (
+            select(vec![None, None, Some("STOP"), Some("ROLL_BACK")]),
+            select(vec![None, Some("ORIGINAL"), Some("REPLACEMENT"), Some("BEST_HEALTH")]),
+            prop::bool::weighted(0.3),
+        ),
     )
         .prop_map(
-            |((containers, instances, label, checked, oldest_first), (unreachable, upgrade, unique))| Spec {
+            |(
+                (containers, instances, label, checked, oldest_first),
+                (unreachable, upgrade, unique),
+                (deadline, on_return, avoids_failing_agents),
+            )| Spec {
                 containers,
                 instances,
                 label,
@@ -149,6 +162,9 @@ fn spec() -> impl Strategy<Value = Spec> {
                 unreachable,
                 upgrade,
                 unique,
+                deadline,
+                on_return,
+                avoids_failing_agents,
             },
         )
 }
@@ -212,11 +228,17 @@ fn definition(pod: usize, spec: &Spec) -> PodSpec {
     let unreachable = match spec.unreachable {
         None => json!("disabled"),
         Some((inactive, expunge)) => {
-            json!({"inactiveAfterSeconds": inactive, "expungeAfterSeconds": expunge})
+            json!({
+                "inactiveAfterSeconds": inactive,
+                "expungeAfterSeconds": expunge,
+                "onReturn": spec.on_return
+            })
         }
     };
     let constraints =
         if spec.unique { json!([{"fieldName": "@hostname", "operator": "UNIQUE"}]) } else { json!([]) };
+    let deadline = spec.deadline.map(|action| json!({"seconds": 20, "action": action}));
+    let failing_agents = spec.avoids_failing_agents.then(|| json!({"failures": 1, "seconds": 30}));
     let mut pod = pod_with(
         PODS[pod],
         spec.containers,
@@ -226,10 +248,12 @@ fn definition(pod: usize, spec: &Spec) -> PodSpec {
             "scheduling": {
                 "killSelection": if spec.oldest_first { "OLDEST_FIRST" } else { "YOUNGEST_FIRST" },
                 "unreachableStrategy": unreachable,
+                "backoff": {"failingAgents": failing_agents},
                 "placement": {"constraints": constraints},
                 "upgrade": {
                     "minimumHealthCapacity": f64::from(spec.upgrade.0) / 10.0,
-                    "maximumOverCapacity": f64::from(spec.upgrade.1) / 10.0
+                    "maximumOverCapacity": f64::from(spec.upgrade.1) / 10.0,
+                    "deadline": deadline
                 }
             }
         }),

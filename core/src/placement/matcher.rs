@@ -82,6 +82,9 @@ pub(crate) fn match_instance(
     if policy::is_kept_for_gpus(spec, !pool.total().gpus.is_zero(), config) {
         return Err(NoMatch::Scarce);
     }
+    if pod.avoids(&pool.agent.agent_id, site.now).is_some() {
+        return Err(NoMatch::CopiesFailedThere);
+    }
     if may_still_be_ending(instance, pool, site.now) {
         return Err(NoMatch::ExecutorStillAlive);
     }

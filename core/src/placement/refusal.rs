@@ -45,6 +45,8 @@ pub(crate) enum NoMatch {
     Scarce,
     /// The executor of the copy's last launch is still ending there; the next one has the same id.
     ExecutorStillAlive,
+    /// Copies failed there again and again, and the pod avoids such agents for a while.
+    CopiesFailedThere,
 }
 
 /// The kinds of `NoMatch`: Marathon's reasons under its names, then Podium's own.
@@ -63,11 +65,12 @@ pub enum Reason {
     DeclinedScarceResources,
     RegionMismatch,
     ExecutorStillAlive,
+    CopiesFailedThere,
 }
 
 impl Reason {
     /// All of them, in the order of Marathon's funnel.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::UnfulfilledRole,
         Self::UnfulfilledConstraint,
         Self::NoCorrespondingReservationFound,
@@ -80,6 +83,7 @@ impl Reason {
         Self::DeclinedScarceResources,
         Self::RegionMismatch,
         Self::ExecutorStillAlive,
+        Self::CopiesFailedThere,
     ];
 }
 
@@ -114,6 +118,7 @@ impl NoMatch {
             Self::Ports(_) => Reason::InsufficientPorts,
             Self::Scarce => Reason::DeclinedScarceResources,
             Self::ExecutorStillAlive => Reason::ExecutorStillAlive,
+            Self::CopiesFailedThere => Reason::CopiesFailedThere,
         }
     }
 }
@@ -298,6 +303,12 @@ impl Group {
             }
             Self::Other(Reason::ExecutorStillAlive) => {
                 format!("its last launch is still ending on {count} {noun}")
+            }
+            Self::Other(Reason::CopiesFailedThere) => {
+                format!(
+                    "its copies failed again and again on {count} {noun}, which {} avoided for now",
+                    verb("is", "are")
+                )
             }
             Self::Other(Reason::NoCorrespondingReservationFound) => {
                 format!("its volumes are not on {count} {noun}")

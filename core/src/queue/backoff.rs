@@ -71,8 +71,12 @@ mod tests {
     use super::*;
     use crate::model::number::Number;
 
-    const BACKOFF: Backoff =
-        Backoff { backoff: Number(1.0), backoff_factor: Number(1.15), max_launch_delay: Number(3600.0) };
+    const BACKOFF: Backoff = Backoff {
+        backoff: Number(1.0),
+        backoff_factor: Number(1.15),
+        max_launch_delay: Number(3600.0),
+        failing_agents: None,
+    };
     const V: Timestamp = Timestamp::from_millis(7);
 
     fn at(seconds: i64) -> Timestamp {
@@ -116,6 +120,7 @@ mod tests {
             backoff: Number(1e300),
             backoff_factor: Number(1e300),
             max_launch_delay: Number(1e300),
+            failing_agents: None,
         };
         let first = next(absurd, None, Condition::Failed, Duration::ZERO, V, at(0));
         let _ = next(absurd, Some(first), Condition::Failed, Duration::ZERO, V, at(0));

@@ -3,6 +3,7 @@
 
 pub(crate) mod backoff;
 mod demand;
+mod failing_agents;
 mod waiting;
 
 pub(crate) use self::demand::Demand;

@@ -7,6 +7,9 @@
 //!              no delay  ─────────────────────► ready:  by cpus │ by mem │ by disk │ by gpus │ by epoch
 //! ```
 //!
+//! A pod that is ready and avoids some agents for a while is looked at again when the first of them can be used
+//! again.
+//!
 //! A pod can only use an agent if each of its needs fits what is free there: the index of the scarcest
 //! resource names the few that remain to be looked at. And an agent that comes back with no more than it had
 //! when all these pods were tried on it before needs to be tried only on those for which something has changed
@@ -25,7 +28,8 @@ use crate::state::Pod;
 pub(crate) struct WaitingPods {
     places: BTreeMap<PodId, Place>,
     ready: BTreeMap<Role, RoleIndex>,
-    delayed: BTreeSet<(Timestamp, PodId)>,
+    /// When to look again at pods, because a delay ends or an agent can be used again.
+    wakes: BTreeSet<(Timestamp, PodId)>,
     epoch: Epoch,
 }
 
@@ -37,7 +41,7 @@ pub(crate) struct Epoch(u64);
 #[derive(Clone, Debug, PartialEq)]
 enum Place {
     Delayed(Timestamp),
-    Ready { role: Role, needs: ScalarResources, epoch: Epoch },
+    Ready { role: Role, needs: ScalarResources, epoch: Epoch, wake: Option<Timestamp> },
 }
 
 /// The pods that wait for offers of one role and may be launched now.
@@ -61,9 +65,9 @@ impl WaitingPods {
         self.ready.keys()
     }
 
-    /// When the next delay ends.
-    pub(crate) fn delay_ends(&self) -> Option<Timestamp> {
-        self.delayed.first().map(|(until, _)| *until)
+    /// When the next delay ends, or the next agent can be used again.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.wakes.first().map(|(at, _)| *at)
     }
 
     /// The newest epoch given.
@@ -78,22 +82,24 @@ impl WaitingPods {
         let Some(spec) = pod.spec().filter(|_| !pod.waiting.is_empty()) else { return };
         let place = match pod.state.delay.filter(|delay| delay.until > now) {
             Some(delay) => {
-                self.delayed.insert((delay.until, id.clone()));
+                self.wakes.insert((delay.until, id.clone()));
                 Place::Delayed(delay.until)
             }
             None => {
                 self.epoch.0 += 1;
                 let (role, needs, epoch) = (spec.role.clone(), spec.total_resources(), self.epoch);
                 self.ready.entry(role.clone()).or_default().insert(id, needs, epoch);
-                Place::Ready { role, needs, epoch }
+                let wake = pod.avoids_until(now);
+                self.wakes.extend(wake.map(|at| (at, id.clone())));
+                Place::Ready { role, needs, epoch, wake }
             }
         };
         self.places.insert(id.clone(), place);
     }
 
-    /// Pods whose delay has ended by `now`. They have to be [updated](Self::update).
+    /// Pods to be looked at again by `now`. They have to be [updated](Self::update).
     pub(crate) fn due(&self, now: Timestamp) -> Vec<PodId> {
-        self.delayed.iter().take_while(|(until, _)| *until <= now).map(|(_, id)| id.clone()).collect()
+        self.wakes.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| id.clone()).collect()
     }
 
     /// The pods waiting for offers of `role` whose needs each fit `free`; of those only the ones that changed
@@ -122,9 +128,12 @@ impl WaitingPods {
         match self.places.remove(id) {
             None => {}
             Some(Place::Delayed(until)) => {
-                self.delayed.remove(&(until, id.clone()));
+                self.wakes.remove(&(until, id.clone()));
             }
-            Some(Place::Ready { role, needs, epoch }) => {
+            Some(Place::Ready { role, needs, epoch, wake }) => {
+                if let Some(at) = wake {
+                    self.wakes.remove(&(at, id.clone()));
+                }
                 if let Some(index) = self.ready.get_mut(&role) {
                     index.remove(id, needs, epoch);
                     if index.epochs.is_empty() {

@@ -162,7 +162,10 @@ impl Scheduler {
         if self.state.pod(id).is_none_or(|pod| pod.waiting.is_empty()) {
             return Err(Refusal::NotQueued(id.clone()));
         }
-        self.state.edit_pod(id, |pod| pod.delay = None);
+        self.state.edit_pod(id, |pod| {
+            pod.delay = None;
+            pod.failing_agents.clear();
+        });
         self.note_new_demand();
         Ok(Response::DelayReset)
     }

@@ -250,11 +250,7 @@ impl State {
         let (id, version) = (spec.id.clone(), spec.version);
         self.changes.roles.insert(spec.role.clone());
         self.changes.keys.insert(Key::PodVersion(id.clone(), version));
-        self.edit_pod(&id, |state| {
-            state.current = Some(version);
-            state.rollout_failure = None;
-            state.newest = state.newest.max(version);
-        });
+        self.edit_pod(&id, |state| state.begin(version));
         if let Some(pod) = self.pods.get_mut(&id) {
             pod.versions.insert(version, spec);
         }

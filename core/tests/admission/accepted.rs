@@ -145,6 +145,14 @@ fn deadlines() {
 }
 
 #[test]
+fn agents_to_avoid() {
+    let pod = with(minimal(), "/scheduling", json!({"backoff": {}}));
+    let written = json!({"failures": 3, "seconds": 600});
+    assert_eq!(becomes(pod.clone(), "/scheduling/backoff/failingAgents", written.clone()), written);
+    assert_eq!(becomes(pod, "/scheduling/backoff/failingAgents", json!(null)), json!(null));
+}
+
+#[test]
 fn constraints() {
     let unique = json!([{"fieldName": "hostname", "operator": "UNIQUE"}]);
     for (written, kept) in [

@@ -109,6 +109,7 @@ fn what_cannot_be_read() {
             ),
             ("/scheduling", json!({"upgrade": {"minimumHealthCapacity": 1.01, "maximumOverCapacity": -0.1}})),
             ("/scheduling", json!({"unreachableStrategy": {"onReturn": "YOUNGEST_FIRST"}})),
+            ("/scheduling", json!({"backoff": {"failingAgents": {"failures": 0}}})),
             ("/scheduling", json!({"upgrade": {"deadline": {}}})),
             ("/scheduling", json!({"upgrade": {"deadline": {"seconds": 0, "action": "PAUSE"}}})),
             (

@@ -7,8 +7,8 @@ use crate::admission::reader::{At, Fields, echo, string};
 use crate::model::ids::Role;
 use crate::model::number::Number;
 use crate::model::pod::{
-    Backoff, Constraint, ConstraintOperator, Deadline, DeadlineAction, ExecutorResources, KillSelection,
-    OnReturn, Placement, Scaling, ScalingKind, Scheduling, UnreachableStrategy, Upgrade,
+    Backoff, Constraint, ConstraintOperator, Deadline, DeadlineAction, ExecutorResources, FailingAgents,
+    KillSelection, OnReturn, Placement, Scaling, ScalingKind, Scheduling, UnreachableStrategy, Upgrade,
 };
 
 /// The largest growth of the back-off; any larger one reaches `maxLaunchDelay` at once as well.
@@ -80,6 +80,12 @@ fn backoff(fields: &mut Fields<'_>) -> Backoff {
         backoff: fields.or("backoff", Number(1.0), seconds),
         backoff_factor: fields.or("backoffFactor", Number(1.15), |at| at.number(0.0..=MAX_BACKOFF_FACTOR)),
         max_launch_delay: fields.or("maxLaunchDelay", Number(3600.0), seconds),
+        failing_agents: fields.optional("failingAgents", |at| {
+            at.object(|fields| FailingAgents {
+                failures: fields.required("failures", |at| at.integer(1..=MAX_INT)),
+                seconds: fields.required("seconds", |at| at.integer(1..=MAX_SECONDS)),
+            })
+        }),
     }
 }
 

@@ -23,8 +23,8 @@ pub use resources::{
     ExecutorResources, ResourceLimit, ResourceLimits, Resources, ScalarResources, Unlimited,
 };
 pub use scheduling::{
-    Backoff, Constraint, ConstraintOperator, Deadline, DeadlineAction, Disabled, KillSelection, OnReturn,
-    Placement, Scaling, ScalingKind, Scheduling, UnreachableStrategy, Upgrade,
+    Backoff, Constraint, ConstraintOperator, Deadline, DeadlineAction, Disabled, FailingAgents,
+    KillSelection, OnReturn, Placement, Scaling, ScalingKind, Scheduling, UnreachableStrategy, Upgrade,
 };
 pub use volume::{PersistentVolume, PersistentVolumeType, Volume, VolumeKind};
 

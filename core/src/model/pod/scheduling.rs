@@ -56,6 +56,19 @@ pub struct Backoff {
     pub backoff_factor: Number,
     /// Never longer than this.
     pub max_launch_delay: Number,
+    /// Which agents are avoided because copies failed there; none if absent. Podium's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_agents: Option<FailingAgents>,
+}
+
+/// Which agents are avoided because copies of the pod failed there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailingAgents {
+    /// So many failures make an agent one that is avoided.
+    pub failures: u32,
+    /// For so many seconds after the last failure; then its failures are forgotten.
+    pub seconds: u64,
 }
 
 /// How a new definition replaces an old one.
