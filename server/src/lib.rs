@@ -12,4 +12,5 @@ pub mod cli;
 mod clock;
 pub mod daemon;
 pub mod driver;
+mod metrics;
 pub mod store;

@@ -1,5 +1,6 @@
 //! The state as the API shows it: plain values, made on demand, that say why things are as they are.
 
+mod census;
 mod deployments;
 mod groups;
 mod offers;
@@ -8,6 +9,7 @@ mod pod_status;
 mod queue;
 mod status;
 
+pub use census::Census;
 pub use deployments::{CurrentAction, DeploymentStatus, StepStatus};
 pub use groups::{GroupEmbed, GroupInfo, PodVersion};
 pub use offers::{OfferedResources, ProcessedOffersSummary, RejectSummary, UnusedOffer};

@@ -12,8 +12,8 @@ use super::error::ApiError;
 pub(super) async fn check(request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let produces = match path {
-        // Says itself what it can be read as.
-        "/ping" => return next.run(request).await,
+        // They say themselves what they can be read as.
+        "/metrics" | "/metrics/prometheus" | "/ping" => return next.run(request).await,
         "/v2/events" => "text/event-stream",
         _ => "application/json",
     };
@@ -23,6 +23,14 @@ pub(super) async fn check(request: Request, next: Next) -> Response {
         let message = format!("Not Acceptable: {path} answers with {produces}");
         ApiError::new(StatusCode::NOT_ACCEPTABLE, message).into_response()
     }
+}
+
+/// Whether a client names `media_type` itself among what it reads.
+pub(super) fn names(headers: &HeaderMap, media_type: &str) -> bool {
+    let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|range| {
+        range.split(';').next().is_some_and(|range| range.trim().eq_ignore_ascii_case(media_type))
+    })
 }
 
 /// Whether a client with these headers reads `media_type`. One that does not say reads everything.

@@ -15,6 +15,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use podium_core::model::event::ApiEvent;
@@ -37,6 +38,7 @@ pub struct EventLog {
     /// Distinguishes this run of the daemon from others.
     run: i64,
     grown: watch::Sender<()>,
+    listeners: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -100,7 +102,13 @@ impl EventLog {
 
     fn of_run(capacity: usize, run: i64) -> Self {
         let ring = Mutex::new(Ring { next: 1, ..Ring::default() });
-        Self { ring, capacity: capacity.max(1), run, grown: watch::Sender::new(()) }
+        Self {
+            ring,
+            capacity: capacity.max(1),
+            run,
+            grown: watch::Sender::new(()),
+            listeners: AtomicU64::new(0),
+        }
     }
 
     /// Ends all readers when they have read everything.
@@ -113,11 +121,18 @@ impl EventLog {
     pub(super) fn note_listener(&self, attached: bool, remote_address: String) {
         let timestamp = clock::wall();
         let event = if attached {
+            self.listeners.fetch_add(1, Ordering::Relaxed);
             ListenerEvent::EventStreamAttached { remote_address, timestamp }
         } else {
+            self.listeners.fetch_sub(1, Ordering::Relaxed);
             ListenerEvent::EventStreamDetached { remote_address, timestamp }
         };
         self.append(Source::Listener(event));
+    }
+
+    /// How many listen.
+    pub(super) fn listeners(&self) -> u64 {
+        self.listeners.load(Ordering::Relaxed)
     }
 
     /// A reader of what comes from now on.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
@@ -13,6 +14,7 @@ use podium_core::{Command, Refusal, Response as Reply};
 use serde::Serialize;
 
 use super::error::ApiError;
+use super::metrics::Template;
 use super::pods::other;
 use super::status::INSTANCES_PER_QUERY;
 use super::{Api, Asked, body, dry_run, headers, json, path, unexpected};
@@ -30,9 +32,29 @@ enum Target {
     Version(GroupId, Timestamp),
 }
 
-/// Finds out what a path means and what is asked of it.
-pub(super) async fn dispatch(State(api): State<Api>, request: Request) -> Result<Response, ApiError> {
-    let target = parse(request.uri().path())?;
+impl Target {
+    /// The path as the API's document has it.
+    fn template(&self) -> Template {
+        Template(match self {
+            Self::Group(id) if id.is_root() => "/v2/groups",
+            Self::Group(_) => "/v2/groups/{id}",
+            Self::Apps => "/v2/groups/{id}/apps",
+            Self::Versions(_) => "/v2/groups/{id}/versions",
+            Self::Version(..) => "/v2/groups/{id}/versions/{version}",
+        })
+    }
+}
+
+/// Finds out what a path means.
+pub(super) async fn dispatch(State(api): State<Api>, request: Request) -> Response {
+    match parse(request.uri().path()) {
+        Ok(target) => (Extension(target.template()), answer(api, target, request).await).into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+/// Does what is asked of `target`.
+async fn answer(api: Api, target: Target, request: Request) -> Result<Response, ApiError> {
     let method = request.method().clone();
     match (target, method.as_str()) {
         (Target::Group(id), "GET" | "HEAD") => read(&api, id, None, &Asked::of(&request)).await,

@@ -31,7 +31,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tower::Service as _;
 
 use super::error::ApiError;
-use super::{Api, ClientAddress, HttpSettings};
+use super::{Api, ClientAddress, HttpMetrics, HttpSettings};
 
 /// So many clients at once are told that there is no room.
 const MAX_REFUSALS: usize = 64;
@@ -94,6 +94,7 @@ impl Listener {
 
 struct Server {
     router: Router,
+    metrics: Arc<HttpMetrics>,
     settings: Arc<HttpSettings>,
     connections: GracefulShutdown,
     room: Arc<Semaphore>,
@@ -105,6 +106,7 @@ impl Server {
     fn new(api: Api) -> Self {
         let settings = api.http.clone();
         Self {
+            metrics: api.metrics.clone(),
             router: api.router(),
             connections: GracefulShutdown::new(),
             room: Arc::new(Semaphore::new(settings.max_connections.min(Semaphore::MAX_PERMITS))),
@@ -140,11 +142,12 @@ impl Server {
             .header_read_timeout(self.settings.header_timeout)
             .serve_connection(TokioIo::new(stream), service);
         let connection = self.connections.watch(connection);
+        let counted = self.metrics.connected();
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!("connection of {peer}: {error}");
             }
-            drop(permit);
+            drop((permit, counted));
         });
     }
 
@@ -154,6 +157,7 @@ impl Server {
         if !std::mem::replace(&mut self.is_full, true) {
             tracing::warn!("{limit} connections are open (--http_max_connections): refusing more");
         }
+        self.metrics.refused();
         let Ok(permit) = self.room_for_refusals.clone().acquire_owned().await else { return };
         let service = service_fn(move |_: Request<Incoming>| ready(Ok::<_, Infallible>(no_room(limit))));
         let connection = http1::Builder::new()

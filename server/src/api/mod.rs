@@ -22,6 +22,7 @@ mod groups;
 mod headers;
 mod instances;
 mod listener;
+mod metrics;
 mod path;
 mod pods;
 mod queue;
@@ -43,6 +44,7 @@ use podium_core::{Command, Origin};
 use serde::Serialize;
 
 use crate::driver::Handle;
+pub use crate::metrics::HttpMetrics;
 use error::ApiError;
 pub use event_log::EventLog;
 pub use listener::{Listener, bind};
@@ -61,6 +63,8 @@ pub struct Api {
     pub about: Arc<About>,
     /// How much clients may take up.
     pub http: Arc<HttpSettings>,
+    /// What is counted for `/metrics`.
+    pub metrics: Arc<HttpMetrics>,
 }
 
 /// What a daemon says about itself.
@@ -86,6 +90,8 @@ impl Api {
         let headers = headers::Common::new(&self.about);
         let http = self.http.clone();
         let router = Router::new()
+            .route("/metrics", get(metrics::show))
+            .route("/metrics/prometheus", get(metrics::show))
             .route("/ping", get(system::ping))
             .route("/v2/deployments", get(deployments::list))
             .route("/v2/deployments/{id}", get(deployments::read).delete(deployments::cancel))
@@ -103,8 +109,9 @@ impl Api {
             .method_not_allowed_fallback(method_not_allowed)
             .fallback(not_found)
             .layer(axum::middleware::from_fn(accept::check))
-            .with_state(self);
+            .with_state(self.clone());
         http.around(router)
+            .layer(axum::middleware::from_fn_with_state(self, metrics::count))
             .layer(axum::middleware::map_response(move |response| headers.clone().add(response)))
     }
 }

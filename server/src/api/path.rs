@@ -11,6 +11,7 @@ use podium_core::model::ids::{InstanceId, PodId};
 use podium_core::model::time::Timestamp;
 
 use super::error::ApiError;
+use super::metrics::Template;
 
 /// What a path below `/v2/pods` names.
 #[derive(Debug, PartialEq)]
@@ -31,6 +32,22 @@ pub(super) enum Target {
     Instances(PodId),
     /// `/v2/pods/{id}::instances/{instanceId}`
     Instance(PodId, InstanceId),
+}
+
+impl Target {
+    /// The path as the API's document has it.
+    pub(super) fn template(&self) -> Template {
+        Template(match self {
+            Self::Pods => "/v2/pods",
+            Self::Statuses => "/v2/pods/::status",
+            Self::Pod(_) => "/v2/pods/{id}",
+            Self::Status(_) => "/v2/pods/{id}::status",
+            Self::Versions(_) => "/v2/pods/{id}::versions",
+            Self::Version(..) => "/v2/pods/{id}::versions/{version}",
+            Self::Instances(_) => "/v2/pods/{id}::instances",
+            Self::Instance(..) => "/v2/pods/{id}::instances/{instanceId}",
+        })
+    }
 }
 
 /// Takes `path`, as it came in the request, apart.

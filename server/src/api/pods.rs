@@ -1,5 +1,6 @@
 //! `/v2/pods` and everything below it.
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
@@ -12,9 +13,16 @@ use super::error::ApiError;
 use super::path::{self, Target};
 use super::{Api, Asked, body, dry_run, headers, instances, json, status, unexpected};
 
-/// Finds out what a path means and what is asked of it.
-pub(super) async fn dispatch(State(api): State<Api>, request: Request) -> Result<Response, ApiError> {
-    let target = path::parse(request.uri().path())?;
+/// Finds out what a path means.
+pub(super) async fn dispatch(State(api): State<Api>, request: Request) -> Response {
+    match path::parse(request.uri().path()) {
+        Ok(target) => (Extension(target.template()), answer(api, target, request).await).into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+/// Does what is asked of `target`.
+async fn answer(api: Api, target: Target, request: Request) -> Result<Response, ApiError> {
     let method = request.method().clone();
     // HEAD is GET without a body, which the connection leaves away by itself.
     match (target, method.as_str()) {

@@ -1,5 +1,6 @@
 //! `/v2/queue`: what waits to be launched.
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
@@ -8,6 +9,7 @@ use podium_core::view::QueueItem;
 use serde::Serialize;
 
 use super::error::ApiError;
+use super::metrics::Template;
 use super::{Api, Asked, json, path};
 
 /// `GET /v2/queue`
@@ -24,8 +26,9 @@ pub(super) async fn reset_delay(State(api): State<Api>, request: Request) -> Res
         path.strip_prefix("/v2/queue/").and_then(|rest| rest.trim_end_matches('/').strip_suffix("/delay"));
     let not_found = || ApiError::new(StatusCode::NOT_FOUND, format!("URI not found: {path}"));
     let pod = path::pod(id.ok_or_else(not_found)?)?;
-    api.command(&asked, Command::ResetDelay { pod }).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    let result = api.command(&asked, Command::ResetDelay { pod }).await;
+    let answer = result.map(|_| StatusCode::NO_CONTENT);
+    Ok((Extension(Template("/v2/queue/{id}/delay")), answer).into_response())
 }
 
 #[derive(Serialize)]

@@ -76,7 +76,7 @@ static FLAGS: &[Foreign] = &[
     warn("leader_proxy_ssl_ignore_hostname", ONE_DAEMON),
     refuse("plugin_conf", "plugins are classes of Marathon's Java machine"),
     refuse("plugin_dir", "plugins are classes of Marathon's Java machine"),
-    warn("metrics_prometheus", "metrics are not supported yet"),
+    warn("metrics_prometheus", "/metrics is always there"),
     refuse("zk", NOT_YET_ZK),
     warn("zk_timeout", NOT_YET_ZK),
     warn("zk_session_timeout", NOT_YET_ZK),

@@ -30,6 +30,7 @@ pub use master::{InvalidMaster, Master};
 
 use crate::api::{self, About, Api, EventLog, HttpSettings, Listener};
 use crate::driver::{self, DriverError};
+use crate::metrics;
 use crate::store::{DataDir, EmbeddedStore, Store as _, StoreError};
 
 /// What a daemon is to do.
@@ -125,6 +126,7 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 }
 
 async fn serve(mut settings: Settings) -> Result<(), Failure> {
+    metrics::note_start();
     settings.http.max_connections = files::make_room(settings.http.max_connections);
     let mut signals = Signals::listen()?;
     let folder = DataDir::open(&settings.data_dir)?;
@@ -162,6 +164,7 @@ async fn serve(mut settings: Settings) -> Result<(), Failure> {
         rules: settings.rules.into(),
         about: about.into(),
         http: settings.http.into(),
+        metrics: Arc::default(),
     };
     let address = listener.address();
     let api = tokio::spawn(listener.serve(api, stopped));

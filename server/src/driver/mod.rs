@@ -21,6 +21,7 @@
 mod outbox;
 
 use std::panic::{AssertUnwindSafe, UnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use podium_core::model::event::ApiEvent;
@@ -30,6 +31,7 @@ use podium_core::{Command, CommandId, Input, Origin, Output, Refusal, Response, 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
+use crate::metrics::DriverMetrics;
 use crate::store::{Store, StoreError};
 use outbox::{Outbox, World};
 
@@ -96,12 +98,14 @@ pub fn start(
 ) -> (Handle, oneshot::Receiver<Result<(), DriverError>>) {
     let (input_sender, inputs) = mpsc::channel(CHANNEL_CAPACITY);
     let (query_sender, queries) = mpsc::channel(CHANNEL_CAPACITY);
+    let metrics = Arc::<DriverMetrics>::default();
     let driver = Driver {
         scheduler,
         store,
         clock: Clock::new(),
         outbox: Outbox::default(),
         world: World::new(audience),
+        metrics: metrics.clone(),
         commands: 0,
         inputs,
         queries,
@@ -115,7 +119,7 @@ pub fn start(
             let _ = ended.send(result);
         })
         .expect("a process that has just started can start a thread");
-    (Handle { inputs: input_sender, queries: query_sender }, receiver)
+    (Handle { inputs: input_sender, queries: query_sender, metrics }, receiver)
 }
 
 /// Reaches a driver from anywhere.
@@ -123,6 +127,7 @@ pub fn start(
 pub struct Handle {
     inputs: mpsc::Sender<Message>,
     queries: mpsc::Sender<Query>,
+    metrics: Arc<DriverMetrics>,
 }
 
 impl Handle {
@@ -193,6 +198,11 @@ impl Handle {
         let _ = self.send(Message::Stop).await;
     }
 
+    /// What the driver has counted.
+    pub(crate) fn metrics(&self) -> &DriverMetrics {
+        &self.metrics
+    }
+
     async fn send(&self, message: Message) -> Result<(), Stopped> {
         self.inputs.send(message).await.map_err(|_| Stopped)
     }
@@ -215,6 +225,7 @@ struct Driver {
     clock: Clock,
     outbox: Outbox,
     world: World,
+    metrics: Arc<DriverMetrics>,
     /// How many commands there were, to number them.
     commands: u64,
     inputs: mpsc::Receiver<Message>,
@@ -241,8 +252,8 @@ impl Driver {
                 Wakeup::Nobody => return Ok(()),
             };
             let stop = self.step_waiting(first)?;
-            self.outbox.commit(&mut *self.store)?;
-            self.outbox.perform(&mut self.world, &self.scheduler);
+            self.outbox.commit(&mut *self.store, &self.metrics)?;
+            self.outbox.perform(&mut self.world, &self.scheduler, &self.metrics);
             self.answer_queries(query);
             if stop {
                 return Ok(());
@@ -306,7 +317,10 @@ impl Driver {
                 self.outbox.disconnect();
                 Input::Disconnected
             }
-            Message::Event(event) => Input::Event(event),
+            Message::Event(event) => {
+                self.metrics.heard(&event);
+                Input::Event(event)
+            }
             Message::Stop => return Ok(()),
             Message::Tick => Input::Tick,
         };
@@ -320,8 +334,11 @@ impl Driver {
         let now = self.clock.now();
         let scheduler = &mut self.scheduler;
         let again = input.clone();
+        let began = Instant::now();
         // After a panic the scheduler may be half changed: it is never used again.
-        catch(AssertUnwindSafe(|| scheduler.step(now, input))).map_err(|message| {
+        let output = catch(AssertUnwindSafe(|| scheduler.step(now, input)));
+        self.metrics.stepped(began.elapsed());
+        output.map_err(|message| {
             let input = serde_json::to_string(&again).unwrap_or_else(|_| format!("{again:?}"));
             DriverError::Panicked { now, input, message }
         })
@@ -332,10 +349,12 @@ impl Driver {
         let mut next = first.or_else(|| self.queries.try_recv().ok());
         while let Some(query) = next {
             let now = self.clock.now();
+            let asked = Instant::now();
             // A query changes nothing, so a panic in it harms nobody but the asker, who is told.
             if let Err(message) = catch(AssertUnwindSafe(|| query(&self.scheduler, now))) {
                 tracing::error!("a query panicked, which is a bug: {message}");
             }
+            self.metrics.queried(asked.elapsed());
             if began.elapsed() > QUERY_BUDGET {
                 return;
             }

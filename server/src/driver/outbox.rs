@@ -1,6 +1,7 @@
 //! What a turn's steps want done, held back until its records are durable.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use podium_core::model::mesos::Call;
 use podium_core::record::Record;
@@ -8,6 +9,7 @@ use podium_core::{Action, CommandId, Output, Scheduler};
 use tokio::sync::oneshot;
 
 use super::{Answer, Audience, Connection};
+use crate::metrics::DriverMetrics;
 use crate::store::{Store, StoreError};
 
 /// The outputs of one turn, in order.
@@ -41,9 +43,15 @@ impl Outbox {
     }
 
     /// Makes all records durable in one write.
-    pub(super) fn commit(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
+    pub(super) fn commit(
+        &mut self,
+        store: &mut dyn Store,
+        metrics: &DriverMetrics,
+    ) -> Result<(), StoreError> {
         if !self.records.is_empty() {
+            let began = Instant::now();
             store.commit(&self.records)?;
+            metrics.wrote(self.records.len(), began.elapsed());
             self.records.clear();
         }
         Ok(())
@@ -53,9 +61,12 @@ impl Outbox {
     ///
     /// # Panics
     /// When there are records that were not committed.
-    pub(super) fn perform(&mut self, world: &mut World, scheduler: &Scheduler) {
+    pub(super) fn perform(&mut self, world: &mut World, scheduler: &Scheduler, metrics: &DriverMetrics) {
         assert!(self.records.is_empty(), "actions are performed only when the records are durable");
         for effect in self.effects.drain(..) {
+            if let Effect::Act(action) = &effect {
+                metrics.acts(action);
+            }
             match effect {
                 Effect::Act(Action::Accept(accept)) => world.send(scheduler.accept_call(&accept)),
                 Effect::Act(Action::Call(call)) => world.send(call),

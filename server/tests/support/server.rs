@@ -65,6 +65,7 @@ impl Server {
             rules: Arc::new(Rules::default()),
             about: Arc::new(about),
             http: Arc::new(http),
+            metrics: Arc::default(),
         };
         let (stop, stopped) = oneshot::channel();
         tokio::spawn(listener.serve(api, stopped));
