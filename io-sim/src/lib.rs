@@ -19,4 +19,5 @@ pub mod plan;
 pub mod random;
 pub mod run;
 pub mod trace;
+pub mod twins;
 pub mod world;

@@ -12,7 +12,7 @@ use crate::trace::Trace;
 use crate::world::{Counts, Scene, Seen, Subject, World};
 
 /// What came of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Report {
     /// The hash of everything that the scheduler was told and decided, and when.
     pub digest: u64,

@@ -244,6 +244,11 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
         &self.witness
     }
 
+    /// The same, to take from it what it has seen.
+    pub fn witness_mut(&mut self) -> &mut W {
+        &mut self.witness
+    }
+
     /// How much has happened.
     pub fn counts(&self) -> Counts {
         self.counts

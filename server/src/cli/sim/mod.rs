@@ -1,30 +1,53 @@
 //! `podium sim`: the scheduler against a model of Mesos in virtual time, with everything going wrong that can.
 
-use std::fmt;
-use std::io::IsTerminal as _;
+mod files;
+mod hunt;
+mod judge;
+mod parallel;
+mod progress;
+mod summary;
+
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
-use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
-use podium_sim::digest::Digest;
-use podium_sim::oracle::Violation;
 use podium_sim::plan::{Plan, generate};
-use podium_sim::run::{Report, run, run_traced};
+
+use self::hunt::Limit;
+use self::judge::{How, judge};
 
 /// What to simulate.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct SimArgs {
     #[command(subcommand)]
     command: Option<SimCommand>,
-    /// Run the plans of these seeds, the last one excluded
+    #[command(flatten)]
+    hunt: HuntArgs,
+}
+
+#[derive(Debug, Args)]
+struct HuntArgs {
+    /// Run the plans of these seeds, the last one excluded; end at the first violation
     #[arg(long, value_name = "A..B", default_value = "0..100")]
     seeds: Seeds,
-    /// Print what happens, a line for each change
+    /// Run the plans of fresh seeds for so many minutes instead, and keep what fails as plan files
+    #[arg(long, value_name = "M", conflicts_with = "seeds")]
+    minutes: Option<f64>,
+    /// So many runs at once [default: one per core]
+    #[arg(long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    /// The folder for plan files of what fails
+    #[arg(long, value_name = "FOLDER", default_value = "sim-failures")]
+    keep: PathBuf,
+    /// Do each run twice, side by side, and compare every output
     #[arg(long)]
+    check: bool,
+    /// Print what happens, a line for each change
+    #[arg(long, conflicts_with = "minutes")]
     trace: bool,
 }
 
@@ -40,6 +63,9 @@ enum SimCommand {
     Run {
         /// The file
         file: PathBuf,
+        /// Do the run twice, side by side, and compare every output
+        #[arg(long)]
+        check: bool,
     },
 }
 
@@ -59,58 +85,34 @@ impl FromStr for Seeds {
     }
 }
 
-/// Does what was asked for. Fails at the first violation.
+/// Does what was asked for. Fails if something was violated.
 pub(super) fn execute(args: SimArgs) -> ExitCode {
-    match args.command {
-        None => run_seeds(&args.seeds.0, args.trace),
+    let done = match args.command {
+        None => hunt(args.hunt),
         Some(SimCommand::Plan { seed }) => {
             print!("{}", generate(seed).to_json());
-            ExitCode::SUCCESS
+            Ok(ExitCode::SUCCESS)
         }
-        Some(SimCommand::Run { file }) => {
-            let text = std::fs::read_to_string(&file).map_err(|error| error.to_string());
-            let plan = text.and_then(|text| Plan::from_json(&text).map_err(|error| error.to_string()));
-            match plan {
-                Ok(plan) => finish_traced(&run_traced(&plan)),
-                Err(error) => {
-                    eprintln!("podium: cannot run the plan in {}: {error}", file.display());
-                    ExitCode::FAILURE
-                }
-            }
-        }
-    }
+        Some(SimCommand::Run { file, check }) => files::read(&file).map(|plan| run_one(&plan, check)),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("podium: {error}");
+        ExitCode::FAILURE
+    })
 }
 
-fn run_seeds(seeds: &Range<u64>, trace: bool) -> ExitCode {
-    let bar = progress(seeds.end - seeds.start);
-    let began = Instant::now();
-    let mut summary = Summary::default();
-    for seed in seeds.clone() {
-        let plan = generate(seed);
-        let report = if trace { run_traced(&plan) } else { run(&plan) };
-        if let Some(trace) = &report.trace {
-            print!("{}", trace.short());
-        }
-        summary.add(&report);
-        bar.inc(1);
-        if let Some(violation) = &report.violation {
-            bar.finish_and_clear();
-            complain(seed, violation);
-            println!("{}", summary.after(began.elapsed()));
-            return ExitCode::FAILURE;
-        }
-    }
-    bar.finish_and_clear();
-    println!("{}", summary.after(began.elapsed()));
-    ExitCode::SUCCESS
+fn hunt(args: HuntArgs) -> Result<ExitCode, String> {
+    let limit = match args.minutes {
+        None => Limit::Seeds(args.seeds.0),
+        Some(minutes) => Limit::from_minutes(minutes)?,
+    };
+    let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    let how = How { traced: args.trace, checked: args.check };
+    hunt::Hunt { limit, jobs, how, keep: args.keep }.run()
 }
 
-fn complain(seed: u64, violation: &Violation) {
-    eprintln!("podium: seed {seed}: {violation}");
-    eprintln!("to see it happen: podium sim --seeds {seed}..{} --trace", seed + 1);
-}
-
-fn finish_traced(report: &Report) -> ExitCode {
+fn run_one(plan: &Plan, checked: bool) -> ExitCode {
+    let report = judge(plan, How { traced: true, checked });
     if let Some(trace) = &report.trace {
         print!("{}", trace.short());
     }
@@ -124,45 +126,15 @@ fn finish_traced(report: &Report) -> ExitCode {
     }
 }
 
-/// A bar on a terminal, nothing elsewhere.
-fn progress(length: u64) -> ProgressBar {
-    if !std::io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let template = "{elapsed_precise} {wide_bar} {pos}/{len} seeds, {eta} left";
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(length).with_style(style)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What all runs so far came to.
-#[derive(Default)]
-struct Summary {
-    seeds: u64,
-    steps: u64,
-    simulated: Duration,
-    digest: Digest,
-}
-
-impl Summary {
-    fn add(&mut self, report: &Report) {
-        self.seeds += 1;
-        self.steps += report.counts.steps;
-        self.simulated += report.elapsed;
-        self.digest.write_u64(report.digest);
-    }
-
-    fn after(self, took: Duration) -> impl fmt::Display {
-        let seconds = took.as_secs_f64().max(f64::EPSILON);
-        let (simulated, steps) =
-            (self.simulated.as_secs_f64(), u32::try_from(self.steps).unwrap_or(u32::MAX));
-        format!(
-            "{} seeds, {:.1} hours simulated in {seconds:.1} s ({:.0} times as fast as real time), {:.0} steps/s\n\
-             digest {:016x}",
-            self.seeds,
-            simulated / 3600.0,
-            simulated / seconds,
-            f64::from(steps) / seconds,
-            self.digest.finish(),
-        )
+    #[test]
+    fn seeds_are_a_range() {
+        assert_eq!("3..5".parse(), Ok(Seeds(3..5)));
+        for text in ["", "5", "5..", "5..5", "6..5", "a..b", "1..2..3"] {
+            assert!(text.parse::<Seeds>().unwrap_err().contains("0..100"), "{text}");
+        }
     }
 }

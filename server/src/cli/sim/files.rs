@@ -1,0 +1,21 @@
+//! Plan files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use podium_sim::plan::Plan;
+
+/// Reads the plan in `file`.
+pub(super) fn read(file: &Path) -> Result<Plan, String> {
+    let text = fs::read_to_string(file).map_err(|error| error.to_string());
+    let plan = text.and_then(|text| Plan::from_json(&text).map_err(|error| error.to_string()));
+    plan.map_err(|error| format!("cannot run the plan in {}: {error}", file.display()))
+}
+
+/// Writes `plan` to `folder`, which is made if it is not there, under `name`.
+pub(super) fn write(folder: &Path, name: &str, plan: &Plan) -> Result<PathBuf, String> {
+    let file = folder.join(format!("{name}.json"));
+    let written = fs::create_dir_all(folder).and_then(|()| fs::write(&file, plan.to_json()));
+    written.map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+    Ok(file)
+}

@@ -1,0 +1,132 @@
+//! Many seeds, on several cores: until the first violation, or for as long as there is time.
+
+use std::num::NonZeroUsize;
+use std::ops::{ControlFlow, Range};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use podium_sim::oracle::Violation;
+use podium_sim::plan::generate;
+
+use super::files;
+use super::judge::{How, judge};
+use super::parallel::{News, in_order};
+use super::progress::Progress;
+use super::summary::Summary;
+
+/// What to run.
+pub(super) struct Hunt {
+    pub(super) limit: Limit,
+    pub(super) jobs: NonZeroUsize,
+    pub(super) how: How,
+    /// The folder for plan files of what fails.
+    pub(super) keep: PathBuf,
+}
+
+/// Which seeds, and when to end.
+#[derive(Clone, Debug)]
+pub(super) enum Limit {
+    /// These, or to the first violation.
+    Seeds(Range<u64>),
+    /// Seeds that nobody has tried, for so long, whatever fails.
+    Time(Duration),
+}
+
+impl Limit {
+    /// For so many minutes.
+    pub(super) fn from_minutes(minutes: f64) -> Result<Self, String> {
+        let time = Duration::try_from_secs_f64(minutes * 60.0).ok().filter(|time| !time.is_zero());
+        time.map(Self::Time).ok_or_else(|| format!("--minutes {minutes} is no time; 0.5 or 90 would be"))
+    }
+
+    /// The seeds to be begun from now on.
+    fn seeds(&self) -> Box<dyn Iterator<Item = u64> + Send> {
+        match self {
+            Self::Seeds(range) => Box::new(range.clone()),
+            Self::Time(time) => {
+                let (began, first, time) = (Instant::now(), fresh_seed(), *time);
+                eprintln!("seeds from {first} on, for {time:?}");
+                Box::new((first..).take_while(move |_| began.elapsed() < time))
+            }
+        }
+    }
+}
+
+impl Hunt {
+    /// Runs the seeds and prints what came of them. Fails if something was violated.
+    pub(super) fn run(self) -> Result<ExitCode, String> {
+        let stop = stop_on_interrupt()?;
+        let mut progress = Progress::new(&self.limit);
+        let mut summary = Summary::new();
+        let mut failure = Ok(());
+        let work = |seed| (seed, judge(&generate(seed), self.how));
+        in_order(self.limit.seeds(), self.jobs, &stop, work, |news| {
+            let News::Done((seed, report)) = news else {
+                progress.show(&summary);
+                return ControlFlow::Continue(());
+            };
+            if let Some(trace) = &report.trace {
+                progress.print(&trace.short());
+            }
+            summary.add(&report);
+            match report.violation {
+                None => ControlFlow::Continue(()),
+                Some(violation) => {
+                    let told = self.complain(seed, &violation, &progress);
+                    let go_on = told.is_ok() && matches!(self.limit, Limit::Time(_));
+                    failure = told;
+                    if go_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                }
+            }
+        });
+        progress.finish();
+        println!("{summary}");
+        failure?;
+        Ok(if summary.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    /// Says what was violated and how to see it happen, and keeps the plan.
+    fn complain(&self, seed: u64, violation: &Violation, progress: &Progress) -> Result<(), String> {
+        let file = files::write(&self.keep, &format!("seed-{seed}"), &generate(seed))?;
+        progress.complain(&format!(
+            "podium: seed {seed}: {violation}\n\
+             to see it happen: podium sim --seeds {seed}..{} --trace\n\
+             its plan: {}",
+            seed + 1,
+            file.display(),
+        ));
+        Ok(())
+    }
+}
+
+/// A seed that no earlier run has come to: they count up from the time of day in milliseconds.
+fn fresh_seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or_default()
+}
+
+/// Is set when the user presses Ctrl-C. A second time ends the process at once.
+fn stop_on_interrupt() -> Result<Arc<AtomicBool>, String> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?;
+    // Registered before anything runs, so that no signal meets its default, which is to end the process.
+    let interrupt = {
+        let _entered = runtime.enter();
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
+    };
+    let mut interrupt = interrupt.map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?;
+    let stopping = stop.clone();
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            interrupt.recv().await;
+            stopping.store(true, Ordering::Relaxed);
+            interrupt.recv().await;
+            std::process::exit(130);
+        });
+    });
+    Ok(stop)
+}

@@ -1,0 +1,79 @@
+//! What all runs so far came to.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use podium_sim::digest::Digest;
+use podium_sim::run::Report;
+
+/// What all runs so far came to.
+pub(super) struct Summary {
+    began: Instant,
+    pub(super) seeds: u64,
+    pub(super) failures: u64,
+    steps: u64,
+    simulated: Duration,
+    digest: Digest,
+}
+
+impl Summary {
+    pub(super) fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            seeds: 0,
+            failures: 0,
+            steps: 0,
+            simulated: Duration::ZERO,
+            digest: Digest::default(),
+        }
+    }
+
+    /// Adds a run. The digest depends on the order in which they are added.
+    pub(super) fn add(&mut self, report: &Report) {
+        self.seeds += 1;
+        self.failures += u64::from(report.violation.is_some());
+        self.steps += report.counts.steps;
+        self.simulated += report.elapsed;
+        self.digest.write_u64(report.digest);
+    }
+
+    /// A line for while it goes on.
+    pub(super) fn live(&self) -> String {
+        format!(
+            "{} seeds, {} failed, {:.0}/min, {:.0} times real time",
+            self.seeds,
+            self.failures,
+            self.per_second(self.seeds) * 60.0,
+            self.times_real_time(),
+        )
+    }
+
+    fn per_second(&self, count: u64) -> f64 {
+        f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / self.seconds()
+    }
+
+    fn times_real_time(&self) -> f64 {
+        self.simulated.as_secs_f64() / self.seconds()
+    }
+
+    fn seconds(&self) -> f64 {
+        self.began.elapsed().as_secs_f64().max(f64::EPSILON)
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} seeds, {} failed, {:.1} hours simulated in {:.1} s ({:.0} times as fast as real time), \
+             {:.0} steps/s\ndigest {:016x}",
+            self.seeds,
+            self.failures,
+            self.simulated.as_secs_f64() / 3600.0,
+            self.seconds(),
+            self.times_real_time(),
+            self.per_second(self.steps),
+            self.digest.finish(),
+        )
+    }
+}
