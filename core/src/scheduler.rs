@@ -196,7 +196,7 @@ impl Scheduler {
             Event::InverseOffers(offers) => {
                 // Pods are not moved away from maintenance by themselves; the answer is advisory anyway.
                 let inverse_offer_ids = offers.into_iter().map(|offer| offer.id).collect();
-                self.call(Call::AcceptInverseOffers { inverse_offer_ids });
+                self.call(Call::AcceptInverseOffers { inverse_offer_ids, refuse: None });
             }
             // An offer is answered in the step in which it comes, so none can be outstanding here. If the
             // answer crossed the withdrawal, Mesos drops the launch and says so.

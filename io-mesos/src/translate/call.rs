@@ -33,10 +33,10 @@ impl Translate for Call {
                 });
                 call::Type::Accept
             }
-            Self::AcceptInverseOffers { inverse_offer_ids } => {
+            Self::AcceptInverseOffers { inverse_offer_ids, refuse } => {
                 let inverse_offer_ids = write_all(inverse_offer_ids, format);
                 proto.accept_inverse_offers =
-                    Some(call::AcceptInverseOffers { inverse_offer_ids, filters: None });
+                    Some(call::AcceptInverseOffers { inverse_offer_ids, filters: write_filters(*refuse) });
                 call::Type::AcceptInverseOffers
             }
             Self::Acknowledge { agent_id, task_id, uuid } => {
@@ -63,10 +63,10 @@ impl Translate for Call {
                 });
                 call::Type::Decline
             }
-            Self::DeclineInverseOffers { inverse_offer_ids } => {
+            Self::DeclineInverseOffers { inverse_offer_ids, refuse } => {
                 let inverse_offer_ids = write_all(inverse_offer_ids, format);
                 proto.decline_inverse_offers =
-                    Some(call::DeclineInverseOffers { inverse_offer_ids, filters: None });
+                    Some(call::DeclineInverseOffers { inverse_offer_ids, filters: write_filters(*refuse) });
                 call::Type::DeclineInverseOffers
             }
             Self::Kill { task_id, agent_id, grace_period } => {
@@ -136,7 +136,7 @@ impl Translate for Call {
                 let accept = member("accept_inverse_offers", proto.accept_inverse_offers)?;
                 let inverse_offer_ids =
                     read_all("inverse_offer_ids", accept.inverse_offer_ids).at("accept_inverse_offers")?;
-                Ok(Self::AcceptInverseOffers { inverse_offer_ids })
+                Ok(Self::AcceptInverseOffers { inverse_offer_ids, refuse: read_filters(accept.filters) })
             }
             call::Type::Acknowledge => {
                 read_acknowledge(member("acknowledge", proto.acknowledge)?).at("acknowledge")
@@ -150,7 +150,7 @@ impl Translate for Call {
                 let decline = member("decline_inverse_offers", proto.decline_inverse_offers)?;
                 let inverse_offer_ids =
                     read_all("inverse_offer_ids", decline.inverse_offer_ids).at("decline_inverse_offers")?;
-                Ok(Self::DeclineInverseOffers { inverse_offer_ids })
+                Ok(Self::DeclineInverseOffers { inverse_offer_ids, refuse: read_filters(decline.filters) })
             }
             call::Type::Kill => read_kill(member("kill", proto.kill)?).at("kill"),
             call::Type::Message => read_message(member("message", proto.message)?).at("message"),

@@ -24,8 +24,6 @@ const LEFT_OUT: &[&str] = &[
     "mesos.v1.Offer.url",
     "mesos.v1.Port.visibility",
     "mesos.v1.TaskInfo.executor",
-    "mesos.v1.scheduler.Call.AcceptInverseOffers.filters",
-    "mesos.v1.scheduler.Call.DeclineInverseOffers.filters",
 ];
 
 /// The message as the core sees it: without what it leaves out, with explicit defaults absent, empty members

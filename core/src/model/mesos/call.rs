@@ -102,6 +102,8 @@ pub enum Call {
     AcceptInverseOffers {
         /// The inverse offers.
         inverse_offer_ids: Vec<OfferId>,
+        /// How long not to ask again; 5 s if absent.
+        refuse: Option<Duration>,
     },
     /// Confirm a status update, so that the agent sends the next one.
     Acknowledge {
@@ -132,6 +134,8 @@ pub enum Call {
     DeclineInverseOffers {
         /// The inverse offers.
         inverse_offer_ids: Vec<OfferId>,
+        /// How long not to ask again; 5 s if absent.
+        refuse: Option<Duration>,
     },
     /// End a task.
     Kill {

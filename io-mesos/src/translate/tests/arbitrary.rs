@@ -372,14 +372,14 @@ pub(super) fn call() -> impl Strategy<Value = Call> {
     prop_oneof![
         8 => (offers(), many(operation()), of(duration()))
             .prop_map(|(offer_ids, operations, refuse)| Call::Accept { offer_ids, operations, refuse }),
-        1 => offers().prop_map(|inverse_offer_ids| Call::AcceptInverseOffers { inverse_offer_ids }),
+        1 => (offers(), of(duration())).prop_map(|(inverse_offer_ids, refuse)| Call::AcceptInverseOffers { inverse_offer_ids, refuse }),
         1 => (id(), id(), uuid())
             .prop_map(|(agent_id, task_id, uuid)| Call::Acknowledge { agent_id, task_id, uuid }),
         1 => (of(id()), TEXT, uuid()).prop_map(|(agent_id, operation_id, uuid)| {
             Call::AcknowledgeOperation { agent_id, operation_id, uuid }
         }),
         1 => (offers(), of(duration())).prop_map(|(offer_ids, refuse)| Call::Decline { offer_ids, refuse }),
-        1 => offers().prop_map(|inverse_offer_ids| Call::DeclineInverseOffers { inverse_offer_ids }),
+        1 => (offers(), of(duration())).prop_map(|(inverse_offer_ids, refuse)| Call::DeclineInverseOffers { inverse_offer_ids, refuse }),
         1 => (id(), of(id()), of(duration())).prop_map(|(task_id, agent_id, grace_period)| {
             Call::Kill { task_id, agent_id, grace_period }
         }),

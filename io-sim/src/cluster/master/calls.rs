@@ -73,9 +73,9 @@ impl Master {
                 self.accept(env, framework_id, (&offer_ids, operations), refuse);
             }
             Call::Decline { offer_ids, refuse } => self.decline(env, &offer_ids, refuse),
-            Call::AcceptInverseOffers { inverse_offer_ids }
-            | Call::DeclineInverseOffers { inverse_offer_ids } => {
-                self.answer_inverse_offers(env, framework_id, &inverse_offer_ids);
+            Call::AcceptInverseOffers { inverse_offer_ids, refuse }
+            | Call::DeclineInverseOffers { inverse_offer_ids, refuse } => {
+                self.answer_inverse_offers(env, framework_id, &inverse_offer_ids, refuse);
             }
             Call::Acknowledge { agent_id, task_id, uuid } => {
                 self.acknowledge(env, framework_id, (&agent_id, task_id), uuid);

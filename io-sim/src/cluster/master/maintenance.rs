@@ -1,6 +1,7 @@
 //! Maintenance: windows shown in offers, requests to leave an agent, machines that are down.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use podium_core::model::ids::{FrameworkId, OfferId};
 use podium_core::model::mesos::{Event, InverseOffer, Unavailability};
@@ -18,8 +19,9 @@ pub(super) struct InverseOffers {
     answered: BTreeMap<(FrameworkId, AgentIndex), Timestamp>,
 }
 
-/// An answered inverse offer is repeated after this (`Filters.refuse_seconds`' default); answers are advisory.
-const REPEAT_AFTER: std::time::Duration = std::time::Duration::from_secs(5);
+/// An answered inverse offer is repeated after this unless the answer says otherwise (`Filters.refuse_seconds`' default);
+/// answers are advisory.
+const REPEAT_AFTER: Duration = Duration::from_secs(5);
 
 impl InverseOffers {
     pub(super) fn remove_framework(&mut self, framework_id: &FrameworkId) {
@@ -98,6 +100,7 @@ impl Master {
         env: &mut Env,
         framework_id: &FrameworkId,
         offer_ids: &[OfferId],
+        refuse: Option<Duration>,
     ) {
         for offer_id in offer_ids {
             let found = self.inverse_offers.outstanding.iter();
@@ -105,7 +108,7 @@ impl Master {
             if let Some((key, _)) = found {
                 let key = key.clone();
                 self.inverse_offers.outstanding.remove(&key);
-                self.inverse_offers.answered.insert(key, env.now + REPEAT_AFTER);
+                self.inverse_offers.answered.insert(key, env.now + refuse.unwrap_or(REPEAT_AFTER));
             }
         }
     }

@@ -144,7 +144,7 @@ fn maintenance_asks_then_takes() {
     assert_eq!(first.len(), 1);
     world.seconds(20);
     assert_eq!(asked(&world).len(), 1, "one at a time");
-    world.call(Call::DeclineInverseOffers { inverse_offer_ids: vec![first[0].id.clone()] });
+    world.call(Call::DeclineInverseOffers { inverse_offer_ids: vec![first[0].id.clone()], refuse: None });
     world.seconds(7);
     assert_eq!(asked(&world).len(), 2, "an answer is advisory");
     assert_eq!(world.task_containers(), 2);
