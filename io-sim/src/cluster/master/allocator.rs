@@ -370,7 +370,7 @@ impl Allocator {
             return;
         }
         let mut recheck: Option<Timestamp> = None;
-        for (_, framework_id, position) in by_share(&self.frameworks, self.total) {
+        for (framework_id, position) in by_share(&self.frameworks, self.total) {
             let Some(client) = self.frameworks.get_mut(&framework_id) else { continue };
             if !client.may_have(slot, &env.config.master) {
                 continue;
@@ -477,6 +477,13 @@ impl Share {
         self.apply(resources, -1);
     }
 
+    fn merge(&mut self, other: Self) {
+        self.cpus += other.cpus;
+        self.mem += other.mem;
+        self.disk += other.disk;
+        self.gpus += other.gpus;
+    }
+
     fn apply(&mut self, resources: &Resources, sign: i64) {
         for item in resources.as_slice() {
             let amount = sign * item.amount().as_thousandths();
@@ -510,16 +517,43 @@ impl Share {
     }
 }
 
-/// Who is served next: the role of the framework with the smallest dominant share.
-fn by_share(frameworks: &BTreeMap<FrameworkId, Client>, total: Share) -> Vec<(i128, FrameworkId, usize)> {
+/// Who is served first: roles with a small share of the cluster, and in them the frameworks with a small share.
+///
+/// Roles are a tree, and shares are compared among siblings, each with everything below it. A role that has others
+/// below it competes with them as their sibling (Mesos' hierarchical dominant resource fairness).
+fn by_share(frameworks: &BTreeMap<FrameworkId, Client>, total: Share) -> Vec<(FrameworkId, usize)> {
+    let roles = || frameworks.values().flat_map(|client| &client.roles);
     let mut clients = Vec::new();
     for (id, client) in frameworks.iter().filter(|(_, client)| client.active) {
         for (position, role) in client.roles.iter().enumerate().filter(|(_, role)| !role.suppressed) {
-            clients.push((role.allocated.dominant(total), id.clone(), position));
+            clients.push((role, id.clone(), position));
         }
     }
-    clients.sort_unstable();
-    clients
+    if clients.len() > 1 {
+        let sum = |includes: &dyn Fn(&str) -> bool| {
+            let mut sum = Share::default();
+            roles()
+                .filter(|other| includes(other.role.as_str()))
+                .for_each(|other| sum.merge(other.allocated));
+            sum.dominant(total)
+        };
+        let is_below =
+            |role: &str, above: &str| role.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'));
+        clients.sort_by_cached_key(|(role, id, position)| {
+            let role: &ClientRole = role;
+            let name = role.role.as_str();
+            let ends = name.match_indices('/').map(|(end, _)| end).chain([name.len()]);
+            let mut path: Vec<(i128, &str)> = ends
+                .map(|end| &name[..end])
+                .map(|node| (sum(&|role| role == node || is_below(role, node)), node))
+                .collect();
+            if roles().any(|other| is_below(other.role.as_str(), name)) {
+                path.push((sum(&|role| role == name), "."));
+            }
+            (path, role.allocated.dominant(total), id.clone(), *position)
+        });
+    }
+    clients.into_iter().map(|(_, id, position)| (id, position)).collect()
 }
 
 /// `--min_allocatable_resources`: whether there is enough of anything.

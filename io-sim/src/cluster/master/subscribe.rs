@@ -62,6 +62,7 @@ impl Master {
             info.id = Some(framework_id.clone());
             self.add_framework(env, info, &call.suppressed_roles);
             self.connect(env, &framework_id, &call.stream);
+            self.allocate_soon(env);
             return Ok(());
         };
         if let Some(framework) = self.frameworks.get(&framework_id) {
@@ -71,8 +72,14 @@ impl Master {
         } else {
             self.add_framework(env, info, &call.suppressed_roles);
         }
-        self.fail_over(env, &framework_id);
+        let was_connected = self.fail_over(env, &framework_id);
         self.connect(env, &framework_id, &call.stream);
+        // The allocator sees no change in a framework that was there all the time.
+        if was_connected {
+            self.allocate_later(env);
+        } else {
+            self.allocate_soon(env);
+        }
         self.broadcast_framework(env, &framework_id);
         Ok(())
     }
@@ -97,17 +104,20 @@ impl Master {
         self.frameworks.insert(framework_id.clone(), Framework::new(env, info.clone(), true));
     }
 
-    /// The present subscription, if any, ends: another one takes over. Offers are taken back silently.
-    fn fail_over(&mut self, env: &mut Env, framework_id: &FrameworkId) {
+    /// The present subscription, if any, ends: another one takes over. Offers are taken back silently. Returns
+    /// whether there was one.
+    fn fail_over(&mut self, env: &mut Env, framework_id: &FrameworkId) -> bool {
         self.discard_offers_of(env, framework_id);
-        let Some(framework) = self.frameworks.get_mut(framework_id) else { return };
+        let Some(framework) = self.frameworks.get_mut(framework_id) else { return false };
         env.queue.cancel(framework.heartbeat.take());
         if let Some(stream) = framework.stream.take() {
             self.streams.remove(&stream);
             let message = "Framework failed over".to_owned();
             env.outputs.push(Output::Event { stream: stream.clone(), event: Event::Error { message } });
             env.outputs.push(Output::CloseStream { stream, clean: true });
+            return true;
         }
+        false
     }
 
     fn connect(&mut self, env: &mut Env, framework_id: &FrameworkId, stream: &StreamId) {
@@ -124,7 +134,6 @@ impl Master {
         self.send(env, framework_id, subscribed);
         self.heartbeat(env, framework_id);
         self.allocator.set_framework_active(framework_id, true);
-        self.allocate_soon(env);
     }
 
     pub(super) fn heartbeat(&mut self, env: &mut Env, framework_id: &FrameworkId) {

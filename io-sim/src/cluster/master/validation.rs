@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use podium_core::model::ids::FrameworkId;
 use podium_core::model::mesos::{
-    Check, CommandInfo, ExecutorInfo, ExecutorKind, HealthCheck, LaunchGroup, Probe, Resource, ResourceKind,
-    ResourceValue, TaskInfo,
+    Check, CommandInfo, ExecutorInfo, ExecutorKind, HealthCheck, LaunchGroup, PortRange, Probe, Resource,
+    ResourceKind, ResourceValue, TaskInfo,
 };
 use podium_core::model::number::Scalar;
+use serde_json::json;
 
 use super::{Agent, Framework};
 use crate::cluster::resources::{Notation, Resources};
@@ -413,11 +414,35 @@ fn validate_group_resources(group: &LaunchGroup, own: &Resources) -> Result<(), 
             group.tasks.iter().map(|task| Resources::sum(&task.resources).to_string()).collect();
         return Err(format!(
             "There are overlapping resources in the task group's task resources [ {} ] and/or executor \
-             resources {own}",
-            tasks.join(", ")
+             resources {}",
+            tasks.join(", "),
+            in_json(own)
         ));
     }
     Ok(())
+}
+
+/// Resources as Mesos prints a repeated field.
+fn in_json(resources: &Resources) -> String {
+    let one = |resource: &Resource| {
+        let mut json = serde_json::Map::new();
+        if let Some(role) = &resource.allocation_role {
+            json.insert("allocation_info".to_owned(), json!({ "role": role.as_str() }));
+        }
+        json.insert("name".to_owned(), json!(resource.kind.as_str()));
+        let (kind, member, value) = match &resource.value {
+            ResourceValue::Ranges(ranges) => {
+                let range = |range: &PortRange| json!({ "begin": range.begin, "end": range.end });
+                ("RANGES", "ranges", json!({ "range": ranges.iter().map(range).collect::<Vec<_>>() }))
+            }
+            ResourceValue::Scalar(amount) => ("SCALAR", "scalar", json!({ "value": amount.to_f64() })),
+            ResourceValue::Set(items) => ("SET", "set", json!({ "item": items })),
+        };
+        json.insert(member.to_owned(), value);
+        json.insert("type".to_owned(), json!(kind));
+        serde_json::Value::Object(json)
+    };
+    serde_json::Value::Array(resources.as_slice().iter().map(one).collect()).to_string()
 }
 
 /// All members of an executor share its control group, or none does.

@@ -339,3 +339,36 @@ fn a_volume_survives_its_agents_restart() {
     world.seconds(5);
     assert!(world.offers.last().unwrap().resources.iter().any(is_volume));
 }
+
+#[test]
+fn a_framework_that_changes_hands_is_offered_with_the_next_batch() {
+    let mut world = World::new(1);
+    world.run(Duration::from_millis(100));
+    world.subscribe();
+    world.run(Duration::from_millis(100));
+    assert!(world.offers.is_empty(), "the allocator sees no change");
+    assert!(until_offer(&mut world) <= 1000);
+    world.disconnect();
+    world.run(Duration::from_millis(100));
+    world.subscribe();
+    world.run(Duration::from_millis(10));
+    assert_eq!(world.offers.len(), 1, "one that was away is offered at once");
+}
+
+/// The roles that agents go to when nobody has anything yet.
+fn first_offers(roles: &[&str], agents: usize) -> Vec<String> {
+    let mut info = framework();
+    info.roles = roles.iter().map(|role| Role::new(*role)).collect();
+    let world = World::with(config(agents), info);
+    let mut roles: Vec<_> =
+        world.offers.iter().filter_map(|offer| offer.role.as_ref()).map(ToString::to_string).collect();
+    roles.sort_unstable();
+    roles
+}
+
+#[test]
+fn roles_below_another_share_with_it() {
+    assert_eq!(first_offers(&["a", "b"], 2), ["a", "b"]);
+    assert_eq!(first_offers(&["a", "a/x", "b"], 2), ["a", "b"], "a/x belongs to a");
+    assert_eq!(first_offers(&["a", "a/x", "b"], 4), ["a", "a/x", "b", "b"]);
+}
