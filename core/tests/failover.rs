@@ -3,6 +3,7 @@
 mod harness;
 
 use harness::{Driver, changed, pod, pod_id, pod_with};
+use podium_core::model::ids::AgentId;
 use podium_core::model::mesos::{Call, Event, StatusReason, TaskState, TaskStatus};
 use podium_core::model::time::Timestamp;
 use podium_core::{Command, Config, Entry, Input, Key, Record, RestoreError, Scheduler};
@@ -117,6 +118,47 @@ fn launches_without_a_word_are_asked_about_after_a_restart() {
     driver.wait(1.0);
     driver.offer("s1", 8.0, 8192.0);
     assert_eq!(driver.picture(), ["v1.2 s1 Pending"]);
+}
+
+#[test]
+fn everything_is_asked_about_in_portions_always_with_its_agent_and_again_from_time_to_time() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 1, 2500));
+    for _ in 0..3 {
+        driver.offer("s1", 1000.0, 1e6);
+    }
+    let launched: Vec<TaskStatus> = driver
+        .instances()
+        .iter()
+        .map(|instance| TaskStatus::new(instance.id.task_id("a", 1), TaskState::TaskRunning))
+        .collect();
+    let confirm = |driver: &mut Driver| {
+        for status in &launched {
+            driver.event(Event::Update(status.clone()));
+        }
+    };
+    confirm(&mut driver);
+    let _ = driver.step(Input::Disconnected);
+    driver.calls.clear();
+    driver.subscribe();
+    let begin = driver.now;
+    let mut asked = Vec::new();
+    for tenth in 0..6010 {
+        driver.wait(0.1);
+        if tenth == 5 {
+            confirm(&mut driver);
+        }
+        for call in std::mem::take(&mut driver.calls) {
+            if let Call::Reconcile { tasks } = call {
+                assert!(tasks.iter().all(|task| task.agent_id == Some(AgentId::from("s1"))));
+                asked.push((driver.now.since(begin).as_millis() / 100, tasks.len()));
+            }
+        }
+    }
+    // The first portion goes with the subscription.
+    let first = [(1, 1000), (1, 1000), (2, 500), (2, 0)];
+    let second = [(6000, 1000), (6001, 1000), (6002, 500), (6002, 0)];
+    assert_eq!(asked, [first, second].concat());
 }
 
 #[test]

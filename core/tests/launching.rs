@@ -7,8 +7,11 @@ use std::time::Duration;
 use harness::{Driver, checked_pod, from_json, pod, pod_id, pod_with};
 use podium_core::model::ids::Role;
 use podium_core::model::mesos::{
-    Attribute, AttributeValue, Call, Event, LaunchGroup, Offer, OperationInfo, TaskState, TaskStatus,
+    Attribute, AttributeValue, Call, Event, FaultDomain, LaunchGroup, Offer, OperationInfo, Resource,
+    ResourceKind, TaskState, TaskStatus, Unavailability,
 };
+use podium_core::model::number::Scalar;
+use podium_core::placement::Reason;
 use podium_core::{Action, Command, Config, Entry, Input, Record};
 use serde_json::json;
 
@@ -163,6 +166,73 @@ fn offers_are_asked_for_as_soon_as_somebody_waits_and_no_longer() {
     assert_eq!(driver.story(), "Revive { roles: [\"*\"] }\n");
     driver.offer("s1", 8.0, 8192.0);
     assert!(driver.story().contains("Suppress { roles: [\"*\"] }"));
+}
+
+#[test]
+fn offers_are_asked_for_at_most_so_often_and_again_while_they_are_needed() {
+    let mut driver = Driver::connected();
+    driver.wait(60.0);
+    driver.calls.clear();
+    let begin = driver.now;
+    let mut asked = Vec::new();
+    for n in 0..100 {
+        if n < 4 {
+            driver.create(pod(&format!("/p{n}"), 1, 1));
+        }
+        driver.wait(1.0);
+        for _ in std::mem::take(&mut driver.calls).iter().filter(|call| matches!(call, Call::Revive { .. })) {
+            asked.push(driver.now.since(begin).as_secs());
+        }
+    }
+    assert_eq!(asked, [1, 5, 35, 65, 95], "at once, with the later needs after 5 s, then every 30 s");
+}
+
+#[test]
+fn what_agents_are_kept_from_or_for_is_respected_and_told() {
+    let told = |change: &dyn Fn(&mut Driver, &mut Offer)| {
+        let mut driver = Driver::connected();
+        driver.create(pod("/p", 1, 1));
+        let mut offer = driver.make_offer("s1", 8.0, 8192.0);
+        change(&mut driver, &mut offer);
+        assert_eq!(groups(&driver.offer_all(vec![offer])).len(), 0);
+        let queue = driver.scheduler.queue(driver.now);
+        let reasons = &queue[0].processed_offers_summary.reject_summary_launch_attempt;
+        let reason = reasons.iter().find(|summary| summary.declined == 1).expect("it was declined").reason;
+        (reason, driver.status_of("/p").instances[0].message.clone().unwrap_or_default())
+    };
+    let elsewhere = told(&|_, offer| {
+        offer.domain = Some(FaultDomain { region: "us".to_owned(), zone: "a".to_owned() });
+    });
+    let in_maintenance = told(&|driver, offer| {
+        offer.unavailability = Some(Unavailability { start: driver.now, duration: None });
+    });
+    let has_gpus = told(&|_, offer| {
+        offer
+            .resources
+            .push(Resource::scalar(ResourceKind::Gpus, Scalar::from_f64(1.0)).allocated_to(Role::from("*")));
+    });
+    assert_eq!(elsewhere, (Reason::RegionMismatch, "1 agent is in another region".to_owned()));
+    assert_eq!(in_maintenance, (Reason::AgentMaintenance, "1 agent leaves for maintenance".to_owned()));
+    assert_eq!(
+        has_gpus,
+        (Reason::DeclinedScarceResources, "1 agent is kept for pods that need GPUs".to_owned())
+    );
+}
+
+#[test]
+fn an_offer_is_looked_at_once_for_all_copies_that_wait() {
+    let mut driver = Driver::connected();
+    let constraint = json!([{"fieldName": "@hostname", "operator": "LIKE", "value": "t.*"}]);
+    driver.create(pod_with(
+        "/p",
+        1,
+        1000,
+        &json!({"scheduling": {"placement": {"constraints": constraint}}}),
+    ));
+    let offers = (0..10).map(|n| driver.make_offer(&format!("s{n}"), 8.0, 8192.0)).collect();
+    driver.offer_all(offers);
+    let queue = driver.scheduler.queue(driver.now);
+    assert_eq!((queue[0].count, queue[0].processed_offers_summary.processed_offers_count), (1000, 10));
 }
 
 #[test]

@@ -384,6 +384,33 @@ fn a_new_strategy_reaches_copies_that_are_already_out_of_reach() {
 }
 
 #[test]
+fn a_strategy_that_is_taken_back_gives_nobody_up_any_more() {
+    let mut driver = Driver::running(patient(1, 60, 120));
+    driver.update_all(0, TaskState::TaskUnreachable);
+    driver.wait(60.0);
+    driver.offer("s2", 8.0, 8192.0);
+    driver.run(1);
+    driver.update_pod(disabled(1));
+    driver.wait(1_000_000.0);
+    assert_eq!(driver.picture(), ["v1.1 s1 Degraded", "v1.1 s2 Stable"]);
+    driver.update_all(0, TaskState::TaskRunning);
+    driver.confirm_kills();
+    assert_eq!(driver.instances().len(), 1, "one is enough");
+}
+
+#[test]
+fn the_deletion_of_a_pod_that_is_out_of_reach_is_done_at_once() {
+    let mut driver = Driver::running(disabled(1));
+    let late = driver.status(0, "a", TaskState::TaskRunning);
+    driver.update_all(0, TaskState::TaskUnreachable);
+    driver.delete_pod("/p");
+    assert_eq!((driver.scheduler.deployments().len(), driver.scheduler.instance_count()), (0, 0));
+    driver.calls.clear();
+    driver.event(Event::Update(late));
+    assert_eq!(driver.kills(), ["/p.a.1"]);
+}
+
+#[test]
 fn the_verdict_of_a_health_check_does_not_change_since_when_a_copy_runs() {
     let mut driver = Driver::running(harness::checked_pod("/p", 1, &json!({})));
     let running_since = stored(&driver).since;
