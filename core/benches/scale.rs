@@ -2,7 +2,11 @@
 //! through `step`.
 //!
 //! `cargo bench -p podium-core --bench scale [-- INSTANCES]` prints a table for 10⁴, 10⁵ and 10⁶ instances, or up
-//! to INSTANCES. One core, no store, no network: the cost of deciding alone.
+//! to INSTANCES. One core, no store, no network: the cost of deciding alone. It is a program of its own and not a
+//! set of short benchmarks because each figure needs a cluster that takes a million steps to build up.
+//!
+//! Each phase goes through a function of its own, so that `scripts/instructions` can count the instructions of each
+//! under valgrind, which does not depend on what else the machine is doing.
 
 #![expect(
     clippy::disallowed_types,
@@ -24,7 +28,7 @@ use podium_core::model::mesos::{
 use podium_core::model::number::Scalar;
 use podium_core::model::pod::PodSpec;
 use podium_core::model::time::Timestamp;
-use podium_core::{Action, Command, CommandId, Config, Input, Origin, Scheduler};
+use podium_core::{Action, Command, CommandId, Config, Input, Origin, Output, Scheduler};
 
 /// Counts the bytes that are allocated and not freed.
 struct Counting;
@@ -52,21 +56,45 @@ static ALLOCATOR: Counting = Counting;
 const PODS: usize = 100;
 const OFFERS_PER_EVENT: usize = 500;
 
+/// Defines the way into the scheduler of one phase.
+macro_rules! phase {
+    ($name:ident) => {
+        #[inline(never)]
+        fn $name(scheduler: &mut Scheduler, now: Timestamp, input: Input) -> Output {
+            // Keeps the compiler from making one function of all phases.
+            black_box(stringify!($name));
+            scheduler.step(now, input)
+        }
+    };
+}
+
+phase!(creating);
+phase!(placing);
+phase!(updating);
+phase!(repeating);
+phase!(declining);
+phase!(starting);
+phase!(deleting);
+phase!(ending);
+
+/// How an input is given to the scheduler.
+type Step = fn(&mut Scheduler, Timestamp, Input) -> Output;
+
 fn main() {
     let most = std::env::args().skip(1).find_map(|arg| arg.parse::<usize>().ok()).unwrap_or(1_000_000);
-    println!("| instances | agents | place/s | updates/s | bytes/instance | quiet update |");
+    println!("| instances | agents | placed/s | updates/s | repeated updates/s | bytes/instance |");
     println!("|---:|---:|---:|---:|---:|---:|");
     for instances in [10_000, 100_000, 1_000_000].into_iter().filter(|n| *n <= most) {
         place(instances);
     }
     println!();
-    println!("| pods that wait, unplaceable | offers/s |");
-    println!("|---:|---:|");
+    println!("| pods | created/s | offers/s while all wait, unplaceable |");
+    println!("|---:|---:|---:|");
     for pods in [100, 1_000, 10_000] {
         unplaceable(pods);
     }
     println!();
-    println!("| pods of a deleted group | deleting | per end of a pod |");
+    println!("| pods of a group | to delete it | pods ended/s |");
     println!("|---:|---:|---:|");
     for pods in [1_000, 10_000] {
         delete(pods);
@@ -82,61 +110,46 @@ fn place(instances: usize) {
         driver.create(pod(&format!("/p{n}"), 0.1, instances / PODS));
     }
     let mut tasks: Vec<(TaskId, AgentId)> = Vec::with_capacity(2 * instances);
-    let mut placing = Duration::ZERO;
+    let mut took = Duration::ZERO;
     let mut offered = 0;
     while tasks.len() < 2 * instances {
-        let offers = (0..OFFERS_PER_EVENT).map(|n| driver.offer((offered + n) % agents, 16.0)).collect();
+        let input = driver.offers(offered, agents);
         offered += OFFERS_PER_EVENT;
-        let input = Input::Event(Box::new(Event::Offers(offers)));
         let start = Instant::now();
-        let output = driver.scheduler.step(driver.now, input);
-        placing += start.elapsed();
-        for action in &output.actions {
-            let Action::Accept(accept) = action else { continue };
-            for launch in &accept.launches {
-                for container in &launch.spec.containers {
-                    let task = launch.instance.task_id(&container.name, launch.incarnation);
-                    tasks.push((task, launch.agent.agent_id.clone()));
-                }
-            }
-        }
+        let output = placing(&mut driver.scheduler, driver.now, input);
+        took += start.elapsed();
+        tasks.extend(launched(&output));
         assert!(offered <= 4 * agents.max(OFFERS_PER_EVENT), "everything fits");
     }
-    let updates: Vec<Input> = [TaskState::TaskStarting, TaskState::TaskRunning]
-        .into_iter()
-        .flat_map(|state| tasks.iter().map(move |(task, agent)| update(task, agent, state)))
-        .collect();
-    let count = updates.len();
-    let quiet: Vec<Input> =
-        tasks.iter().take(100_000).map(|(task, agent)| update(task, agent, TaskState::TaskRunning)).collect();
-    let updating = driver.time(updates);
-    let quiet_count = quiet.len();
-    let repeating = driver.time(quiet);
+    let placed = per_second(instances, took);
+    let states = [TaskState::TaskStarting, TaskState::TaskRunning];
+    let updates = states.iter().flat_map(|state| tasks.iter().map(|task| update(task, *state)));
+    let updated = per_second(2 * tasks.len(), driver.time(updating, updates));
+    let again = tasks.iter().take(100_000);
+    let repeated = again.len();
+    let took = driver.time(repeating, again.map(|task| update(task, TaskState::TaskRunning)));
+    let repeated = per_second(repeated, took);
     drop(tasks);
     let bytes = ALLOCATED.load(Ordering::Relaxed).saturating_sub(before) / instances;
-    println!(
-        "| {instances} | {agents} | {:.0} | {:.0} | {bytes} | {:?} |",
-        instances as f64 / placing.as_secs_f64(),
-        count as f64 / updating.as_secs_f64(),
-        repeating / u32::try_from(quiet_count).expect("a small number"),
-    );
+    println!("| {instances} | {agents} | {placed} | {updated} | {repeated} | {bytes} |");
 }
 
 /// Offers that are too small for any of `pods` different pods that wait.
 fn unplaceable(pods: usize) {
     let mut driver = Driver::connected();
+    let rounds = 20;
+    let start = Instant::now();
     for n in 0..pods {
         driver.create(pod(&format!("/p{n}"), 20.0 + n as f64 / 1000.0, 1));
     }
-    let rounds = 20;
-    let inputs: Vec<Input> = (0..rounds)
-        .map(|_| {
-            let offers = (0..OFFERS_PER_EVENT).map(|n| driver.offer(n, 16.0)).collect();
-            Input::Event(Box::new(Event::Offers(offers)))
-        })
-        .collect();
-    let took = driver.time(inputs);
-    println!("| {pods} | {:.0} |", (rounds * OFFERS_PER_EVENT) as f64 / took.as_secs_f64());
+    let created = per_second(pods, start.elapsed());
+    let inputs: Vec<Input> = (0..rounds).map(|_| driver.offers(0, OFFERS_PER_EVENT)).collect();
+    let took = driver.time(declining, inputs.into_iter());
+    println!("| {pods} | {created} | {} |", per_second(rounds * OFFERS_PER_EVENT, took));
+}
+
+fn per_second(count: usize, took: Duration) -> String {
+    format!("{:.0}", count as f64 / took.as_secs_f64())
 }
 
 /// Deletes a group of `pods` pods, all in one deployment, and has their copies end one after another.
@@ -148,24 +161,31 @@ fn delete(pods: usize) {
     let mut tasks: Vec<(TaskId, AgentId)> = Vec::with_capacity(2 * pods);
     for agent in 0..pods.div_ceil(20) {
         let offers = Input::Event(Box::new(Event::Offers(vec![driver.offer(agent, 16.0)])));
-        for action in driver.scheduler.step(driver.now, offers).actions {
-            let Action::Accept(accept) = action else { continue };
-            for launch in &accept.launches {
-                for container in &launch.spec.containers {
-                    let task = launch.instance.task_id(&container.name, launch.incarnation);
-                    tasks.push((task, launch.agent.agent_id.clone()));
-                }
-            }
-        }
+        tasks.extend(launched(&driver.scheduler.step(driver.now, offers)));
     }
     assert_eq!(tasks.len(), 2 * pods, "everything fits");
-    driver.time(tasks.iter().map(|(task, agent)| update(task, agent, TaskState::TaskRunning)).collect());
+    driver.time(starting, tasks.iter().map(|task| update(task, TaskState::TaskRunning)));
     let command = Box::new(Command::DeleteGroup { id: GroupId::from("/g"), force: true });
-    let deleting = driver.time(vec![Input::Command { id: CommandId(0), origin: Origin::default(), command }]);
-    let ending =
-        driver.time(tasks.iter().map(|(task, agent)| update(task, agent, TaskState::TaskKilled)).collect());
+    let command = Input::Command { id: CommandId(0), origin: Origin::default(), command };
+    let deleted = driver.time(deleting, [command].into_iter());
+    let ended = driver.time(ending, tasks.iter().map(|task| update(task, TaskState::TaskKilled)));
     assert_eq!(driver.scheduler.deployments(), [], "nothing is left to be done");
-    println!("| {pods} | {deleting:?} | {:?} |", ending / u32::try_from(pods).expect("a small number"));
+    println!("| {pods} | {deleted:?} | {} |", per_second(pods, ended));
+}
+
+/// The tasks that `output` launches, each with its agent.
+fn launched(output: &Output) -> impl Iterator<Item = (TaskId, AgentId)> + '_ {
+    let launches = output.actions.iter().filter_map(|action| match action {
+        Action::Accept(accept) => Some(&accept.launches),
+        _ => None,
+    });
+    launches.flatten().flat_map(|launch| {
+        let containers = launch.spec.containers.iter();
+        containers.map(|container| {
+            let task = launch.instance.task_id(&container.name, launch.incarnation);
+            (task, launch.agent.agent_id.clone())
+        })
+    })
 }
 
 struct Driver {
@@ -189,7 +209,13 @@ impl Driver {
         self.commands += 1;
         let command = Box::new(Command::CreatePod { pod, force: true, role_given: false });
         let input = Input::Command { id: CommandId(self.commands), origin: Origin::default(), command };
-        let _ = self.scheduler.step(self.now, input);
+        let _ = creating(&mut self.scheduler, self.now, input);
+    }
+
+    /// A batch of offers, one from each of the `agents` from the one numbered `first` on.
+    fn offers(&mut self, first: usize, agents: usize) -> Input {
+        let offers = (first..first + OFFERS_PER_EVENT).map(|n| self.offer(n % agents, 16.0)).collect();
+        Input::Event(Box::new(Event::Offers(offers)))
     }
 
     fn offer(&mut self, agent: usize, cpus: f64) -> Offer {
@@ -216,16 +242,24 @@ impl Driver {
         }
     }
 
-    fn time(&mut self, inputs: Vec<Input>) -> Duration {
-        let start = Instant::now();
-        for input in inputs {
-            let _ = black_box(self.scheduler.step(self.now, input));
+    /// How long it takes to step through `inputs`. They are made in lots, so that they do not crowd the memory.
+    fn time(&mut self, step: Step, mut inputs: impl Iterator<Item = Input>) -> Duration {
+        let mut took = Duration::ZERO;
+        loop {
+            let lot: Vec<Input> = inputs.by_ref().take(10_000).collect();
+            if lot.is_empty() {
+                return took;
+            }
+            let start = Instant::now();
+            for input in lot {
+                let _ = black_box(step(&mut self.scheduler, self.now, input));
+            }
+            took += start.elapsed();
         }
-        start.elapsed()
     }
 }
 
-fn update(task: &TaskId, agent: &AgentId, state: TaskState) -> Input {
+fn update((task, agent): &(TaskId, AgentId), state: TaskState) -> Input {
     let mut status = TaskStatus::new(task.clone(), state);
     status.agent_id = Some(agent.clone());
     status.source = Some(StatusSource::SourceExecutor);

@@ -600,8 +600,11 @@ impl State {
             if let Some(agent) = place_of(instance, is_current) {
                 pod.placed.remove(agent);
             }
-            pod.waiting.remove(&instance.id.uuid);
-            self.changes.waiting.insert(instance.id.pod.clone());
+            // What any copy does may open a place to those that wait.
+            if !pod.waiting.is_empty() {
+                pod.waiting.remove(&instance.id.uuid);
+                self.changes.waiting.insert(instance.id.pod.clone());
+            }
         }
         status
     }
