@@ -290,7 +290,7 @@ impl Scheduler {
 impl Scheduler {
     /// The current definitions of all pods, by id.
     pub fn pods(&self) -> impl Iterator<Item = &Arc<PodSpec>> {
-        self.state.pods().values().filter_map(|pod| pod.spec())
+        self.state.pods().iter().filter_map(|pod| pod.spec())
     }
 
     /// The current definition of a pod.

@@ -276,9 +276,15 @@ impl TaskId {
     /// The id is not one of ours.
     pub fn parse(&self) -> Result<ParsedTaskId<'_>, InvalidId> {
         let invalid = || InvalidId::Task(self.as_str().to_owned());
-        let mut parts = self.as_str().rsplitn(4, '.');
-        let mut part = || parts.next().ok_or_else(invalid);
-        let (incarnation, container, uuid, safe_path) = (part()?, part()?, part()?, part()?);
+        let mut safe_path = self.as_str();
+        // By hand, because searching strings is made for longer ones.
+        let mut part = || {
+            let dot = safe_path.bytes().rposition(|byte| byte == b'.').ok_or_else(invalid)?;
+            let part = &safe_path[dot + 1..];
+            safe_path = &safe_path[..dot];
+            Ok(part)
+        };
+        let (incarnation, container, uuid) = (part()?, part()?, part()?);
         let uuid = uuid.strip_prefix("instance-").ok_or_else(invalid)?;
         if safe_path.is_empty() {
             return Err(invalid());

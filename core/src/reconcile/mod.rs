@@ -66,7 +66,7 @@ impl Reconciliation {
 impl Scheduler {
     /// There is a new subscription: everything is uncertain.
     pub(crate) fn start_reconciliation(&mut self) {
-        let queue = self.state.pods().values().flat_map(|pod| &pod.instances).copied().collect();
+        let queue = self.state.pods().iter().flat_map(|pod| &pod.instances).copied().collect();
         self.reconciliation = Reconciliation {
             queue,
             implicit: true,

@@ -119,8 +119,7 @@ impl Scheduler {
 
     /// The current definitions of all pods of a group and of the groups below it, by id.
     pub(crate) fn pods_below(&self, id: &GroupId) -> impl Iterator<Item = &std::sync::Arc<PodSpec>> {
-        let pods = self.state.pods().range::<str, _>(path::below(id.as_str()));
-        pods.filter_map(|(_, pod)| pod.spec())
+        self.state.pods().below(id.as_str()).filter_map(|pod| pod.spec())
     }
 
     /// Makes sure that a new pod may have this id.
@@ -257,9 +256,9 @@ impl Scheduler {
         if !self.group_versions(id).is_some_and(|versions| versions.contains(&version)) {
             return Err(Refusal::UnknownGroup(id.clone()));
         }
-        for (pod, state) in self.state.pods().range::<str, _>(path::below(id.as_str())) {
-            let (then, now) = (state.version_at(version), state.state.current);
-            if then != now {
+        for pod in self.state.pods().below(id.as_str()) {
+            if pod.version_at(version) != pod.state.current {
+                let pod = &pod.state.id;
                 let error =
                     format!("the pod {pod} has changed since {version}. {READ_ONLY}: use /v2/pods first");
                 wanted.refuse("/version", error);

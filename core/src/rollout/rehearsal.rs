@@ -18,7 +18,6 @@ use crate::input::{Command, Origin};
 use crate::model::event::ApiEventKind;
 use crate::model::ids::{DeploymentId, PodId, Uuid};
 use crate::model::instance::{Condition, Goal, Instance, Task};
-use crate::model::path;
 use crate::model::pod::{Container, PodSpec};
 use crate::model::time::Timestamp;
 use crate::output::{Refusal, Response};
@@ -64,8 +63,7 @@ impl Scheduler {
             | Command::ResetDelay { pod } => [pod.clone()].into(),
             // Only the way back to an earlier version asks what became of pods.
             Command::UpdateGroup { group } if group.version.is_some() => {
-                let pods = self.state.pods().range::<str, _>(path::below(group.id.as_str()));
-                pods.map(|(id, _)| id.clone()).collect()
+                self.state.pods().below(group.id.as_str()).map(|pod| pod.state.id.clone()).collect()
             }
             Command::CreateGroup { .. } | Command::EnforceGroupRole { .. } | Command::UpdateGroup { .. } => {
                 BTreeSet::new()

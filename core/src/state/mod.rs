@@ -17,6 +17,7 @@
 
 mod deployments;
 mod groups;
+mod pod;
 mod tally;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,8 +27,8 @@ use rustc_hash::FxHashMap;
 
 use self::deployments::Deployments;
 pub(crate) use self::groups::Groups;
+pub(crate) use self::pod::{Pod, Pods};
 pub(crate) use self::tally::{Stage, Tally};
-use crate::admission::{Change, change};
 use crate::config::Config;
 use crate::kill::KillQueue;
 use crate::lifecycle;
@@ -36,124 +37,12 @@ use crate::model::event::ApiEventKind;
 use crate::model::group::Group;
 use crate::model::ids::{DeploymentId, FrameworkId, InstanceId, PodId, Role, Uuid};
 use crate::model::instance::{AgentInfo, Instance, Task};
-use crate::model::path;
-use crate::model::pod::{PodSpec, UnreachableStrategy};
+use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
-use crate::placement::{Constraints, NoMatch, PlacedCounts, RefusalStatistics, holds_place};
+use crate::placement::{Constraints, NoMatch, RefusalStatistics, holds_place};
 use crate::queue::WaitingPods;
-use crate::record::{Entry, Forgotten, Key, PodState, Record, Stability};
+use crate::record::{Entry, Forgotten, Key, PodState, Record};
 use crate::view::PodInstanceState;
-
-/// A pod with everything that is derived from its instances.
-#[derive(Clone, Debug)]
-pub(crate) struct Pod {
-    /// The durable part.
-    pub(crate) state: PodState,
-    /// Every definition it has had.
-    pub(crate) versions: BTreeMap<Timestamp, Arc<PodSpec>>,
-    /// Its instances, oldest first.
-    pub(crate) instances: BTreeSet<Uuid>,
-    /// Those of them that wait for an offer, oldest first.
-    pub(crate) waiting: BTreeSet<Uuid>,
-    /// How many of them are in which stage.
-    pub(crate) tally: Tally,
-    /// The versions in use whose copies need not be replaced: they differ from the current definition at most
-    /// in settings.
-    compatible: BTreeSet<Timestamp>,
-    /// The constraints of its current definition, ready to be checked.
-    pub(crate) constraints: Constraints,
-    /// Where its copies are, as far as its constraints ask. Copies that will be replaced do not count.
-    pub(crate) placed: PlacedCounts,
-    /// What became of the offers that were looked at since copies of it began to wait.
-    pub(crate) refusals: RefusalStatistics,
-    /// The deployment that changes it, if one does.
-    pub(crate) deployment: Option<DeploymentId>,
-}
-
-impl Pod {
-    /// A pod that has no definition yet.
-    pub(crate) fn new(id: PodId) -> Self {
-        Self {
-            state: PodState::new(id),
-            versions: BTreeMap::new(),
-            instances: BTreeSet::new(),
-            waiting: BTreeSet::new(),
-            tally: Tally::default(),
-            compatible: BTreeSet::new(),
-            constraints: Constraints::default(),
-            placed: PlacedCounts::default(),
-            refusals: RefusalStatistics::default(),
-            deployment: None,
-        }
-    }
-
-    /// The same without its instances and its past.
-    fn outline(&self) -> Self {
-        let PodState { current, newest, stability, .. } = self.state;
-        let outline = Self::new(self.state.id.clone());
-        Self {
-            state: PodState { current, newest, stability, ..outline.state },
-            versions: self.spec().map(|spec| (spec.version, spec.clone())).into_iter().collect(),
-            tally: self.tally,
-            deployment: self.deployment.clone(),
-            ..outline
-        }
-    }
-
-    /// Its current definition; none when it is deleted.
-    pub(crate) fn spec(&self) -> Option<&Arc<PodSpec>> {
-        self.versions.get(&self.state.current?)
-    }
-
-    /// Whether as many copies serve as shall, by the latest look at it.
-    pub(crate) fn stability(&self) -> Stability {
-        self.state.stability.unwrap_or(Stability { is_stable: false, since: self.state.newest })
-    }
-
-    /// The definition of `version`.
-    pub(crate) fn spec_of(&self, version: Timestamp) -> Option<&Arc<PodSpec>> {
-        self.versions.get(&version)
-    }
-
-    /// The version that was its definition at `version`; none if it was deleted then.
-    pub(crate) fn version_at(&self, version: Timestamp) -> Option<Timestamp> {
-        let (found, _) = self.versions.range(..=version).next_back()?;
-        let is_gone = self.state.deleted.iter().any(|deleted| (found..=&version).contains(&deleted));
-        (!is_gone).then_some(*found)
-    }
-
-    /// Whenever it was changed or deleted.
-    pub(crate) fn changes(&self) -> impl Iterator<Item = Timestamp> {
-        self.versions.keys().chain(&self.state.deleted).copied()
-    }
-
-    /// What happens to instances that cannot be reached: as the current definition says, also for instances of
-    /// older ones. Those of a deleted pod are neither replaced nor waited for.
-    pub(crate) fn unreachable_strategy(&self) -> UnreachableStrategy {
-        self.spec().map_or(UnreachableStrategy::DISABLED, |spec| spec.scheduling.unreachable_strategy)
-    }
-
-    /// Whether an instance of this pod in `stage` need not be replaced. One that waits is launched from the
-    /// current definition, whatever it was launched from before.
-    pub(crate) fn counts_as_current(&self, instance: &Instance, stage: Stage) -> bool {
-        stage == Stage::Waiting || self.compatible.contains(&instance.version)
-    }
-
-    /// Those of `versions`, and the current one, whose copies need not be replaced.
-    fn compatible_of(&self, versions: BTreeSet<Timestamp>) -> BTreeSet<Timestamp> {
-        let Some(current) = self.spec() else { return BTreeSet::new() };
-        let reaches_no_copy = |version: &Timestamp| {
-            self.spec_of(*version).is_some_and(|spec| change(spec, current) < Change::Upgrade)
-        };
-        versions.into_iter().filter(reaches_no_copy).chain(self.state.current).collect()
-    }
-
-    /// The stage of an instance of this pod.
-    pub(crate) fn stage(&self, instance: &Instance) -> Stage {
-        let has_health_checks = self.spec_of(instance.version).is_some_and(|spec| spec.has_health_checks());
-        Stage::of(instance, has_health_checks)
-    }
-}
 
 /// An instance with what is known about it for now.
 #[derive(Clone, Debug)]
@@ -188,7 +77,7 @@ pub(crate) struct Changes {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
     framework_id: Option<FrameworkId>,
-    pods: BTreeMap<PodId, Pod>,
+    pods: Pods,
     /// By uuid. Never iterated: order comes from the pods.
     instances: FxHashMap<Uuid, Box<Slot>>,
     forgotten: BTreeMap<Uuid, Forgotten>,
@@ -226,7 +115,7 @@ impl State {
     }
 
     /// All pods that ever were, by id.
-    pub(crate) fn pods(&self) -> &BTreeMap<PodId, Pod> {
+    pub(crate) fn pods(&self) -> &Pods {
         &self.pods
     }
 
@@ -237,7 +126,7 @@ impl State {
 
     /// Changes the durable part of a pod, which is made if it never was.
     pub(crate) fn edit_pod<R>(&mut self, id: &PodId, change: impl FnOnce(&mut PodState) -> R) -> R {
-        let pod = self.pods.entry(id.clone()).or_insert_with(|| Pod::new(id.clone()));
+        let pod = self.pods.get_or_insert(id);
         let result = change(&mut pod.state);
         self.changes.keys.insert(Key::Pod(id.clone()));
         self.changes.touched.insert(id.clone());
@@ -366,9 +255,8 @@ impl State {
         self.groups.insert(Arc::new(group));
         paths.extend(self.groups.dependencies_of(&id).map(|path| path.as_str().to_owned()));
         for path in paths {
-            let pods = self.pods.range::<str, _>(path::below(&path)).map(|(id, _)| id);
-            let itself = self.pods.get_key_value(path.as_str()).map(|(id, _)| id);
-            self.changes.touched.extend(pods.chain(itself).cloned());
+            let pods = self.pods.below(&path).chain(self.pods.get(path.as_str()));
+            self.changes.touched.extend(pods.map(|pod| pod.state.id.clone()));
         }
     }
 
@@ -478,17 +366,16 @@ impl State {
             Entry::Group(group) => self.groups.insert(group),
             Entry::Instance(instance) => {
                 let slot = Slot { instance: *instance, deadline: None };
-                let pod = &slot.instance.id.pod;
-                let pod = self.pods.entry(pod.clone()).or_insert_with(|| Pod::new(pod.clone()));
+                let pod = self.pods.get_or_insert(&slot.instance.id.pod);
                 pod.instances.insert(slot.instance.id.uuid);
                 self.instances.insert(slot.instance.id.uuid, Box::new(slot));
             }
             Entry::Pod(state) => {
                 let id = state.id.clone();
-                self.pods.entry(id.clone()).or_insert_with(|| Pod::new(id)).state = state;
+                self.pods.get_or_insert(&id).state = state;
             }
             Entry::PodVersion(spec) => {
-                let pod = self.pods.entry(spec.id.clone()).or_insert_with(|| Pod::new(spec.id.clone()));
+                let pod = self.pods.get_or_insert(&spec.id);
                 pod.versions.insert(spec.version, spec);
             }
         }
@@ -496,7 +383,7 @@ impl State {
 
     /// A definition that is in use and was not loaded.
     pub(crate) fn missing_version(&self) -> Option<(PodId, Timestamp)> {
-        self.pods.values().find_map(|pod| {
+        self.pods.iter().find_map(|pod| {
             let used = pod.instances.iter().filter_map(|uuid| self.instance(*uuid)).map(|i| i.version);
             let missing = used.chain(pod.state.current).find(|version| pod.spec_of(*version).is_none());
             missing.map(|version| (pod.state.id.clone(), version))
@@ -505,7 +392,7 @@ impl State {
 
     /// Derives everything that is derived, after all entries have been taken over.
     pub(crate) fn rebuild(&mut self, config: &Config) {
-        let ids: Vec<PodId> = self.pods.keys().cloned().collect();
+        let ids: Vec<PodId> = self.pods.ids().cloned().collect();
         for id in &ids {
             self.recount(config, id);
         }
@@ -526,12 +413,9 @@ impl State {
     /// A copy that knows `pods` with their instances, and of all others what they are and how many copies they
     /// have.
     pub(crate) fn excerpt(&self, pods: &BTreeSet<PodId>) -> Self {
-        let copy = |(id, pod): (&PodId, &Pod)| {
-            (id.clone(), if pods.contains(id) { pod.clone() } else { pod.outline() })
-        };
         let instances = pods.iter().filter_map(|id| self.pods.get(id)).flat_map(|pod| &pod.instances);
         Self {
-            pods: self.pods.iter().map(copy).collect(),
+            pods: self.pods.excerpt(pods),
             instances: instances
                 .filter_map(|uuid| Some((*uuid, self.instances.get(uuid)?.clone())))
                 .collect(),
@@ -613,8 +497,7 @@ impl State {
     fn derive(&mut self, config: &Config, slot: &mut Slot, status: Option<PodInstanceState>) {
         let instance = &mut slot.instance;
         let uuid = instance.id.uuid;
-        let pod =
-            self.pods.entry(instance.id.pod.clone()).or_insert_with(|| Pod::new(instance.id.pod.clone()));
+        let pod = self.pods.get_or_insert(&instance.id.pod);
         let stage = pod.stage(instance);
         if status.is_some_and(|status| status != PodInstanceState::of(stage, instance)) {
             instance.status_since = self.now;

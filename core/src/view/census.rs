@@ -49,7 +49,7 @@ impl Scheduler {
             unknown_tasks: count(self.unknown_tasks.len()),
             ..Census::default()
         };
-        for pod in self.state.pods().values() {
+        for pod in self.state.pods().iter() {
             match pod.spec() {
                 Some(_) if pod.stability().is_stable => census.stable_pods += 1,
                 Some(_) => census.degraded_pods += 1,

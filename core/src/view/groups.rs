@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::pod_status::PodStatus;
 use crate::model::group::GroupSettings;
 use crate::model::ids::{GroupId, PathId, PodId};
-use crate::model::path;
 use crate::model::time::Timestamp;
 use crate::scheduler::Scheduler;
 
@@ -101,8 +100,8 @@ impl Scheduler {
         }
         let groups = self.state.groups();
         let groups = groups.subtree(id).flat_map(|id| groups.versions(id));
-        let pods = self.state.pods().range::<str, _>(path::below(id.as_str()));
-        Some(groups.chain(pods.flat_map(|(_, pod)| pod.changes())).collect())
+        let pods = self.state.pods().below(id.as_str());
+        Some(groups.chain(pods.flat_map(|pod| pod.changes())).collect())
     }
 
     /// The state of a pod at `now`, shown with the definition of `version`. Of a definition that counts no more,
@@ -128,7 +127,8 @@ impl Scheduler {
             tree.add(group, newest, settings.is_some());
             tree.node(group).settings = settings.cloned();
         }
-        for (id, pod) in self.state.pods().range::<str, _>(path::below(id.as_str())) {
+        for pod in self.state.pods().below(id.as_str()) {
+            let id = &pod.state.id;
             let Some(newest) = pod.changes().filter(counts).max() else { continue };
             let group = id.group();
             let version = pod.version_at(newest);
