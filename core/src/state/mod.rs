@@ -176,6 +176,7 @@ impl State {
     /// Adds an instance.
     pub(crate) fn insert(&mut self, config: &Config, instance: Instance) {
         self.changes.note_instance_changed(&instance);
+        self.pods.get_or_insert(&instance.id.pod).instances.insert(instance.id.uuid);
         self.put_slot(config, Box::new(Slot { instance, deadline: None }), None);
     }
 
@@ -204,6 +205,9 @@ impl State {
     pub(crate) fn remove(&mut self, uuid: Uuid) -> Option<Instance> {
         let slot = self.instances.remove(&uuid)?;
         self.forget_derived(&slot);
+        if let Some(at) = slot.deadline {
+            self.timers.remove(&(at, uuid));
+        }
         if let Some(pod) = self.pods.get_mut(&slot.instance.id.pod) {
             pod.instances.remove(&uuid);
         }
@@ -469,12 +473,9 @@ impl State {
         self.instances.insert(uuid, slot);
     }
 
-    /// Takes `slot` out of everything that is derived from it, and says in which status it was shown.
+    /// Takes `slot` out of everything that is derived from it, its timer apart, and says in which status it was shown.
     fn forget_derived(&mut self, slot: &Slot) -> Option<PodInstanceState> {
         let instance = &slot.instance;
-        if let Some(at) = slot.deadline {
-            self.timers.remove(&(at, instance.id.uuid));
-        }
         let mut status = None;
         if let Some(pod) = self.pods.get_mut(&instance.id.pod) {
             let stage = pod.stage(instance);
@@ -502,7 +503,6 @@ impl State {
         if status.is_some_and(|status| status != PodInstanceState::of(stage, instance)) {
             instance.status_since = self.now;
         }
-        pod.instances.insert(uuid);
         let is_current = pod.counts_as_current(instance, stage);
         pod.tally.add(is_current, stage);
         if let Some(agent) = place_of(instance, is_current) {
@@ -521,9 +521,16 @@ impl State {
         } else {
             self.kills.remove(uuid);
         }
-        slot.deadline = lifecycle::deadline(instance, stage, pod.unreachable_strategy(), config);
-        if let Some(at) = slot.deadline {
-            self.timers.insert((at, uuid));
+        // Most changes leave the timer as it is.
+        let deadline = lifecycle::deadline(instance, stage, pod.unreachable_strategy(), config);
+        let before = std::mem::replace(&mut slot.deadline, deadline);
+        if deadline != before {
+            if let Some(at) = before {
+                self.timers.remove(&(at, uuid));
+            }
+            if let Some(at) = deadline {
+                self.timers.insert((at, uuid));
+            }
         }
     }
 
@@ -543,9 +550,6 @@ impl State {
         pod.compatible = pod.compatible_of(versions.map(|slot| slot.instance.version).collect());
         for uuid in uuids {
             let Some(mut slot) = self.instances.remove(&uuid) else { continue };
-            if let Some(at) = slot.deadline {
-                self.timers.remove(&(at, uuid));
-            }
             self.derive(config, &mut slot, None);
             self.instances.insert(uuid, slot);
         }
