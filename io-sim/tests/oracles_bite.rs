@@ -1,42 +1,92 @@
 //! Each oracle reports the bug that it exists for, planted into an otherwise good scheduler.
 
-use podium_core::model::mesos::{Call, Event, StatusSource, TaskState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use podium_core::model::ids::PodId;
+use podium_core::model::mesos::{Call, Event, StatusSource, TaskState, TaskStatus};
+use podium_core::model::number::Scalar;
 use podium_core::model::time::Timestamp;
-use podium_core::{Action, Config, Entry, Input, Output, RestoreError, Scheduler};
+use podium_core::record::PodState;
+use podium_core::{
+    Action, Command, CommandId, Config, Entry, Input, Key, Output, Record, Response, RestoreError, Scheduler,
+};
+use podium_sim::oracle::Violation;
 use podium_sim::plan::Plan;
 use podium_sim::run::{Report, run, run_subject};
 use podium_sim::world::Subject;
 
-/// A pod of two containers with three copies, one container of which ends badly.
-const PLAN: &str = r#"{
-  "cluster": { "agents": [{ "cpus": 4, "mem": 4096 }, { "cpus": 4, "mem": 4096 }] },
-  "workload": [{ "at": "2s", "do": { "create": { "pod": {
-    "id": "/web",
-    "scaling": { "kind": "fixed", "instances": 3 },
-    "networks": [{ "mode": "host" }],
-    "containers": [
-      { "name": "a", "exec": { "command": { "shell": "x" } }, "resources": { "cpus": 0.1, "mem": 32 } },
-      { "name": "b", "exec": { "command": { "shell": "x" } }, "resources": { "cpus": 0.1, "mem": 32 } }
-    ]
-  } } } }],
-  "faults": [
-    { "at": "1m", "do": { "container_exits": { "of": {}, "status": { "code": 1 } } } },
-    { "at": "2m", "do": { "scheduler_crashed": { "lasts": "20s" } } }
-  ]
-}"#;
+/// A cluster of two agents and a pod of two containers with three copies; `more` is what else the plan has.
+fn plan_with(scheduling: &str, more: &str) -> Plan {
+    let pod = |revision: &str| {
+        let container = |name: &str, revision: &str| {
+            format!(
+                r#"{{ "name": "{name}", "exec": {{ "command": {{ "shell": "{revision}" }} }},
+                     "resources": {{ "cpus": 0.1, "mem": 32 }},
+                     "endpoints": [{{ "name": "{name}", "hostPort": 0 }}] }}"#
+            )
+        };
+        format!(
+            r#"{{ "id": "/web", "scaling": {{ "kind": "fixed", "instances": 3 }},
+                 "networks": [{{ "mode": "host" }}], "scheduling": {{ {scheduling} }},
+                 "containers": [{}, {}] }}"#,
+            container("a", revision),
+            container("b", revision)
+        )
+    };
+    let text = format!(
+        r#"{{ "cluster": {{ "agents": [{{ "cpus": 4, "mem": 4096 }}, {{ "cpus": 4, "mem": 4096 }}] }},
+             "containers": [{{ "launches": [4, 9], "do": {{ "start": ["30s", "30s"] }} }}],
+             "workload": [
+               {{ "at": "2s", "do": {{ "create": {{ "pod": {} }} }} }},
+               {{ "at": "5m", "do": {{ "update": {{ "pod": {} }} }} }},
+               {{ "at": "10m", "do": {{ "delete": {{ "pod": "/web" }} }} }}
+             ]
+             {more} }}"#,
+        pod("one"),
+        pod("two")
+    );
+    Plan::from_json(&text).unwrap()
+}
 
+/// One container ends badly, the scheduler dies once, and everything that clients can do happens.
 fn plan() -> Plan {
-    Plan::from_json(PLAN).unwrap()
+    plan_with(
+        "",
+        r#", "faults": [
+          { "at": "1m", "do": { "container_exits": { "of": {}, "status": { "code": 1 } } } },
+          { "at": "2m", "do": { "scheduler_crashed": { "lasts": "20s" } } }
+        ]"#,
+    )
+}
+
+/// One agent of the two is out of reach for a while.
+fn partition(strategy: &str) -> Plan {
+    plan_with(
+        &format!(r#""unreachableStrategy": {strategy}"#),
+        r#", "faults": [
+          { "at": "1m", "do": { "agent_partitioned": { "agent": 0, "loss": false, "lasts": "4m" } } },
+          { "at": "1m", "do": { "agent_partitioned": { "agent": 1, "loss": false, "lasts": "4m" } } }
+        ]"#,
+    )
 }
 
 /// What is wrong with a scheduler.
 trait Bug: Clone + Default {
+    fn clock(&self, now: Timestamp) -> Timestamp {
+        now
+    }
+
     fn hear(&mut self, input: Input) -> Input {
         input
     }
 
     fn say(&mut self, output: Output) -> Output {
         output
+    }
+
+    fn deadline(&self, deadline: Option<Timestamp>) -> Option<Timestamp> {
+        deadline
     }
 }
 
@@ -53,8 +103,12 @@ impl<B: Bug> Subject for Planted<B> {
 
     fn step(&mut self, now: Timestamp, input: Input) -> Output {
         let input = self.bug.hear(input);
-        let output = self.scheduler.step(now, input);
+        let output = self.scheduler.step(self.bug.clock(now), input);
         self.bug.say(output)
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        self.bug.deadline(self.scheduler.deadline())
     }
 
     fn scheduler(&self) -> &Scheduler {
@@ -63,13 +117,34 @@ impl<B: Bug> Subject for Planted<B> {
 }
 
 fn verdict<B: Bug>() -> &'static str {
-    let report: Report = run_subject::<Planted<B>>(&plan(), false);
-    report.violation.expect("the planted bug is found").oracle
+    violation::<B>(&plan()).oracle
+}
+
+fn violation<B: Bug>(plan: &Plan) -> Violation {
+    let report: Report = run_subject::<Planted<B>>(plan, false);
+    report.violation.expect("the planted bug is found")
+}
+
+/// Changes the status in `input`, if it is one.
+fn with_status(mut input: Input, change: impl FnOnce(&mut TaskStatus)) -> Input {
+    if let Input::Event(event) = &mut input
+        && let Event::Update(status) = &mut **event
+    {
+        change(status);
+    }
+    input
 }
 
 #[test]
 fn a_good_scheduler_is_found_good() {
-    assert_eq!(run(&plan()).violation, None);
+    for plan in [
+        plan(),
+        partition(r#"{ "inactiveAfterSeconds": 100, "expungeAfterSeconds": 200 }"#),
+        partition(r#"{ "inactiveAfterSeconds": 0, "expungeAfterSeconds": 0 }"#),
+        partition(r#""disabled""#),
+    ] {
+        assert_eq!(run(&plan).violation, None);
+    }
 }
 
 #[test]
@@ -88,7 +163,7 @@ fn an_offer_that_nobody_answers() {
 #[test]
 fn an_acknowledgement_before_its_record() {
     #[derive(Clone, Default)]
-    struct Early(Vec<podium_core::Record>);
+    struct Early(Vec<Record>);
     impl Bug for Early {
         /// Records of status updates come one step late.
         fn say(&mut self, mut output: Output) -> Output {
@@ -114,7 +189,7 @@ fn a_launch_of_half_a_group() {
             for action in &mut output.actions {
                 let Action::Accept(accept) = action else { continue };
                 for launch in &mut accept.launches {
-                    let spec = std::sync::Arc::make_mut(&mut launch.spec);
+                    let spec = Arc::make_mut(&mut launch.spec);
                     spec.containers.truncate(1);
                     launch.draws.retain(|draw| draw.member != podium_core::placement::Member::Container(1));
                 }
@@ -163,4 +238,297 @@ fn a_scheduler_that_forgets_what_is_wanted() {
         }
     }
     assert_eq!(verdict::<Deaf>(), "convergence");
+}
+
+#[test]
+fn old_copies_that_end_before_new_ones_serve() {
+    #[derive(Clone, Default)]
+    struct Hopeful;
+    impl Bug for Hopeful {
+        /// Takes a container that starts for one that runs.
+        fn hear(&mut self, input: Input) -> Input {
+            with_status(input, |status| {
+                if status.state == TaskState::TaskStarting {
+                    status.state = TaskState::TaskRunning;
+                }
+            })
+        }
+    }
+    let plan = plan_with(r#""upgrade": { "minimumHealthCapacity": 1, "maximumOverCapacity": 1 }"#, "");
+    let found = violation::<Hopeful>(&plan);
+    assert_eq!(found.oracle, "floor", "{found}");
+}
+
+#[test]
+fn a_copy_too_many() {
+    #[derive(Clone, Default)]
+    struct Generous;
+    impl Bug for Generous {
+        /// Every new copy is two.
+        fn say(&mut self, mut output: Output) -> Output {
+            let twins = output.records.iter().filter_map(|record| match record {
+                Record::Put(Entry::Instance(instance)) if instance.incarnation == 0 => {
+                    let mut twin = instance.clone();
+                    twin.id.uuid = podium_core::model::ids::Uuid::from_u128(twin.id.uuid.as_u128() ^ 1);
+                    Some(Record::Put(Entry::Instance(twin)))
+                }
+                _ => None,
+            });
+            let twins: Vec<Record> = twins.collect();
+            output.records.extend(twins);
+            output
+        }
+    }
+    assert_eq!(verdict::<Generous>(), "ceiling");
+}
+
+#[test]
+fn a_replacement_that_comes_early() {
+    #[derive(Clone, Default)]
+    struct Fast;
+    impl Bug for Fast {
+        fn clock(&self, now: Timestamp) -> Timestamp {
+            now + Duration::from_secs(3600)
+        }
+    }
+    let early = |inactive: u32, expunge: u32| {
+        let strategy =
+            format!(r#"{{ "inactiveAfterSeconds": {inactive}, "expungeAfterSeconds": {expunge} }}"#);
+        violation::<Fast>(&partition(&strategy)).to_string()
+    };
+    let found = early(100, 200);
+    assert!(found.starts_with("unreachable: ") && found.contains("is counted as lost"), "{found}");
+    let found = early(0, 200);
+    assert!(found.starts_with("unreachable: ") && found.contains("is given up"), "{found}");
+}
+
+#[test]
+fn a_copy_out_of_reach_that_is_given_up_against_its_strategy() {
+    #[derive(Clone, Default)]
+    struct Impatient;
+    impl Bug for Impatient {
+        /// Takes what is out of reach for gone.
+        fn hear(&mut self, input: Input) -> Input {
+            with_status(input, |status| {
+                if status.state == TaskState::TaskUnreachable {
+                    status.state = TaskState::TaskUnknown;
+                }
+            })
+        }
+    }
+    let found = violation::<Impatient>(&partition(r#""disabled""#)).to_string();
+    assert!(found.starts_with("unreachable: ") && found.contains("strategy is disabled"), "{found}");
+}
+
+#[test]
+fn a_copy_out_of_reach_that_is_never_replaced() {
+    #[derive(Clone, Default)]
+    struct Unaware;
+    impl Bug for Unaware {
+        fn hear(&mut self, input: Input) -> Input {
+            match &input {
+                Input::Event(event) => match &**event {
+                    Event::Update(status) if status.state == TaskState::TaskUnreachable => Input::Tick,
+                    _ => input,
+                },
+                _ => input,
+            }
+        }
+    }
+    let strategy = r#"{ "inactiveAfterSeconds": 0, "expungeAfterSeconds": 3600 }"#;
+    let found = violation::<Unaware>(&partition(strategy)).to_string();
+    assert!(
+        found.starts_with("unreachable: ") && found.contains("should have been counted as lost"),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_copy_that_was_given_up_and_comes_back_to_stay() {
+    #[derive(Clone, Default)]
+    struct Merciful;
+    impl Bug for Merciful {
+        fn say(&mut self, mut output: Output) -> Output {
+            output.actions.retain(|action| !matches!(action, Action::Call(Call::Kill { .. })));
+            output
+        }
+    }
+    let strategy = r#"{ "inactiveAfterSeconds": 0, "expungeAfterSeconds": 0 }"#;
+    let found = violation::<Merciful>(&partition(strategy)).to_string();
+    assert!(found.starts_with("unreachable: ") && found.contains("is not killed"), "{found}");
+}
+
+#[test]
+fn a_launch_that_takes_more_than_is_offered() {
+    #[derive(Clone, Default)]
+    struct Greedy;
+    impl Bug for Greedy {
+        fn say(&mut self, mut output: Output) -> Output {
+            for action in &mut output.actions {
+                let Action::Accept(accept) = action else { continue };
+                for draw in accept.launches.iter_mut().flat_map(|launch| &mut launch.draws) {
+                    draw.amount = Scalar::from_f64(1_000_000.0);
+                }
+            }
+            output
+        }
+    }
+    assert_eq!(verdict::<Greedy>(), "placement");
+}
+
+#[test]
+fn a_launch_on_ports_that_are_not_offered() {
+    #[derive(Clone, Default)]
+    struct Privileged;
+    impl Bug for Privileged {
+        fn say(&mut self, mut output: Output) -> Output {
+            for action in &mut output.actions {
+                let Action::Accept(accept) = action else { continue };
+                for draw in accept.launches.iter_mut().flat_map(|launch| &mut launch.ports) {
+                    draw.port = 80;
+                }
+            }
+            output
+        }
+    }
+    let found = violation::<Privileged>(&plan()).to_string();
+    assert!(found.starts_with("placement: ") && found.contains("port 80"), "{found}");
+}
+
+#[test]
+fn a_launch_against_a_constraint() {
+    #[derive(Clone, Default)]
+    struct Confused;
+    impl Bug for Confused {
+        /// Takes every offer for one of another machine.
+        fn hear(&mut self, mut input: Input) -> Input {
+            if let Input::Event(event) = &mut input
+                && let Event::Offers(offers) = &mut **event
+            {
+                for offer in offers {
+                    offer.hostname = offer.id.to_string();
+                }
+            }
+            input
+        }
+    }
+    let constraint =
+        r#""placement": { "constraints": [{ "fieldName": "@hostname", "operator": "UNIQUE" }] }"#;
+    let found = violation::<Confused>(&plan_with(constraint, "")).to_string();
+    assert!(found.starts_with("placement: ") && found.contains("against a constraint"), "{found}");
+}
+
+#[test]
+fn a_version_that_was_there_before() {
+    #[derive(Clone, Default)]
+    struct Backward;
+    impl Bug for Backward {
+        fn say(&mut self, mut output: Output) -> Output {
+            for action in &mut output.actions {
+                if let Action::Reply { result: Ok(response), .. } = action
+                    && let Response::PodUpdated { pod, .. } = &mut **response
+                {
+                    Arc::make_mut(pod).version = Timestamp::EPOCH;
+                }
+            }
+            output
+        }
+    }
+    assert_eq!(verdict::<Backward>(), "history");
+}
+
+#[test]
+fn a_history_that_is_tidied_up() {
+    #[derive(Clone, Default)]
+    struct Tidy;
+    impl Bug for Tidy {
+        fn say(&mut self, mut output: Output) -> Output {
+            let old = output.records.iter().filter_map(|record| match record {
+                Record::Put(Entry::PodVersion(spec)) => {
+                    Some(Record::Delete(Key::PodVersion(spec.id.clone(), Timestamp::EPOCH)))
+                }
+                _ => None,
+            });
+            let old: Vec<Record> = old.collect();
+            output.records.extend(old);
+            output
+        }
+    }
+    assert_eq!(verdict::<Tidy>(), "history");
+}
+
+#[test]
+fn a_deletion_that_is_only_said() {
+    #[derive(Clone, Default)]
+    struct Liar(Option<CommandId>);
+    impl Bug for Liar {
+        fn hear(&mut self, input: Input) -> Input {
+            match input {
+                Input::Command { id, ref command, .. } if matches!(**command, Command::DeletePod { .. }) => {
+                    self.0 = Some(id);
+                    Input::Tick
+                }
+                _ => input,
+            }
+        }
+
+        fn say(&mut self, mut output: Output) -> Output {
+            if let Some(id) = self.0.take() {
+                output.records.push(Record::Put(Entry::Pod(PodState {
+                    id: PodId::from("/web"),
+                    current: None,
+                    newest: Timestamp::EPOCH,
+                    deleted: Vec::new(),
+                    stability: None,
+                    delay: None,
+                    terminations: Vec::new(),
+                })));
+                let deployment = podium_core::model::ids::DeploymentId::new("none");
+                let result = Ok(Box::new(Response::PodDeleted { deployment }));
+                output.actions.push(Action::Reply { id, result });
+            }
+            output
+        }
+    }
+    assert_eq!(verdict::<Liar>(), "deletion");
+}
+
+#[test]
+fn a_change_that_is_not_kept() {
+    #[derive(Clone, Default)]
+    struct Forgetful;
+    impl Bug for Forgetful {
+        fn say(&mut self, mut output: Output) -> Output {
+            output.records.retain(|record| !matches!(record, Record::Delete(Key::Deployment(_))));
+            output
+        }
+    }
+    assert_eq!(verdict::<Forgetful>(), "restore");
+}
+
+#[test]
+fn an_answer_that_comes_twice() {
+    #[derive(Clone, Default)]
+    struct Stutter;
+    impl Bug for Stutter {
+        fn say(&mut self, mut output: Output) -> Output {
+            let replies = output.actions.iter().filter(|action| matches!(action, Action::Reply { .. }));
+            let replies: Vec<Action> = replies.cloned().collect();
+            output.actions.extend(replies);
+            output
+        }
+    }
+    assert_eq!(verdict::<Stutter>(), "answers");
+}
+
+#[test]
+fn a_timer_that_never_rests() {
+    #[derive(Clone, Default)]
+    struct Restless;
+    impl Bug for Restless {
+        fn deadline(&self, _: Option<Timestamp>) -> Option<Timestamp> {
+            Some(Timestamp::EPOCH)
+        }
+    }
+    assert_eq!(verdict::<Restless>(), "rest");
 }

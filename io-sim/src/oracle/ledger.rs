@@ -1,16 +1,20 @@
 //! What has been said on the wire and what really exists, group by group: the common ground of the oracles.
 //!
 //! The ledger is a second, deliberately simple account of what a scheduler could know. It is kept from calls,
-//! events and containers alone. A *group* is one launch of one instance: all that one `LAUNCH_GROUP` asked for.
+//! events and containers, and from what the scheduler makes durable and shows: which copies there are, and
+//! which of them are wanted. A *group* is one launch of one instance: all that one `LAUNCH_GROUP` asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use podium_core::model::ids::{InstanceId, PodId, Uuid};
-use podium_core::model::mesos::{Call, Event, LaunchGroup, OperationInfo, Resource, TaskState, TaskStatus};
+use podium_core::model::ids::{DeploymentId, InstanceId, PodId, Uuid};
+use podium_core::model::instance::{Condition, Goal, Instance};
+use podium_core::model::mesos::{
+    Call, Event, LaunchGroup, OperationInfo, Resource, StatusReason, TaskState, TaskStatus,
+};
 use podium_core::model::pod::PodSpec;
 use podium_core::model::time::Timestamp;
-use podium_core::{Command, Response};
+use podium_core::{Command, Entry, Key, Record, Response};
 
 use crate::cluster::{AgentIndex, Exit};
 use crate::world::{Scene, Seen, TaskRole};
@@ -30,7 +34,7 @@ pub(super) struct Group {
     pub(super) members: BTreeMap<Arc<str>, Member>,
     /// What it uses in all, its executor included.
     pub(super) resources: Vec<Resource>,
-    /// The machine, once something of it is there.
+    /// The machine; absent if its agent was gone already when it was asked for.
     pub(super) agent: Option<AgentIndex>,
     /// The scheduler asked for the end of one of its members.
     pub(super) kill_sent: bool,
@@ -40,10 +44,12 @@ pub(super) struct Group {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Member {
     pub(super) truth: Truth,
-    /// What the scheduler and whoever comes after it know.
+    /// The furthest it got, by what the scheduler and whoever comes after it know.
     pub(super) heard: Option<TaskState>,
     /// Since when they know that it is out of reach.
     pub(super) unreachable_since: Option<Timestamp>,
+    /// Since when it was out of reach before it came back: late words of that are no news.
+    returned_from: Option<Timestamp>,
     pub(super) healthy: Option<bool>,
 }
 
@@ -67,7 +73,105 @@ impl Truth {
     }
 }
 
+impl Member {
+    /// Takes in what is said of it. What is late or said again changes nothing.
+    fn hear(&mut self, status: &TaskStatus, clock: Timestamp) {
+        if self.heard.is_some_and(TaskState::is_terminal) {
+            return;
+        }
+        match status.state {
+            _ if is_out_of_reach(status) => {
+                let is_old =
+                    status.unreachable_time.is_some() && status.unreachable_time == self.returned_from;
+                if self.unreachable_since.is_none() && !is_old {
+                    let since = status.unreachable_time.or(status.timestamp).unwrap_or(clock);
+                    self.unreachable_since = Some(since.min(clock));
+                }
+            }
+            state if state.is_terminal() || state == TaskState::TaskUnknown => {
+                self.unreachable_since = None;
+                self.heard = Some(state);
+            }
+            state => {
+                if let Some(since) = self.unreachable_since.take() {
+                    self.returned_from = Some(since);
+                }
+                if self.heard.is_none_or(|heard| progress(heard) < progress(state)) {
+                    self.heard = Some(state);
+                }
+                if state == TaskState::TaskRunning {
+                    self.healthy = status.healthy.or(self.healthy);
+                }
+            }
+        }
+    }
+}
+
+/// Whether `status` says that nobody can say anything. A master that removes an agent calls its tasks lost.
+fn is_out_of_reach(status: &TaskStatus) -> bool {
+    let is_removed = || {
+        matches!(
+            status.reason,
+            Some(
+                StatusReason::ReasonAgentRemoved
+                    | StatusReason::ReasonAgentDisconnected
+                    | StatusReason::ReasonReconciliation
+            )
+        )
+    };
+    match status.state {
+        TaskState::TaskUnreachable => true,
+        TaskState::TaskLost => is_removed(),
+        _ => false,
+    }
+}
+
+/// How far a container has got that has not ended.
+fn progress(state: TaskState) -> u8 {
+    match state {
+        TaskState::TaskStaging => 0,
+        TaskState::TaskStarting => 1,
+        TaskState::TaskRunning => 2,
+        _ => 3,
+    }
+}
+
+impl Copy {
+    fn of(instance: &Instance) -> Self {
+        Self {
+            id: instance.id.clone(),
+            version: instance.version,
+            incarnation: instance.incarnation,
+            wanted: instance.goal == Goal::Running,
+            inactive: instance.condition == Condition::UnreachableInactive,
+        }
+    }
+}
+
 impl Group {
+    /// Whether it serves, as far as anybody can say: all of it runs, or has finished, and all that has a health
+    /// check by `spec` is healthy.
+    pub(super) fn serves(&self, spec: &PodSpec) -> bool {
+        let runs = |member: &Member| member.heard == Some(TaskState::TaskRunning);
+        let finished = |member: &Member| member.heard == Some(TaskState::TaskFinished);
+        let is_well = |name: &str, member: &Member| {
+            let container = spec.containers.iter().find(|container| container.name == name);
+            let is_checked = container.is_some_and(|container| container.health_check.is_some());
+            !is_checked || member.healthy == Some(true)
+        };
+        !self.kill_sent
+            && self.members.values().any(runs)
+            && self.members.iter().all(|(name, member)| {
+                member.unreachable_since.is_none()
+                    && (finished(member) || (runs(member) && is_well(name, member)))
+            })
+    }
+
+    /// Whether all of it is known to have ended.
+    pub(super) fn has_ended(&self) -> bool {
+        self.members.values().all(|member| member.heard.is_some_and(TaskState::is_terminal))
+    }
+
     pub(super) fn key(&self) -> GroupKey {
         GroupKey { instance: self.instance.uuid, incarnation: self.incarnation }
     }
@@ -84,13 +188,25 @@ impl Group {
     }
 }
 
-/// What clients have been promised about a pod.
-#[derive(Clone, Debug, Default)]
-pub(super) struct PodBook {
-    /// The present definition; absent if it was deleted.
-    pub(super) spec: Option<Arc<PodSpec>>,
-    /// Every version there ever was.
-    pub(super) versions: Vec<Timestamp>,
+/// A copy of a pod that the scheduler says there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Copy {
+    pub(super) id: InstanceId,
+    /// The definition that it is, or is to be, launched from.
+    pub(super) version: Timestamp,
+    pub(super) incarnation: u32,
+    /// Whether it shall run, and not end for good.
+    pub(super) wanted: bool,
+    /// Whether it counts as lost: another one may take its place.
+    pub(super) inactive: bool,
+}
+
+/// What a step made of a copy.
+#[derive(Clone, Debug)]
+pub(super) struct CopyChange {
+    pub(super) id: InstanceId,
+    pub(super) was: Option<Copy>,
+    pub(super) is: Option<Copy>,
 }
 
 /// The account.
@@ -98,7 +214,20 @@ pub(super) struct PodBook {
 pub(super) struct Ledger {
     /// Groups of which something may exist, and the newest of each instance.
     pub(super) groups: BTreeMap<GroupKey, Group>,
-    pub(super) pods: BTreeMap<PodId, PodBook>,
+    /// The copies of each pod.
+    pub(super) copies: BTreeMap<PodId, BTreeMap<Uuid, Copy>>,
+    /// What the step whose records were just written made of copies.
+    pub(super) changes: Vec<CopyChange>,
+    /// The copies that clients asked to end with their last command.
+    pub(super) killed: BTreeSet<Uuid>,
+    /// Copies of which something is out of reach.
+    pub(super) unreachable: BTreeSet<Uuid>,
+    /// The pods that each deployment changes.
+    deployments: BTreeMap<DeploymentId, BTreeSet<PodId>>,
+    /// The pods of deployments that ended in the step whose records were just written.
+    deployed: BTreeSet<PodId>,
+    /// The scheduler's clock when it took its last step.
+    stepped_at: Timestamp,
     /// Requests of clients that were answered.
     pub(super) answered: usize,
 }
@@ -110,19 +239,48 @@ impl Ledger {
         self.groups.range(key(0)..=key(u32::MAX)).map(|(_, group)| group)
     }
 
+    /// The newest launch of an instance.
+    pub(super) fn newest_of(&self, instance: Uuid) -> Option<&Group> {
+        self.groups_of(instance).last()
+    }
+
+    /// The copies of a pod.
+    pub(super) fn copies_of(&self, pod: &PodId) -> impl Iterator<Item = &Copy> {
+        self.copies.get(pod).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// Whether a deployment changes the pod, or has just ended.
+    pub(super) fn is_deploying(&self, pod: &PodId) -> bool {
+        self.deployed.contains(pod) || self.deployments.values().any(|pods| pods.contains(pod))
+    }
+
+    /// Since when something of a copy's newest launch has been out of reach.
+    pub(super) fn unreachable_since(&self, instance: Uuid) -> Option<Timestamp> {
+        let members = self.newest_of(instance)?.members.values();
+        members.filter_map(|member| member.unreachable_since).min()
+    }
+
     /// Takes down what has happened.
     pub(super) fn see(&mut self, seen: &Seen<'_>, scene: &Scene<'_>) {
         match seen {
             Seen::Answered { .. } => self.answered += 1,
-            Seen::Call(call) => self.see_call(call),
+            Seen::Call(call) => self.see_call(call, scene),
             Seen::Decided { result: Ok(response), command } => self.see_decision(command, response),
+            Seen::Written(records) => {
+                self.changes.clear();
+                self.deployed.clear();
+                for record in *records {
+                    self.see_record(record);
+                }
+            }
             Seen::Ended { container, exit } => {
                 if let Some(task) = container.task() {
                     let truth = if *exit == Some(Exit::Code(0)) { Truth::Finished } else { Truth::Ended };
                     self.set_truth(task, container.agent, truth);
                 }
             }
-            Seen::Heard(Event::Update(status)) => self.see_status(status, scene.now),
+            Seen::Heard(Event::Update(status)) => self.see_status(status),
+            Seen::Stepped { clock, .. } => self.stepped_at = *clock,
             Seen::Launched(container) => {
                 if let Some(task) = container.task() {
                     self.set_truth(task, container.agent, Truth::Starting);
@@ -137,12 +295,12 @@ impl Ledger {
         }
     }
 
-    fn see_call(&mut self, call: &Call) {
+    fn see_call(&mut self, call: &Call, scene: &Scene<'_>) {
         match call {
             Call::Accept { operations, .. } => {
                 for operation in operations {
                     if let OperationInfo::LaunchGroup(launch) = &operation.info {
-                        self.see_launch(launch);
+                        self.see_launch(launch, scene);
                     }
                 }
             }
@@ -157,14 +315,16 @@ impl Ledger {
         }
     }
 
-    fn see_launch(&mut self, launch: &LaunchGroup) {
-        let Some(Ok(first)) = launch.tasks.first().map(|task| task.task_id.parse()) else { return };
+    fn see_launch(&mut self, launch: &LaunchGroup, scene: &Scene<'_>) {
+        let Some(task) = launch.tasks.first() else { return };
+        let Ok(first) = task.task_id.parse() else { return };
+        let mut agents = scene.cluster.agents();
         let members = launch.tasks.iter().filter_map(|task| task.task_id.parse().ok());
         let resources = launch.tasks.iter().flat_map(|task| &task.resources);
         let group = Group {
             members: members.map(|id| (id.container.into(), Member::default())).collect(),
             resources: resources.chain(&launch.executor.resources).cloned().collect(),
-            agent: None,
+            agent: agents.find(|agent| agent.agent_id == Some(&task.agent_id)).map(|agent| agent.index),
             kill_sent: false,
             incarnation: first.incarnation,
             instance: first.instance(),
@@ -179,43 +339,55 @@ impl Ledger {
         self.groups.insert(key, group);
     }
 
-    fn see_status(&mut self, status: &TaskStatus, now: Timestamp) {
+    fn see_status(&mut self, status: &TaskStatus) {
         let Ok(id) = status.task_id.parse() else { return };
         let key = GroupKey { instance: id.uuid, incarnation: id.incarnation };
-        let Some(member) = self.groups.get_mut(&key).and_then(|group| group.members.get_mut(id.container))
-        else {
-            return;
-        };
-        member.heard = Some(status.state);
-        member.healthy = status.healthy.or(member.healthy);
-        member.unreachable_since = match status.state {
-            TaskState::TaskUnreachable => {
-                let since = status.unreachable_time.or(status.timestamp).unwrap_or(now);
-                member.unreachable_since.or(Some(since))
-            }
-            _ => None,
-        };
+        let Some(group) = self.groups.get_mut(&key) else { return };
+        let Some(member) = group.members.get_mut(id.container) else { return };
+        member.hear(status, self.stepped_at);
+        if group.members.values().any(|member| member.unreachable_since.is_some()) {
+            self.unreachable.insert(id.uuid);
+        } else {
+            self.unreachable.remove(&id.uuid);
+        }
     }
 
     fn see_decision(&mut self, command: &Command, response: &Response) {
-        match response {
-            Response::PodCreated { pod, .. } | Response::PodUpdated { pod, .. } => {
-                let book = self.pods.entry(pod.id.clone()).or_default();
-                if book.versions.last() != Some(&pod.version) {
-                    book.versions.push(pod.version);
-                }
-                book.spec = Some(pod.clone());
+        self.killed.clear();
+        if let (
+            Command::KillInstance { .. } | Command::KillInstances { .. },
+            Response::InstancesKilled(killed),
+        ) = (command, response)
+        {
+            self.killed.extend(killed.iter().map(|instance| instance.id.uuid));
+        }
+    }
+
+    fn see_record(&mut self, record: &Record) {
+        let (id, is) = match record {
+            Record::Delete(Key::Instance(id)) => (id, None),
+            Record::Put(Entry::Instance(instance)) => (&instance.id, Some(Copy::of(instance))),
+            Record::Put(Entry::Deployment(deployment)) => {
+                let pods = deployment.affected_pods().cloned().collect();
+                self.deployments.insert(deployment.id.clone(), pods);
+                return;
             }
-            Response::PodDeleted { .. } => {
-                if let Command::DeletePod { id, .. } = command {
-                    self.pods.entry(id.clone()).or_default().spec = None;
-                }
+            Record::Delete(Key::Deployment(id)) => {
+                self.deployed.extend(self.deployments.remove(id).unwrap_or_default());
+                return;
             }
-            // The definition that is current again is not part of the answer; the API shows it.
-            Response::DeploymentReverted { .. } => {}
-            // No client of the world changes groups.
-            Response::GroupDeleted { .. } | Response::GroupUpdated { .. } => {}
-            Response::DelayReset | Response::DeploymentCancelled | Response::InstancesKilled(_) => {}
+            Record::Delete(_) | Record::Put(_) => return,
+        };
+        let copies = self.copies.entry(id.pod.clone()).or_default();
+        let was = match is.clone() {
+            Some(copy) => copies.insert(id.uuid, copy),
+            None => copies.remove(&id.uuid),
+        };
+        if is.is_none() {
+            self.unreachable.remove(&id.uuid);
+        }
+        if was != is {
+            self.changes.push(CopyChange { id: id.clone(), was, is });
         }
     }
 

@@ -4,31 +4,48 @@
 //! | oracle | rule |
 //! |---|---|
 //! | `atomicity` | a group of containers lives and dies as one |
+//! | `ceiling`, `floor` | a rollout never has more copies than allowed, nor fewer that serve |
 //! | `convergence` | once everything is mended, everything becomes as clients want it |
+//! | `deletion` | what was deleted is gone |
 //! | `durability` | nothing is said to anybody before it is durable |
 //! | `expectation` | what the author of a plan expects at certain times is true |
+//! | `history` | versions grow, and what they were can be read for ever |
 //! | `offers` | every offer is answered once |
+//! | `placement` | what is launched fits its offer and its pod's constraints |
+//! | `restore` | what is durable restores what is shown |
 //! | `single` | no instance is live twice |
+//! | `unreachable` | copies out of reach are replaced and given up in their windows, and killed if they return |
 
 mod atomicity;
+mod capacity;
 mod constraints;
 mod convergence;
+mod deletion;
 mod durability;
 mod expectations;
 mod feasibility;
+mod history;
 mod ledger;
 mod offers;
+mod placement;
+mod restore;
 mod single;
+mod unreachable;
 
 use podium_core::model::ids::InstanceId;
 use podium_core::model::time::Timestamp;
 
 use self::atomicity::Atomicity;
 use self::convergence::Convergence;
+use self::deletion::Deletion;
 use self::durability::Durability;
 use self::expectations::Expectations;
+use self::history::History;
 use self::ledger::Ledger;
 use self::offers::Offers;
+use self::placement::Placement;
+use self::restore::Restore;
+use self::unreachable::Unreachable;
 use crate::world::{Scene, Seen};
 
 /// Something that must not happen has happened.
@@ -73,10 +90,22 @@ pub struct Jury {
     ledger: Ledger,
     atomicity: Atomicity,
     convergence: Convergence,
+    deletion: Deletion,
     durability: Durability,
     expectations: Expectations,
+    history: History,
     offers: Offers,
+    placement: Placement,
+    restore: Restore,
+    unreachable: Unreachable,
     calm_since: Option<Timestamp>,
+}
+
+impl Jury {
+    /// One that compares a restored scheduler with the one that runs whenever time passes.
+    pub fn thorough() -> Self {
+        Self { restore: Restore::always(), ..Self::default() }
+    }
 }
 
 impl Witness for Jury {
@@ -86,6 +115,12 @@ impl Witness for Jury {
         self.durability.see(seen, scene)?;
         self.offers.see(seen, scene)?;
         single::see(seen, &self.ledger, scene)?;
+        capacity::see(seen, &self.ledger, scene)?;
+        self.unreachable.see(seen, &self.ledger, scene)?;
+        self.placement.see(seen, &self.ledger, scene)?;
+        self.history.see(seen, scene)?;
+        self.deletion.see(seen, &self.ledger, scene)?;
+        self.restore.see(seen, scene)?;
         self.atomicity.see(seen, &self.ledger, scene)?;
         self.expectations.see(seen, scene)?;
         self.convergence.see(seen, &self.ledger, scene)

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 
 use podium_core::model::mesos::Event;
 use podium_core::model::time::Timestamp;
-use podium_core::{Action, Command, CommandId, Input, Origin, Output, Record};
+use podium_core::{Action, Command, CommandId, Input, Origin, Output};
 
 use super::link::Number;
 use super::subject::Subject;
@@ -45,6 +45,8 @@ pub(super) struct Process<S> {
     /// Where the calls go.
     pub(super) connection: Option<Number>,
     pub(super) suspended: bool,
+    /// Since when it has run without being suspended.
+    pub(super) awake_since: Timestamp,
     /// It is in the middle of doing what a turn decided.
     pub(super) performing: bool,
     /// Where it is to die.
@@ -104,15 +106,6 @@ impl Turn {
             Step::Taken { output, .. } => Some(output),
         })
     }
-
-    /// The records of the first so many steps.
-    pub(super) fn records_of(self, steps: usize) -> Vec<Record> {
-        let taken = self.steps.into_iter().filter_map(|step| match step {
-            Step::Connected(_) => None,
-            Step::Taken { output, .. } => Some(output.records),
-        });
-        taken.take(steps).flatten().collect()
-    }
 }
 
 impl<S: Subject> Daemon<S> {
@@ -121,7 +114,7 @@ impl<S: Subject> Daemon<S> {
     }
 
     /// Starts the process.
-    pub(super) fn start(&mut self, subject: S) {
+    pub(super) fn start(&mut self, now: Timestamp, subject: S) {
         self.starts += 1;
         self.offset = self.wall_offset;
         self.process = Some(Box::new(Process {
@@ -130,6 +123,7 @@ impl<S: Subject> Daemon<S> {
             turn: None,
             connection: None,
             suspended: false,
+            awake_since: now,
             performing: false,
             doom: None,
             ticks: (Timestamp::EPOCH, 0),

@@ -385,6 +385,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
                     && let Some(process) = &mut self.daemon.process
                 {
                     process.suspended = false;
+                    process.awake_since = self.now;
                     self.run_scheduler();
                 }
             }

@@ -305,6 +305,7 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
                 .filter(|process| process.turn.is_none() && !process.performing)
                 .map(|process| process.subject.scheduler()),
             clock: self.daemon.clock(self.now),
+            awake_since: process.filter(|process| !process.suspended).map(|process| process.awake_since),
             mended: self.mended,
             calm_since: is_calm.then_some(self.disturbed_at),
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use podium_core::model::event::ApiEventKind;
 use podium_core::model::ids::FrameworkId;
 use podium_core::model::mesos::{Call, Event};
-use podium_core::{Action, Input};
+use podium_core::{Action, Input, Output};
 
 use super::daemon::{Step, Turn};
 use super::link::Number;
@@ -35,7 +35,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
                 return;
             }
         };
-        self.daemon.start(subject);
+        self.daemon.start(self.now, subject);
         self.link.start_over();
         let connect = Work::Connect { process: self.daemon.starts };
         self.queue.plan(self.now + self.plan.scheduler.boot.to_duration(), connect);
@@ -122,7 +122,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
         let Some(turn) = self.daemon.process.as_mut().and_then(|running| running.turn.take()) else { return };
         if let Some(fault) = self.store_failure.take() {
             if matches!(self.plan.faults[fault].what, Fault::StoreFails { applied: true, .. }) {
-                self.make_durable(&turn);
+                self.make_durable(&turn, usize::MAX);
             }
             self.die_of(fault, "a write failed");
             return;
@@ -130,13 +130,11 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
         if let Some(doom) = self.daemon.process.as_ref().and_then(|running| running.doom)
             && let Boundary::DuringWrite(steps) = doom.boundary
         {
-            let records = turn.records_of(steps as usize);
-            self.store.apply(records.iter().cloned());
-            self.see(&Seen::Written(&records));
+            self.make_durable(&turn, steps as usize);
             self.die_of(doom.fault, "it crashed in the middle of a write");
             return;
         }
-        self.make_durable(&turn);
+        self.make_durable(&turn, usize::MAX);
         if self.die_if_doomed(Boundary::AfterWrite) {
             return;
         }
@@ -144,42 +142,42 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
         self.run_scheduler();
     }
 
-    fn make_durable(&mut self, turn: &Turn) {
-        for step in &turn.steps {
-            if let Step::Taken { output, .. } = step {
-                self.store.apply(output.records.iter().cloned());
-                if !output.records.is_empty() {
-                    self.see(&Seen::Written(&output.records));
-                }
+    /// Makes what the first so many steps of a turn led to durable, step by step.
+    fn make_durable(&mut self, turn: &Turn, steps: usize) {
+        let taken = turn.steps.iter().filter_map(|step| match step {
+            Step::Connected(_) => None,
+            Step::Taken { input, output, .. } => Some((input, output)),
+        });
+        for (input, output) in taken.take(steps) {
+            self.store.apply(output.records.iter().cloned());
+            self.announce(input, output);
+            if !output.records.is_empty() {
+                self.see(&Seen::Written(&output.records));
             }
         }
-        self.announce(turn);
     }
 
-    /// What the steps of a turn were told is now known to whatever process comes after this one.
-    fn announce(&mut self, turn: &Turn) {
-        for step in &turn.steps {
-            let Step::Taken { input, output, .. } = step else { continue };
-            match input {
-                Input::Event(event) => self.see(&Seen::Heard(event)),
-                Input::Command { id, command, .. } => {
-                    let reply = output.actions.iter().find_map(|action| match action {
-                        Action::Reply { id: of, result } if of == id => Some(result),
-                        _ => None,
-                    });
-                    if let Some(result) = reply {
-                        self.see(&Seen::Decided { command, result });
-                    }
+    /// What a step was told is now known to whatever process comes after this one.
+    fn announce(&mut self, input: &Input, output: &Output) {
+        match input {
+            Input::Event(event) => self.see(&Seen::Heard(event)),
+            Input::Command { id, command, .. } => {
+                let reply = output.actions.iter().find_map(|action| match action {
+                    Action::Reply { id: of, result } if of == id => Some(result),
+                    _ => None,
+                });
+                if let Some(result) = reply {
+                    self.see(&Seen::Decided { command, result });
                 }
-                Input::Disconnected | Input::Tick => {}
             }
+            Input::Disconnected | Input::Tick => {}
         }
     }
 
     /// Does what a turn decided, in order.
     fn perform(&mut self, turn: Turn) {
         if !turn.has_records() {
-            self.announce(&turn);
+            self.make_durable(&turn, usize::MAX);
         }
         let count = turn.actions().count();
         let mut done = 0;

@@ -130,6 +130,8 @@ pub struct Scene<'a> {
     pub api: Option<&'a Scheduler>,
     /// The scheduler's clock.
     pub clock: Timestamp,
+    /// Since when the scheduler's process has run without being suspended; absent if it does not run.
+    pub awake_since: Option<Timestamp>,
     /// Whether everything is mended.
     pub mended: bool,
     /// Since when nothing has been broken and the scheduler has been subscribed; absent if that is not so.

@@ -1,7 +1,12 @@
 //! What survives the scheduler's process.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use podium_core::model::deployment::Deployment;
+use podium_core::model::ids::PodId;
+use podium_core::model::pod::PodSpec;
+use podium_core::model::time::Timestamp;
 use podium_core::{Entry, Key, Record};
 
 use crate::random::Random;
@@ -37,10 +42,49 @@ impl Store {
         self.entries.values()
     }
 
+    /// The definition that a pod has now; none if it is deleted or never was.
+    pub fn spec(&self, pod: &PodId) -> Option<&Arc<PodSpec>> {
+        let Some(Entry::Pod(state)) = self.get(&Key::Pod(pod.clone())) else { return None };
+        self.version(pod, state.current?)
+    }
+
+    /// A definition that a pod has had.
+    pub fn version(&self, pod: &PodId, version: Timestamp) -> Option<&Arc<PodSpec>> {
+        match self.get(&Key::PodVersion(pod.clone(), version)) {
+            Some(Entry::PodVersion(spec)) => Some(spec),
+            _ => None,
+        }
+    }
+
+    /// The deployments on their way.
+    pub fn deployments(&self) -> impl Iterator<Item = &Deployment> {
+        // Keys of one kind are next to each other, and deployments come first.
+        self.entries.values().map_while(|entry| match entry {
+            Entry::Deployment(deployment) => Some(deployment),
+            _ => None,
+        })
+    }
+
     /// All entries, as a store without an order would give them back.
     pub(super) fn read_back(&self, random: &mut Random) -> Vec<Entry> {
         let mut entries: Vec<Entry> = self.entries.values().cloned().collect();
         random.shuffle(&mut entries);
         entries
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use podium_core::model::ids::DeploymentId;
+
+    use super::*;
+
+    /// What [`Store::deployments`] relies on.
+    #[test]
+    fn deployments_come_first() {
+        let deployment = Key::Deployment(DeploymentId::new("zzz"));
+        for other in [Key::Framework, Key::Pod(PodId::from("/a"))] {
+            assert!(deployment < other);
+        }
     }
 }

@@ -1,0 +1,74 @@
+//! What was deleted is gone.
+//!
+//! From the moment at which a deletion is confirmed the API does not show the pod, and nothing of it is launched
+//! any more, until a client makes it again or takes the deletion back.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use podium_core::model::ids::PodId;
+use podium_core::model::time::Timestamp;
+use podium_core::{Command, Response};
+
+use super::ledger::Ledger;
+use super::{Violation, short};
+use crate::world::{Scene, Seen};
+
+const NAME: &str = "deletion";
+/// So often somebody looks for what is gone.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Remembers what was deleted.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Deletion {
+    gone: BTreeSet<PodId>,
+    looked_at: Timestamp,
+}
+
+impl Deletion {
+    pub(super) fn see(
+        &mut self,
+        seen: &Seen<'_>,
+        ledger: &Ledger,
+        scene: &Scene<'_>,
+    ) -> Result<(), Violation> {
+        match seen {
+            Seen::Decided { command, result: Ok(response) } => match (&**response, command) {
+                (Response::PodDeleted { .. }, Command::DeletePod { id, .. }) => {
+                    self.gone.insert(id.clone());
+                }
+                (Response::PodCreated { pod, .. } | Response::PodUpdated { pod, .. }, _) => {
+                    self.gone.remove(&pod.id);
+                }
+                // What was deleted may be there again; the API says whether it is.
+                (Response::DeploymentReverted { .. }, _) => {
+                    self.gone.retain(|pod| scene.store.spec(pod).is_none());
+                }
+                _ => {}
+            },
+            Seen::Written(_) => {
+                let launched = ledger.changes.iter().find(|change| {
+                    let launches =
+                        |copy: &Option<super::ledger::Copy>| copy.as_ref().map_or(0, |c| c.incarnation);
+                    launches(&change.is) > launches(&change.was) && self.gone.contains(&change.id.pod)
+                });
+                if let Some(launched) = launched {
+                    let sentence = format!("{} is launched, but its pod was deleted", short(&launched.id));
+                    return Err(Violation::new(NAME, sentence));
+                }
+            }
+            Seen::Time => {
+                let Some(api) = scene.api.filter(|_| scene.now.since(self.looked_at) >= INTERVAL) else {
+                    return Ok(());
+                };
+                self.looked_at = scene.now;
+                if let Some(pod) = self.gone.iter().find(|pod| api.pod(pod).is_some()) {
+                    let sentence = format!("pod {pod} was deleted, and the API still shows it");
+                    return Err(Violation::new(NAME, sentence));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}

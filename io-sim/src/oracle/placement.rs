@@ -1,0 +1,175 @@
+//! What is launched on an offer fits into it, and goes where its pod's constraints let it go.
+//!
+//! Amounts and ports are compared with the offers that the call names, constraints with the machines that the
+//! other copies are really on. A scheduler that promises itself too much gets `TASK_ERROR` from Mesos, and one
+//! that forgets a constraint gets nothing at all: both are its own fault.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use podium_core::Input;
+use podium_core::admission::{Change, change};
+use podium_core::model::ids::{OfferId, Role};
+use podium_core::model::mesos::{
+    Call, Event, LaunchGroup, Offer, Operation, OperationInfo, PortRange, Resource, ResourceKind,
+    ResourceValue,
+};
+use podium_core::model::number::Scalar;
+
+use super::ledger::{Copy, Group, GroupKey, Ledger};
+use super::{Violation, constraints, short};
+use crate::cluster::AgentConfig;
+use crate::world::{Scene, Seen};
+
+const NAME: &str = "placement";
+
+/// Compares launches with offers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Placement {
+    /// The offers that were not answered yet.
+    offers: BTreeMap<OfferId, Offer>,
+}
+
+impl Placement {
+    pub(super) fn see(
+        &mut self,
+        seen: &Seen<'_>,
+        ledger: &Ledger,
+        scene: &Scene<'_>,
+    ) -> Result<(), Violation> {
+        match seen {
+            Seen::Stepped { input: Input::Event(event), .. } => {
+                if let Event::Offers(offers) = &**event {
+                    self.offers.extend(offers.iter().map(|offer| (offer.id.clone(), offer.clone())));
+                }
+            }
+            Seen::Call(Call::Decline { offer_ids, .. }) => {
+                for id in offer_ids {
+                    self.offers.remove(id);
+                }
+            }
+            Seen::Call(Call::Accept { offer_ids, operations, .. }) => {
+                let offers: Vec<Offer> = offer_ids.iter().filter_map(|id| self.offers.remove(id)).collect();
+                if offers.len() == offer_ids.len() {
+                    fits(&offers, operations)?;
+                }
+                return obeys_constraints(operations, ledger, scene);
+            }
+            Seen::Died { .. } | Seen::Disconnected => self.offers.clear(),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Whether `offers` have all that `operations` use.
+fn fits(offers: &[Offer], operations: &[Operation]) -> Result<(), Violation> {
+    let Some(first) = offers.first() else { return Ok(()) };
+    let bad = |sentence: String| Err(Violation::new(NAME, sentence));
+    if let Some(other) =
+        offers.iter().find(|other| (&other.agent_id, &other.role) != (&first.agent_id, &first.role))
+    {
+        return bad(format!("offers {} and {} are not of one agent and role", first.id, other.id));
+    }
+    let launches = || launches(operations);
+    if let Some(task) =
+        launches().flat_map(|launch| &launch.tasks).find(|task| task.agent_id != first.agent_id)
+    {
+        return bad(format!(
+            "{} is to run on {}, but offer {} is of another agent",
+            task.task_id, task.agent_id, first.id
+        ));
+    }
+    let used = || {
+        launches().flat_map(|launch| {
+            launch.tasks.iter().flat_map(|task| &task.resources).chain(&launch.executor.resources)
+        })
+    };
+    let offered = || offers.iter().flat_map(|offer| &offer.resources);
+    // What is reserved in the same call was not reserved yet when it was offered.
+    let only_launches = launches().count() == operations.len();
+    let pool = |resource: &Resource| -> (ResourceKind, Option<Role>) {
+        (resource.kind.clone(), resource.reserved_role().filter(|_| only_launches).cloned())
+    };
+    let sum = |resources: &mut dyn Iterator<Item = &Resource>| {
+        let mut sums: BTreeMap<(ResourceKind, Option<Role>), Scalar> = BTreeMap::new();
+        for resource in resources {
+            let sum = sums.entry(pool(resource)).or_default();
+            *sum = *sum + resource.amount();
+        }
+        sums
+    };
+    let there = sum(&mut offered());
+    for ((kind, role), amount) in sum(&mut used()) {
+        let most = there.get(&(kind.clone(), role)).copied().unwrap_or_default();
+        if amount > most {
+            return bad(format!("a launch uses {amount} {kind} of offer {}, which has {most}", first.id));
+        }
+    }
+    let has = |port: u64| offered().flat_map(ranges).any(|range| (range.begin..=range.end).contains(&port));
+    let mut taken = BTreeSet::new();
+    for port in used().flat_map(ranges).flat_map(|range| range.begin..=range.end) {
+        if !has(port) {
+            return bad(format!("a launch uses port {port}, which offer {} does not have", first.id));
+        }
+        if !taken.insert(port) {
+            return bad(format!("port {port} of offer {} is used twice", first.id));
+        }
+    }
+    Ok(())
+}
+
+/// Whether each launch may be on its machine beside the copies that are there already.
+fn obeys_constraints(operations: &[Operation], ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
+    let key = |launch: &LaunchGroup| {
+        let id = launch.tasks.first()?.task_id.parse().ok()?;
+        Some(GroupKey { instance: id.uuid, incarnation: id.incarnation })
+    };
+    let mut to_come: BTreeSet<GroupKey> = launches(operations).filter_map(key).collect();
+    for key in launches(operations).filter_map(key) {
+        let Some(group) = ledger.groups.get(&key) else { continue };
+        let pod = &group.instance.pod;
+        let copy = ledger.copies.get(pod).and_then(|copies| copies.get(&key.instance));
+        let Some(spec) = copy.and_then(|copy| scene.store.version(pod, copy.version)) else { continue };
+        let Some(agent) = config_of(group, scene) else { continue };
+        let holds_place = |copy: &&Copy| {
+            let old = scene.store.version(pod, copy.version);
+            !copy.inactive && old.is_some_and(|old| change(old, spec) < Change::Upgrade)
+        };
+        let others = ledger.copies_of(pod).filter(holds_place).filter_map(|copy| {
+            let group = ledger.newest_of(copy.id.uuid)?;
+            (group.incarnation == copy.incarnation && !group.has_ended() && !to_come.contains(&group.key()))
+                .then_some(group)
+        });
+        let placed: Vec<&AgentConfig> = others.filter_map(|group| config_of(group, scene)).collect();
+        if !constraints::allow(spec, agent, &placed) {
+            let hosts: Vec<&str> = placed.iter().map(|agent| agent.hostname.as_str()).collect();
+            let sentence = format!(
+                "{} is launched on {} beside copies on {}, against a constraint of its pod",
+                short(&group.instance),
+                agent.hostname,
+                hosts.join(", ")
+            );
+            return Err(Violation::new(NAME, sentence));
+        }
+        to_come.remove(&key);
+    }
+    Ok(())
+}
+
+fn launches(operations: &[Operation]) -> impl Iterator<Item = &LaunchGroup> {
+    operations.iter().filter_map(|operation| match &operation.info {
+        OperationInfo::LaunchGroup(launch) => Some(&**launch),
+        _ => None,
+    })
+}
+
+fn config_of<'a>(group: &Group, scene: &Scene<'a>) -> Option<&'a AgentConfig> {
+    scene.cluster.agents().find(|agent| Some(agent.index) == group.agent).map(|agent| agent.config)
+}
+
+fn ranges(resource: &Resource) -> &[PortRange] {
+    match &resource.value {
+        ResourceValue::Ranges(ranges) => ranges,
+        ResourceValue::Scalar(_) | ResourceValue::Set(_) => &[],
+    }
+}
