@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use podium_core::model::ids::PodId;
+use podium_core::model::ids::{DeploymentId, Uuid};
 use podium_core::model::mesos::{Call, Event, StatusSource, TaskState, TaskStatus};
 use podium_core::model::number::Scalar;
 use podium_core::model::time::Timestamp;
@@ -269,7 +269,7 @@ fn a_copy_too_many() {
             let twins = output.records.iter().filter_map(|record| match record {
                 Record::Put(Entry::Instance(instance)) if instance.incarnation == 0 => {
                     let mut twin = instance.clone();
-                    twin.id.uuid = podium_core::model::ids::Uuid::from_u128(twin.id.uuid.as_u128() ^ 1);
+                    twin.id.uuid = Uuid::from_u128(twin.id.uuid.as_u128() ^ 1);
                     Some(Record::Put(Entry::Instance(twin)))
                 }
                 _ => None,
@@ -460,12 +460,15 @@ fn a_history_that_is_tidied_up() {
 #[test]
 fn a_deletion_that_is_only_said() {
     #[derive(Clone, Default)]
-    struct Liar(Option<CommandId>);
+    struct Liar {
+        asked: Option<CommandId>,
+        pod: Option<PodState>,
+    }
     impl Bug for Liar {
         fn hear(&mut self, input: Input) -> Input {
             match input {
                 Input::Command { id, ref command, .. } if matches!(**command, Command::DeletePod { .. }) => {
-                    self.0 = Some(id);
+                    self.asked = Some(id);
                     Input::Tick
                 }
                 _ => input,
@@ -473,17 +476,14 @@ fn a_deletion_that_is_only_said() {
         }
 
         fn say(&mut self, mut output: Output) -> Output {
-            if let Some(id) = self.0.take() {
-                output.records.push(Record::Put(Entry::Pod(PodState {
-                    id: PodId::from("/web"),
-                    current: None,
-                    newest: Timestamp::EPOCH,
-                    deleted: Vec::new(),
-                    stability: None,
-                    delay: None,
-                    terminations: Vec::new(),
-                })));
-                let deployment = podium_core::model::ids::DeploymentId::new("none");
+            for record in &output.records {
+                if let Record::Put(Entry::Pod(state)) = record {
+                    self.pod = Some(state.clone());
+                }
+            }
+            if let (Some(id), Some(pod)) = (self.asked.take(), self.pod.clone()) {
+                output.records.push(Record::Put(Entry::Pod(PodState { current: None, ..pod })));
+                let deployment = DeploymentId::new("none");
                 let result = Ok(Box::new(Response::PodDeleted { deployment }));
                 output.actions.push(Action::Reply { id, result });
             }

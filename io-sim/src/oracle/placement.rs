@@ -94,7 +94,7 @@ fn fits(offers: &[Offer], operations: &[Operation]) -> Result<(), Violation> {
         let mut sums: BTreeMap<(ResourceKind, Option<Role>), Scalar> = BTreeMap::new();
         for resource in resources {
             let sum = sums.entry(pool(resource)).or_default();
-            *sum = *sum + resource.amount();
+            *sum += resource.amount();
         }
         sums
     };
