@@ -8,7 +8,7 @@ use harness::{Driver, checked_pod, from_json, pod, pod_id, pod_with};
 use podium_core::model::ids::Role;
 use podium_core::model::mesos::{
     Attribute, AttributeValue, Call, Event, FaultDomain, LaunchGroup, Offer, OperationInfo, Resource,
-    ResourceKind, TaskState, TaskStatus, Unavailability,
+    ResourceKind, StatusReason, TaskState, TaskStatus, Unavailability,
 };
 use podium_core::model::number::Scalar;
 use podium_core::placement::Reason;
@@ -332,12 +332,26 @@ fn a_pod_that_finishes_on_purpose_is_not_punished() {
 }
 
 #[test]
+fn copies_that_fail_together_and_those_that_are_sent_away_are_not_punished_for_their_number() {
+    let mut driver = Driver::running(pod("/p", 1, 100));
+    for n in 0..100 {
+        driver.crash(n);
+    }
+    assert_eq!(delay(&driver), 1);
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    let mut status = driver.status(0, "a", TaskState::TaskKilled);
+    status.reason = Some(StatusReason::ReasonAgentDraining);
+    driver.event(Event::Update(status));
+    assert_eq!(groups(&driver.offer("s2", 8.0, 8192.0)).len(), 1);
+}
+
+#[test]
 fn copies_that_start_do_not_make_others_wait_longer() {
     let mut driver = Driver::running(pod("/p", 1, 3));
     driver.crash(0);
     driver.wait(0.5);
     driver.crash(1);
-    driver.wait(1.149);
+    driver.wait(0.999);
     driver.offer("s1", 0.2, 8192.0);
     assert_eq!(driver.picture()[..2], ["v1.1 s1 Pending"; 2]);
     driver.wait(0.001);

@@ -5,13 +5,16 @@
 //! each further one    delay = min(delay · backoffFactor, maxLaunchDelay)
 //! ```
 //!
-//! What differs from Marathon: a copy that ran for a good while before it failed counts as a first failure
+//! What differs from Marathon: a further failure is one of a copy that was launched after the delay, so a hundred
+//! copies that fail together count once; a copy that ran for a good while before it failed counts as a first failure
 //! again, so success does lower the delay; a copy that finished without an error waits for the first delay and
-//! never longer; copies that start do not push the delay of others further away; and the delay is durable.
+//! never longer; one that an operator drained away does not wait; copies that start do not push the delay of
+//! others further away; and the delay is durable.
 
 use std::time::Duration;
 
-use crate::model::instance::{Condition, Instance};
+use crate::model::instance::{Condition, Instance, Task};
+use crate::model::mesos::{StatusReason, TaskState};
 use crate::model::pod::Backoff;
 use crate::model::time::Timestamp;
 use crate::record::LaunchDelay;
@@ -24,31 +27,53 @@ const SUCCESS: Duration = Duration::from_secs(60);
 pub(crate) fn after_end(state: &State, instance: &Instance, now: Timestamp) -> Option<LaunchDelay> {
     let pod = state.pod(&instance.id.pod)?;
     let backoff = pod.spec()?.scheduling.backoff;
+    if instance.tasks.iter().any(was_sent_away) {
+        return None;
+    }
+    let launched = instance.tasks.iter().map(|task| task.staged_at).min().unwrap_or(now);
     let ran = instance.tasks.iter().filter_map(|task| task.started_at).min().map(|at| now.since(at));
     let previous = pod.state.delay.filter(|delay| delay.version == instance.version);
-    Some(next(backoff, previous, instance.condition, ran.unwrap_or_default(), instance.version, now))
+    let end = End { condition: instance.condition, launched, ran: ran.unwrap_or_default() };
+    Some(next(backoff, previous, end, instance.version, now))
+}
+
+/// Whether `task` ended because its agent was to be emptied.
+fn was_sent_away(task: &Task) -> bool {
+    let last = task.last.as_deref();
+    last.and_then(|last| last.reason) == Some(StatusReason::ReasonAgentDraining)
+        || last.and_then(|last| last.state) == Some(TaskState::TaskGoneByOperator)
+}
+
+/// How a copy ended.
+struct End {
+    condition: Condition,
+    /// When it was launched.
+    launched: Timestamp,
+    /// How long it ran.
+    ran: Duration,
 }
 
 fn next(
     backoff: Backoff,
     previous: Option<LaunchDelay>,
-    condition: Condition,
-    ran: Duration,
+    end: End,
     version: Timestamp,
     now: Timestamp,
 ) -> LaunchDelay {
     let longest = millis(backoff.max_launch_delay.0);
     let first = millis(backoff.backoff.0).min(longest);
-    let was_success = |delay: &LaunchDelay| ran >= SUCCESS.max(Duration::from_millis(delay.millis) * 2);
-    let grown = match previous {
-        Some(delay) if condition != Condition::Finished && !was_success(&delay) => {
-            grow(delay.millis, backoff.backoff_factor.0).clamp(first.min(longest), longest)
+    let was_success = |delay: &LaunchDelay| end.ran >= SUCCESS.max(Duration::from_millis(delay.millis) * 2);
+    let millis = match previous {
+        Some(delay) if end.condition != Condition::Finished && !was_success(&delay) => {
+            let grown = grow(delay.millis, backoff.backoff_factor.0);
+            let is_further = end.launched >= delay.until;
+            if is_further { grown } else { delay.millis }.clamp(first, longest)
         }
         _ => first,
     };
     // Copies that fail together must not shorten each other's delay.
-    let until = (now + Duration::from_millis(grown)).max(previous.map_or(now, |delay| delay.until));
-    LaunchDelay { version, millis: grown, until }
+    let until = (now + Duration::from_millis(millis)).max(previous.map_or(now, |delay| delay.until));
+    LaunchDelay { version, millis, until }
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "float-to-int casts saturate")]
@@ -84,7 +109,8 @@ mod tests {
     }
 
     fn failure(previous: Option<LaunchDelay>, ran: u64, now: Timestamp) -> LaunchDelay {
-        next(BACKOFF, previous, Condition::Failed, Duration::from_secs(ran), V, now)
+        let end = End { condition: Condition::Failed, launched: now, ran: Duration::from_secs(ran) };
+        next(BACKOFF, previous, end, V, now)
     }
 
     #[test]
@@ -101,6 +127,19 @@ mod tests {
     }
 
     #[test]
+    fn copies_that_fail_together_count_once() {
+        let before = LaunchDelay { version: V, millis: 10_000, until: at(100) };
+        let end = |launched| End { condition: Condition::Failed, launched, ran: Duration::ZERO };
+        let first = next(BACKOFF, Some(before), end(at(101)), V, at(102));
+        assert_eq!(
+            first,
+            LaunchDelay { version: V, millis: 11_500, until: at(102) + Duration::from_millis(11_500) }
+        );
+        let second = next(BACKOFF, Some(first), end(at(101)), V, at(103));
+        assert_eq!(second, LaunchDelay { until: at(103) + Duration::from_millis(11_500), ..first });
+    }
+
+    #[test]
     fn a_long_run_makes_the_next_failure_a_first_one() {
         let delay = LaunchDelay { version: V, millis: 50_000, until: at(0) };
         assert_eq!(failure(Some(delay), 99, at(500)).millis, 57_500);
@@ -110,7 +149,8 @@ mod tests {
     #[test]
     fn finishing_is_no_failure() {
         let delay = LaunchDelay { version: V, millis: 50_000, until: at(0) };
-        let next = next(BACKOFF, Some(delay), Condition::Finished, Duration::ZERO, V, at(10));
+        let end = End { condition: Condition::Finished, launched: at(10), ran: Duration::ZERO };
+        let next = next(BACKOFF, Some(delay), end, V, at(10));
         assert_eq!(next, LaunchDelay { version: V, millis: 1000, until: at(11) });
     }
 
@@ -122,7 +162,8 @@ mod tests {
             max_launch_delay: Number(1e300),
             failing_agents: None,
         };
-        let first = next(absurd, None, Condition::Failed, Duration::ZERO, V, at(0));
-        let _ = next(absurd, Some(first), Condition::Failed, Duration::ZERO, V, at(0));
+        let end = || End { condition: Condition::Failed, launched: at(0), ran: Duration::ZERO };
+        let first = next(absurd, None, end(), V, at(0));
+        let _ = next(absurd, Some(first), end(), V, at(0));
     }
 }
