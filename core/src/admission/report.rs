@@ -3,6 +3,7 @@
 use std::fmt;
 
 use rustc_hash::FxHashMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// So many errors are listed; a document with more is hopeless, and the answer must not outgrow it.
@@ -19,7 +20,7 @@ pub struct Rejection {
 }
 
 /// What is wrong with one part of a document.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Violation {
     /// The part, as in `/containers(0)/name`; `/` is the whole document.
     pub path: String,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{DeploymentId, GroupId, PodId};
@@ -65,7 +66,7 @@ pub struct DeploymentAction {
 }
 
 /// The kinds of [`DeploymentAction`] (`DeploymentAction` in Marathon's API).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ActionKind {
     /// Replace copies of older definitions.
     RestartPod,

@@ -7,11 +7,13 @@
 //! | executor | `instance-group_pod.<uuid>`, the same for every incarnation |
 //! | task | `group_pod.instance-<uuid>.<container>.<incarnation>` |
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub use uuid::Uuid;
 
@@ -20,7 +22,7 @@ use super::time::Timestamp;
 macro_rules! string_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash)]
+        #[derive(Clone, PartialEq, Eq, Hash, JsonSchema)]
         pub struct $name(Arc<str>);
 
         impl $name {
@@ -86,7 +88,7 @@ macro_rules! string_id {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                std::borrow::Cow::<str>::deserialize(deserializer).map(|text| Self::new(&*text))
+                Cow::<str>::deserialize(deserializer).map(|text| Self::new(&*text))
             }
         }
     };
@@ -251,9 +253,24 @@ impl Serialize for InstanceId {
     }
 }
 
+impl JsonSchema for InstanceId {
+    fn schema_name() -> Cow<'static, str> {
+        "InstanceId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "One copy of a pod.",
+            "type": "string",
+            "pattern": r"^.+\.instance-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$",
+            "examples": ["group_pod.instance-0190163d-8694-739b-aea5-966c26f8ad91"]
+        })
+    }
+}
+
 impl<'de> Deserialize<'de> for InstanceId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        std::borrow::Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
 

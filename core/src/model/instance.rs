@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{AgentId, InstanceId, Role, TaskId};
@@ -12,7 +13,7 @@ use super::mesos::{
 use super::time::Timestamp;
 
 /// What state an instance or one of its containers is in (Marathon's names).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Condition {
     /// Waits for an offer. Instances only.
     Scheduled,
@@ -107,7 +108,7 @@ impl fmt::Display for Condition {
 }
 
 /// What is wanted of an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Goal {
     /// That it ends and is forgotten. Never taken back.
     Decommissioned,

@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::constraints::{ConstraintRefusal, Constraints};
@@ -50,7 +51,7 @@ pub(crate) enum NoMatch {
 }
 
 /// The kinds of `NoMatch`: Marathon's reasons under its names, then Podium's own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "see NoMatch")]
 pub enum Reason {
     UnfulfilledRole,

@@ -1,5 +1,6 @@
 //! Deployments as `GET /v2/deployments` shows them.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::deployment::{ActionKind, Deployment, Step};
@@ -8,7 +9,7 @@ use crate::model::time::Timestamp;
 use crate::scheduler::Scheduler;
 
 /// A deployment on its way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeploymentStatus {
     /// Its id.
@@ -30,14 +31,14 @@ pub struct DeploymentStatus {
 }
 
 /// Actions that are done side by side.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct StepStatus {
     /// The actions.
     pub actions: Vec<ActionStatus>,
 }
 
 /// What a deployment does to one pod.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ActionStatus {
     /// What.
     pub action: ActionKind,
@@ -46,7 +47,7 @@ pub struct ActionStatus {
 }
 
 /// What a deployment is doing to one pod just now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CurrentAction {
     /// What.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::pod_status::PodStatus;
@@ -12,7 +13,7 @@ use crate::scheduler::Scheduler;
 
 /// A group with what is in it. Its pods are `P`: at first [`PodVersion`]s, which cost little, so that a large
 /// tree need not be looked at in one go; then their states.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupInfo<P> {
     /// The group.
@@ -33,7 +34,7 @@ pub struct GroupInfo<P> {
 }
 
 /// A pod of a group, in the definition that counts there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PodVersion {
     /// The pod.
     pub id: PodId,

@@ -1,5 +1,6 @@
 //! What became of the offers that were looked at for a pod, as `GET /v2/queue` shows it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::ResourceAmounts;
@@ -9,7 +10,7 @@ use crate::placement::{Asker, NoMatch, Reason, RefusalStatistics, match_instance
 use crate::scheduler::Scheduler;
 
 /// The offers that were looked at since the pod began to wait.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProcessedOffersSummary {
     /// How many.
@@ -29,7 +30,7 @@ pub struct ProcessedOffersSummary {
 }
 
 /// One stage of the funnel through which offers go.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct RejectSummary {
     /// For what offers are refused here.
     pub reason: Reason,
@@ -40,7 +41,7 @@ pub struct RejectSummary {
 }
 
 /// What an agent had left unused, and why the pod could not use it (`embed=lastUnusedOffers`).
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct UnusedOffer {
     /// What was offered last.
     pub offer: OfferedResources,
@@ -52,7 +53,7 @@ pub struct UnusedOffer {
 }
 
 /// What an agent had left unused when it was last offered.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct OfferedResources {
     /// The agent.

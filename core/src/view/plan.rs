@@ -1,12 +1,13 @@
 //! What a command would do (`?dryRun=true`).
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::deployments::StepStatus;
 use crate::model::ids::{DeploymentId, InstanceId, PodId};
 
 /// What a command would do, provided that everything goes well.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
     /// The steps of the deployment, in order; none if nothing has to be started or ended.
@@ -26,7 +27,7 @@ pub struct Plan {
 }
 
 /// New copies of a pod.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedStart {
     /// When, from 1. What happens in one round happens side by side; the next one begins when the copies
@@ -39,7 +40,7 @@ pub struct PlannedStart {
 }
 
 /// A copy that is ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedKill {
     /// When, as for [`PlannedStart::round`].

@@ -1,5 +1,6 @@
 //! `PodStatus`: what `::status` answers (Pods page, "Status"; Marathon's `podStatus` schema).
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
 
 /// The state of a pod.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PodStatus {
     /// The pod.
@@ -35,7 +36,7 @@ pub struct PodStatus {
 }
 
 /// How a pod is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum PodState {
     /// Fewer copies are stable than wanted.
@@ -47,7 +48,7 @@ pub enum PodState {
 }
 
 /// The state of one copy.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceStatus {
     /// The copy.
@@ -92,7 +93,7 @@ pub struct InstanceStatus {
 }
 
 /// Amounts of resources, as numbers a person wrote.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, JsonSchema)]
 #[expect(missing_docs, reason = "the resources are Mesos'")]
 pub struct ResourceAmounts {
     pub cpus: Number,
@@ -102,7 +103,7 @@ pub struct ResourceAmounts {
 }
 
 /// How a copy is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum PodInstanceState {
     /// It runs, but not as it should: unhealthy or out of reach.
@@ -118,7 +119,7 @@ pub enum PodInstanceState {
 }
 
 /// The addresses of a copy on one network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NetworkStatus {
     /// The network; absent for the host's.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,7 +129,7 @@ pub struct NetworkStatus {
 }
 
 /// The state of one container.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ContainerStatus {
     /// Its name.
@@ -160,7 +161,7 @@ pub struct ContainerStatus {
 }
 
 /// Under which port an endpoint can be reached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointStatus {
     /// The endpoint.
@@ -174,7 +175,7 @@ pub struct EndpointStatus {
 }
 
 /// The verdict of a health check, in the shape of Marathon's `conditions`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthCondition {
     /// `healthy`.
@@ -190,7 +191,7 @@ pub struct HealthCondition {
 }
 
 /// How a container ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ContainerTerminationStatus {
     /// Its exit status, when it ended by itself with one.
@@ -202,7 +203,7 @@ pub struct ContainerTerminationStatus {
 }
 
 /// How one launch of a copy ended.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TerminationHistory {
     /// The copy.
@@ -220,7 +221,7 @@ pub struct TerminationHistory {
 }
 
 /// How a container of an ended copy ended.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ContainerTerminationHistory {
     /// The id of its Mesos task.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::ids::Role;
@@ -13,7 +14,7 @@ use crate::state::Pod;
 use crate::view::ProcessedOffersSummary;
 
 /// Copies of one pod that wait.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueItem {
     /// How many.
@@ -34,7 +35,7 @@ pub struct QueueItem {
 }
 
 /// The delay after failures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DelayStatus {
     /// Whole seconds until the delay ends.

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse as _, Response};
 use podium_core::model::ids::DeploymentId;
 use podium_core::model::time::Timestamp;
 use podium_core::{Command, Refusal, Response as Reply};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::error::ApiError;
@@ -44,9 +45,9 @@ pub(super) async fn cancel(
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Reverted<'a> {
+pub(super) struct Reverted<'a> {
     deployment_id: &'a DeploymentId,
     version: Timestamp,
 }

@@ -5,6 +5,7 @@ use axum::response::Response;
 use podium_core::model::pod::PodSpec;
 use podium_core::view::Plan;
 use podium_core::{Command, Preview, Response as Reply};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::error::ApiError;
@@ -48,8 +49,8 @@ pub(super) async fn pod_plan(api: &Api, command: Command) -> Result<Response, Ap
     Ok(json(StatusCode::OK, &PodPlan { pod: &pod, plan }))
 }
 
-#[derive(Serialize)]
-struct PodPlan<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct PodPlan<'a> {
     pod: &'a PodSpec,
     plan: Plan,
 }

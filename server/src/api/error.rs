@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use podium_core::Refusal;
 use podium_core::admission::{Rejection, Violation};
 use podium_core::model::ids::DeploymentId;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::json;
@@ -19,8 +20,9 @@ pub(super) struct ApiError {
     allow: Option<&'static str>,
 }
 
-#[derive(Debug, Serialize)]
-struct Body {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub(super) struct Body {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<Details>,
@@ -28,7 +30,7 @@ struct Body {
     deployments: Option<Vec<Holder>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
 enum Details {
     Text(String),
@@ -36,7 +38,7 @@ enum Details {
 }
 
 /// A deployment that holds a lock.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Holder {
     id: DeploymentId,
 }

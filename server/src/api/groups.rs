@@ -11,6 +11,7 @@ use podium_core::model::ids::{DeploymentId, GroupId};
 use podium_core::model::time::Timestamp;
 use podium_core::view::{GroupEmbed, GroupInfo, PodStatus, PodVersion};
 use podium_core::{Command, Refusal, Response as Reply};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::error::ApiError;
@@ -21,6 +22,7 @@ use super::{Api, Asked, body, dry_run, headers, json, path, unexpected};
 
 /// What a path below `/v2/groups` names.
 #[derive(Debug, PartialEq)]
+#[cfg_attr(test, derive(strum::EnumCount))]
 enum Target {
     /// `/v2/groups` or `/v2/groups/{id}`
     Group(GroupId),
@@ -39,7 +41,9 @@ impl Target {
             Self::Group(id) if id.is_root() => "/v2/groups",
             Self::Group(_) => "/v2/groups/{id}",
             Self::Apps => "/v2/groups/{id}/apps",
+            Self::Versions(id) if id.is_root() => "/v2/groups/versions",
             Self::Versions(_) => "/v2/groups/{id}/versions",
+            Self::Version(id, _) if id.is_root() => "/v2/groups/versions/{version}",
             Self::Version(..) => "/v2/groups/{id}/versions/{version}",
         })
     }
@@ -215,16 +219,35 @@ async fn change(
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Changed<'a> {
+pub(super) struct Changed<'a> {
     version: Timestamp,
     deployment_id: &'a DeploymentId,
 }
 
 #[cfg(test)]
+pub(super) use tests::{KINDS, kinds_named, template_of};
+
+#[cfg(test)]
 mod tests {
+    use std::collections::{BTreeSet, HashSet};
+
     use super::*;
+
+    /// So many kinds of things can be named.
+    pub(in crate::api) const KINDS: usize = <Target as strum::EnumCount>::COUNT;
+
+    /// How many kinds of things `paths` name.
+    pub(in crate::api) fn kinds_named(paths: &BTreeSet<String>) -> usize {
+        let paths = paths.iter().filter(|path| path.starts_with("/v2/groups"));
+        let targets = paths.map(|path| parse(path).unwrap());
+        targets.map(|target| std::mem::discriminant(&target)).collect::<HashSet<_>>().len()
+    }
+
+    pub(in crate::api) fn template_of(path: &str) -> Option<&'static str> {
+        parse(path).ok().map(|target| target.template().0)
+    }
 
     #[test]
     fn every_path_names_something() {

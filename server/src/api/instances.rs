@@ -9,6 +9,7 @@ use podium_core::model::instance::{Condition, Goal, Instance};
 use podium_core::model::pod::UnreachableStrategy;
 use podium_core::model::time::Timestamp;
 use podium_core::{Command, Response as Reply};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::error::ApiError;
@@ -41,9 +42,9 @@ pub(super) async fn kill_one(
 }
 
 /// Marathon's `instance`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct InstanceView {
+pub(super) struct InstanceView {
     instance_id: InstanceId,
     state: StateView,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -52,7 +53,7 @@ struct InstanceView {
     unreachable_strategy: UnreachableStrategy,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct StateView {
     condition: Condition,
@@ -64,7 +65,7 @@ struct StateView {
     goal: Goal,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct AgentView {
     host: String,

@@ -23,6 +23,7 @@ mod headers;
 mod instances;
 mod listener;
 mod metrics;
+mod openapi;
 mod path;
 mod pods;
 mod queue;
@@ -38,7 +39,7 @@ use axum::Router;
 use axum::extract::{Query, Request};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{any, delete, get};
+use axum::routing::{MethodRouter, any, delete, get};
 use podium_core::admission::Rules;
 use podium_core::{Command, Origin};
 use serde::Serialize;
@@ -89,23 +90,9 @@ impl Api {
     pub fn router(self) -> Router {
         let headers = headers::Common::new(&self.about);
         let http = self.http.clone();
-        let router = Router::new()
-            .route("/metrics", get(metrics::show))
-            .route("/metrics/prometheus", get(metrics::show))
-            .route("/ping", get(system::ping))
-            .route("/v2/deployments", get(deployments::list))
-            .route("/v2/deployments/{id}", get(deployments::read).delete(deployments::cancel))
-            .route("/v2/events", get(events::stream))
-            .route("/v2/groups", any(groups::dispatch))
-            .route("/v2/groups/", any(groups::dispatch))
-            .route("/v2/groups/{*rest}", any(groups::dispatch))
-            .route("/v2/info", get(system::info))
-            .route("/v2/leader", get(system::leader))
-            .route("/v2/pods", any(pods::dispatch))
-            .route("/v2/pods/", any(pods::dispatch))
-            .route("/v2/pods/{*rest}", any(pods::dispatch))
-            .route("/v2/queue", get(queue::list))
-            .route("/v2/queue/{*rest}", delete(queue::reset_delay))
+        let router = routes()
+            .into_iter()
+            .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
             .method_not_allowed_fallback(method_not_allowed)
             .fallback(not_found)
             .layer(axum::middleware::from_fn(accept::check))
@@ -114,6 +101,29 @@ impl Api {
             .layer(axum::middleware::from_fn_with_state(self, metrics::count))
             .layer(axum::middleware::map_response(move |response| headers.clone().add(response)))
     }
+}
+
+/// The router's part of routing. What is below `{*rest}` takes paths apart itself.
+fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
+    vec![
+        ("/metrics", get(metrics::show)),
+        ("/metrics/prometheus", get(metrics::show)),
+        ("/ping", get(system::ping)),
+        ("/v2/deployments", get(deployments::list)),
+        ("/v2/deployments/{id}", get(deployments::read).delete(deployments::cancel)),
+        ("/v2/events", get(events::stream)),
+        ("/v2/groups", any(groups::dispatch)),
+        ("/v2/groups/", any(groups::dispatch)),
+        ("/v2/groups/{*rest}", any(groups::dispatch)),
+        ("/v2/info", get(system::info)),
+        ("/v2/leader", get(system::leader)),
+        ("/v2/openapi.json", get(openapi::show)),
+        ("/v2/pods", any(pods::dispatch)),
+        ("/v2/pods/", any(pods::dispatch)),
+        ("/v2/pods/{*rest}", any(pods::dispatch)),
+        ("/v2/queue", get(queue::list)),
+        ("/v2/queue/{*rest}", delete(queue::reset_delay)),
+    ]
 }
 
 async fn not_found(uri: axum::http::Uri) -> ApiError {

@@ -15,6 +15,7 @@ use super::metrics::Template;
 
 /// What a path below `/v2/pods` names.
 #[derive(Debug, PartialEq)]
+#[cfg_attr(test, derive(strum::EnumCount))]
 pub(super) enum Target {
     /// `/v2/pods`
     Pods,
@@ -99,8 +100,27 @@ pub(super) fn decode(path: &str) -> Result<String, ApiError> {
 }
 
 #[cfg(test)]
+pub(super) use tests::{KINDS, kinds_named, template_of};
+
+#[cfg(test)]
 mod tests {
+    use std::collections::{BTreeSet, HashSet};
+
     use super::*;
+
+    /// So many kinds of things can be named.
+    pub(in crate::api) const KINDS: usize = <Target as strum::EnumCount>::COUNT;
+
+    /// How many kinds of things `paths` name.
+    pub(in crate::api) fn kinds_named(paths: &BTreeSet<String>) -> usize {
+        let targets =
+            paths.iter().filter(|path| path.starts_with("/v2/pods")).map(|path| parse(path).unwrap());
+        targets.map(|target| std::mem::discriminant(&target)).collect::<HashSet<_>>().len()
+    }
+
+    pub(in crate::api) fn template_of(path: &str) -> Option<&'static str> {
+        parse(path).ok().map(|target| target.template().0)
+    }
 
     const INSTANCE: &str = "a_b.instance-0190163d-8694-739b-aea5-966c26f8ad91";
 

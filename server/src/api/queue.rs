@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use podium_core::Command;
 use podium_core::view::QueueItem;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::error::ApiError;
@@ -31,7 +32,7 @@ pub(super) async fn reset_delay(State(api): State<Api>, request: Request) -> Res
     Ok((Extension(Template("/v2/queue/{id}/delay")), answer).into_response())
 }
 
-#[derive(Serialize)]
-struct Queue {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Queue {
     queue: Vec<QueueItem>,
 }

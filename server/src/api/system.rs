@@ -5,6 +5,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use podium_core::model::ids::FrameworkId;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -40,8 +41,8 @@ pub(super) async fn leader(State(api): State<Api>) -> Response {
     json(StatusCode::OK, &Leader { leader: &api.about.leader })
 }
 
-#[derive(Serialize)]
-struct Info<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Info<'a> {
     name: &'a str,
     version: &'a str,
     elected: bool,
@@ -53,12 +54,12 @@ struct Info<'a> {
     http_config: HttpConfig,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct HttpConfig {
     http_port: u16,
 }
 
-#[derive(Serialize)]
-struct Leader<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Leader<'a> {
     leader: &'a str,
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{EnvironmentValue, ResourceLimits, Resources};
@@ -12,7 +13,7 @@ use crate::model::mesos::{
 use crate::model::number::Number;
 
 /// A container of a pod (Pods page, "Basic pod container fields").
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Container {
     /// Unique within the pod.
@@ -61,7 +62,7 @@ pub struct Container {
 }
 
 /// What a container runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Exec {
     /// The command.
@@ -72,7 +73,7 @@ pub struct Exec {
 }
 
 /// A command line or an argument vector.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Command {
     /// Run with `/bin/sh -c`; empty means the image's entry point.
@@ -82,7 +83,7 @@ pub enum Command {
 }
 
 /// A port under which a container can be reached (Pods page, "Networking").
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoint {
     /// Unique within the pod.
@@ -105,7 +106,7 @@ pub struct Endpoint {
 }
 
 /// A container image.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Image {
     /// Its format.
@@ -124,14 +125,14 @@ pub struct Image {
 }
 
 /// Where a registry's credentials are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PullConfig {
     /// The name of a secret of the pod that holds a Docker `config.json`.
     pub secret: String,
 }
 
 /// When a container counts as healthy. Times are in seconds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HealthCheck {
     /// What is looked at.
@@ -150,7 +151,7 @@ pub struct HealthCheck {
 }
 
 /// What a health check looks at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Probe {
     /// A command in the container.
@@ -176,7 +177,7 @@ pub enum Probe {
 }
 
 /// The scheme of an HTTP health check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum HttpScheme {
     /// Plain.
@@ -195,7 +196,7 @@ impl From<HttpScheme> for MesosHttpScheme {
 }
 
 /// Where a volume appears in a container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VolumeMount {
     /// The volume's name.
@@ -207,7 +208,7 @@ pub struct VolumeMount {
 }
 
 /// Something fetched before a container starts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Artifact {
     /// From where.
@@ -224,7 +225,7 @@ pub struct Artifact {
 }
 
 /// How a container ends.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Lifecycle {
     /// Time between asking it to end and killing it.
@@ -240,7 +241,7 @@ impl Lifecycle {
 }
 
 /// Isolation of a copy as a whole.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PodLinuxInfo {
     /// Inter-process communication.
@@ -249,7 +250,7 @@ pub struct PodLinuxInfo {
 }
 
 /// Isolation of a container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ContainerLinuxInfo {
     /// System call filter.
@@ -261,7 +262,7 @@ pub struct ContainerLinuxInfo {
 }
 
 /// A system call filter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Seccomp {
     /// The profile's name on the agent.
@@ -272,7 +273,7 @@ pub struct Seccomp {
 }
 
 /// Inter-process communication.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IpcInfo {
     /// Own or shared namespace.

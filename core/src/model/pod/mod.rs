@@ -12,6 +12,7 @@ mod volume;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use container::{
@@ -32,7 +33,7 @@ use super::ids::{PodId, Role};
 use super::time::Timestamp;
 
 /// A pod definition (Pods page, "Pod Definitions").
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PodSpec {
     /// The pod's absolute path.
@@ -99,7 +100,7 @@ impl PodSpec {
 }
 
 /// The value of an environment variable.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum EnvironmentValue {
     /// Plain text.
@@ -112,7 +113,7 @@ pub enum EnvironmentValue {
 }
 
 /// Where a secret is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SecretSource {
     /// The fully qualified path in the secret store.
     pub source: String,

@@ -1,5 +1,6 @@
 //! What containers and executors use, and the bounds of it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::number::{Number, Scalar};
@@ -38,7 +39,7 @@ impl std::ops::Add for ScalarResources {
 }
 
 /// What a container uses.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Resources {
     /// Processor shares.
     pub cpus: Number,
@@ -63,7 +64,7 @@ impl Resources {
 }
 
 /// What an executor uses.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ExecutorResources {
     /// Processor shares.
     pub cpus: Number,
@@ -86,7 +87,7 @@ impl ExecutorResources {
 }
 
 /// Upper bounds of what a container uses.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ResourceLimits {
     /// Processor shares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,7 +98,7 @@ pub struct ResourceLimits {
 }
 
 /// An upper bound.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ResourceLimit {
     /// So much.
@@ -107,7 +108,7 @@ pub enum ResourceLimit {
 }
 
 /// The word `unlimited`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Unlimited {
     /// No bound.

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::ids::Role;
 use crate::model::number::Number;
 
 /// How many copies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Scaling {
     /// How the number is found.
@@ -22,7 +23,7 @@ pub struct Scaling {
 }
 
 /// How the number of copies is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ScalingKind {
     /// A fixed number.
@@ -30,7 +31,7 @@ pub enum ScalingKind {
 }
 
 /// When, where and how copies are started, replaced and stopped.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Scheduling {
     /// The delay after failures.
@@ -47,7 +48,7 @@ pub struct Scheduling {
 }
 
 /// The delay after failures. Times are in seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Backoff {
     /// After the first failure.
@@ -62,7 +63,7 @@ pub struct Backoff {
 }
 
 /// Which agents are avoided because copies of the pod failed there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailingAgents {
     /// So many failures make an agent one that is avoided.
@@ -72,7 +73,7 @@ pub struct FailingAgents {
 }
 
 /// How a new definition replaces an old one.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Upgrade {
     /// The part of the copies that stays healthy throughout, 0 to 1.
@@ -85,7 +86,7 @@ pub struct Upgrade {
 }
 
 /// When a deployment has to be done, and what happens otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Deadline {
     /// So many seconds after it was accepted.
@@ -95,7 +96,7 @@ pub struct Deadline {
 }
 
 /// What happens to a deployment that is not done in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum DeadlineAction {
     /// Another one leads back to the definition before; if there was none, the same as `STOP`.
@@ -105,7 +106,7 @@ pub enum DeadlineAction {
 }
 
 /// Where copies may run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Placement {
     /// All must hold.
@@ -117,7 +118,7 @@ pub struct Placement {
 }
 
 /// A condition on the agent of a copy.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Constraint {
     /// `@hostname`, `@region`, `@zone` or the name of an attribute.
@@ -130,7 +131,7 @@ pub struct Constraint {
 }
 
 /// The kinds of [`Constraint`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ConstraintOperator {
     /// All copies on one value.
@@ -164,7 +165,7 @@ impl fmt::Display for ConstraintOperator {
 }
 
 /// Which copies go first when there are too many.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum KillSelection {
     /// Those that have run longest.
@@ -175,7 +176,7 @@ pub enum KillSelection {
 }
 
 /// What happens to copies that cannot be reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum UnreachableStrategy {
     /// They are replaced, then forgotten.
@@ -226,7 +227,7 @@ impl UnreachableStrategy {
 
 /// Which copy stays when one returns that was replaced. A copy that serves always stays before one that does
 /// not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum OnReturn {
     /// The one that has served for longest without interruption, as far as is known: what a copy did while it
@@ -239,7 +240,7 @@ pub enum OnReturn {
 }
 
 /// The word `disabled`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Disabled {
     /// Neither replace nor forget.

@@ -1,9 +1,10 @@
 //! The volumes of a pod.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A volume of a pod (Pods page, "Volumes").
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Volume {
     /// By which containers mount it.
     pub name: String,
@@ -13,7 +14,7 @@ pub struct Volume {
 }
 
 /// What a volume is. The JSON has a field of the kind's name; an ephemeral volume has only its name.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum VolumeKind {
     /// A file or directory of the agent.
@@ -36,7 +37,7 @@ pub enum VolumeKind {
 }
 
 /// Disk that survives the copy's containers. Sizes are in MiB.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PersistentVolume {
     /// On which kind of disk.
@@ -56,7 +57,7 @@ pub struct PersistentVolume {
 }
 
 /// On which kind of disk a persistent volume lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PersistentVolumeType {
     /// A whole mounted disk.
