@@ -15,9 +15,11 @@
 pub mod cluster;
 pub mod digest;
 pub mod oracle;
+pub mod page;
 pub mod plan;
 pub mod random;
 pub mod run;
+pub mod shrink;
 pub mod trace;
 pub mod twins;
 pub mod world;

@@ -7,6 +7,7 @@ use podium_core::model::time::Timestamp;
 
 use crate::digest::Digest;
 use crate::oracle::{Jury, Violation, Witness};
+use crate::page::Recorder;
 use crate::plan::Plan;
 use crate::trace::Trace;
 use crate::world::{Counts, Scene, Seen, Subject, World};
@@ -36,23 +37,34 @@ pub fn run_traced(plan: &Plan) -> Report {
     run_subject::<Scheduler>(plan, true)
 }
 
+/// Runs `plan` with the scheduler and writes a page about it.
+pub fn run_recorded(plan: &Plan) -> (Report, String) {
+    let court = Court { recorder: Some(Box::default()), trace: Some(Trace::default()), ..Court::default() };
+    let (report, recorder) = hold::<Scheduler>(plan, court);
+    let page = recorder.unwrap_or_default().page(plan, report.violation.as_ref());
+    (report, page)
+}
+
 /// Runs `plan` with whatever stands in for the scheduler.
 pub fn run_subject<S: Subject>(plan: &Plan, traced: bool) -> Report {
-    let court =
-        Court { digest: Digest::default(), jury: Jury::default(), trace: traced.then(Trace::default) };
+    hold::<S>(plan, Court { trace: traced.then(Trace::default), ..Court::default() }).0
+}
+
+fn hold<S: Subject>(plan: &Plan, court: Court) -> (Report, Option<Box<Recorder>>) {
     let mut world: World<'_, S, Court> = World::new(plan, court);
     let violation = world.run().err();
     let (counts, elapsed) = (world.counts(), world.elapsed());
-    let Court { digest, trace, .. } = world.into_witness();
-    Report { digest: digest.finish(), counts, elapsed, violation, trace }
+    let Court { digest, trace, recorder, .. } = world.into_witness();
+    (Report { digest: digest.finish(), counts, elapsed, violation, trace }, recorder)
 }
 
 /// Everybody who watches.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Court {
     digest: Digest,
     jury: Jury,
     trace: Option<Trace>,
+    recorder: Option<Box<Recorder>>,
 }
 
 impl Witness for Court {
@@ -65,9 +77,17 @@ impl Witness for Court {
         if let Some(trace) = &mut self.trace {
             trace.see(seen, scene);
         }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.see(seen, scene);
+        }
         let verdict = self.jury.see(seen, scene);
-        if let (Some(trace), Err(violation)) = (&mut self.trace, &verdict) {
-            trace.note_violation(violation, scene);
+        if let Err(violation) = &verdict {
+            if let Some(trace) = &mut self.trace {
+                trace.note_violation(violation, scene);
+            }
+            if let Some(recorder) = &mut self.recorder {
+                recorder.note_violation(violation, scene);
+            }
         }
         verdict
     }

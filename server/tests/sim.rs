@@ -91,3 +91,68 @@ fn what_makes_no_sense_is_refused() {
         assert_eq!(said.lines().count(), 1, "{args:?}: {said}");
     }
 }
+
+/// Three pods, two faults, and an expectation about one of the pods that is never true.
+const DISAPPOINTED: &str = r#"{
+  "about": "Disappointed on purpose",
+  "cluster": { "agents": [{ "cpus": 4, "mem": 4096 }, { "cpus": 4, "mem": 4096 }] },
+  "workload": [
+    { "at": "2s", "do": { "create": { "pod": { "id": "/a", "scaling": { "kind": "fixed", "instances": 3 },
+      "containers": [{ "name": "c", "exec": { "command": { "shell": "x" } }, "resources": { "cpus": 0.1, "mem": 32 } }] } } } },
+    { "at": "3s", "do": { "create": { "pod": { "id": "/b", "scaling": { "kind": "fixed", "instances": 2 },
+      "containers": [{ "name": "c", "exec": { "command": { "shell": "x" } }, "resources": { "cpus": 0.1, "mem": 32 } }] } } } },
+    { "at": "70s", "do": { "scale": { "pod": "/b", "instances": 1 } } }
+  ],
+  "faults": [
+    { "at": "30s", "do": { "connection_broken": {} } },
+    { "at": "40s", "do": { "agent_disconnected": { "agent": 1 } } }
+  ],
+  "expect": [{ "at": "2m", "that": { "gone": "/a" } }]
+}"#;
+
+#[test]
+fn a_failing_plan_is_shrunk_to_a_file_that_fails_the_same_way() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("plan.json"), DISAPPOINTED).unwrap();
+    let output = run(&["shrink", "plan.json", "--out", "small"], folder.path());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    assert!(said.starts_with("expectation: ") && said.contains("2 of 6 events are left"), "{said}");
+    let file = "small/expectation-disappointed-on-purpose.json";
+    assert!(said.contains(&format!("to see it happen: podium sim run {file}\n")), "{said}");
+    let small = std::fs::read_to_string(folder.path().join(file)).unwrap();
+    assert!(small.contains("\"about\": \"Showed: expectation: ") && !small.contains("/b"), "{small}");
+    let again = run(&["run", file], folder.path());
+    assert!(
+        !again.status.success() && text(&again.stderr).contains("there is a pod /a"),
+        "{}",
+        text(&again.stderr)
+    );
+}
+
+#[test]
+fn a_plan_that_violates_nothing_is_not_shrunk() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("plan.json"), DISAPPOINTED.replace("gone\": \"/a", "gone\": \"/c"))
+        .unwrap();
+    let output = run(&["shrink", "plan.json"], folder.path());
+    assert!(!output.status.success() && text(&output.stderr).contains("violates nothing"));
+    assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+}
+
+#[test]
+fn a_page_is_one_file_that_asks_for_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("plan.json"), DISAPPOINTED.replace("on purpose", "</script>")).unwrap();
+    let output = run(&["run", "plan.json", "--html", "page.html"], folder.path());
+    assert!(!output.status.success(), "the expectation is not true");
+    let page = std::fs::read_to_string(folder.path().join("page.html")).unwrap();
+    assert_eq!(page.matches("</script>").count(), 2, "nothing of the plan ends a script");
+    for outside in ["http://", "https://", "src=", "@import"] {
+        let ours = page.matches(outside).count();
+        // The name of the SVG namespace is no request.
+        assert!(ours <= usize::from(outside == "http://"), "{outside} {ours} times");
+    }
+    let several = run(&["--seeds", "0..2", "--html", "page.html"], folder.path());
+    assert!(text(&several.stderr).contains("one seed"), "{}", text(&several.stderr));
+}

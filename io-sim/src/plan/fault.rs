@@ -274,23 +274,35 @@ impl Fault {
             | Self::ExecutorsHang { agent, .. }
             | Self::LaunchesFail { agent, .. } => Some(*agent),
             Self::OffersRescinded { agent } => *agent,
+            _ => self.target().and_then(|target| target.agent),
+        }
+    }
+
+    /// The container that it hits, if it hits one.
+    pub fn target(&self) -> Option<&Target> {
+        match self {
             Self::AcknowledgementLost { of }
             | Self::ContainerExits { of, .. }
             | Self::ContainerUnhealthy { of, .. }
             | Self::ExecutorKilled { of }
             | Self::ExecutorSuspended { of, .. }
             | Self::UpdateDoubled { of }
-            | Self::UpdateLost { of } => of.agent,
-            Self::ClockSet { .. }
-            | Self::ConnectionBroken {}
-            | Self::ConnectionDelayed { .. }
-            | Self::ConnectionPartitioned { .. }
-            | Self::MasterFailover {}
-            | Self::MasterStopped { .. }
-            | Self::SchedulerCrashed { .. }
-            | Self::SchedulerSuspended { .. }
-            | Self::StoreFails { .. }
-            | Self::StoreSlow { .. } => None,
+            | Self::UpdateLost { of } => Some(of),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn target_mut(&mut self) -> Option<&mut Target> {
+        match self {
+            Self::AcknowledgementLost { of }
+            | Self::ContainerExits { of, .. }
+            | Self::ContainerUnhealthy { of, .. }
+            | Self::ExecutorKilled { of }
+            | Self::ExecutorSuspended { of, .. }
+            | Self::UpdateDoubled { of }
+            | Self::UpdateLost { of } => Some(of),
+            _ => None,
         }
     }
 

@@ -38,6 +38,9 @@ pub use self::workload::Request;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
+    /// The schema of this file, for editors.
+    #[serde(rename = "$schema", default, skip_serializing_if = "String::is_empty")]
+    pub schema: String,
     /// What it is about, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub about: String,
@@ -135,6 +138,7 @@ pub enum Moment {
 impl Default for Plan {
     fn default() -> Self {
         Self {
+            schema: String::new(),
             about: String::new(),
             seed: 0,
             cluster: ClusterPlan::default(),
@@ -220,6 +224,11 @@ impl Plan {
     /// The JSON schema of plans.
     pub fn schema() -> Schema {
         schemars::schema_for!(Plan)
+    }
+
+    /// The JSON schema of plans, as the file that editors use.
+    pub fn schema_text() -> String {
+        serde_json::to_string_pretty(&Self::schema()).unwrap_or_default() + "\n"
     }
 
     /// When everything is mended.

@@ -19,8 +19,9 @@ use podium_core::model::instance::Goal;
 use podium_core::model::mesos::{Call, TaskState};
 use podium_core::model::time::Timestamp;
 
-use self::names::Names;
-use self::render::{describe_answer, describe_exit, describe_fault, describe_request};
+pub(crate) use self::names::Names;
+pub(crate) use self::render::describe_fault;
+use self::render::{describe_answer, describe_exit, describe_request};
 use crate::cluster::AgentIndex;
 use crate::oracle::Violation;
 use crate::world::{Scene, Seen};
@@ -213,11 +214,13 @@ impl Trace {
     }
 }
 
-fn hostname(agent: AgentIndex, scene: &Scene<'_>) -> String {
+/// The name of a machine.
+pub(crate) fn hostname(agent: AgentIndex, scene: &Scene<'_>) -> String {
     let index = agent.0 as usize;
     scene.plan.cluster.agents.get(index).map_or_else(String::new, |agent| agent.hostname(index))
 }
 
-fn millis(start: Timestamp, now: Timestamp) -> u64 {
+/// How long the run has gone on, in milliseconds.
+pub(crate) fn millis(start: Timestamp, now: Timestamp) -> u64 {
     u64::try_from(now.since(start).as_millis()).unwrap_or(u64::MAX)
 }

@@ -65,7 +65,7 @@ pub(super) fn describe_answer(answer: &Answer) -> (String, String) {
 }
 
 /// What a fault hits, and for how long.
-pub(super) fn describe_fault(fault: &Fault, scene: &Scene<'_>) -> String {
+pub(crate) fn describe_fault(fault: &Fault, scene: &Scene<'_>) -> String {
     let agents = &scene.plan.cluster.agents;
     let agent = fault.agent().and_then(|index| Some((index, agents.get(index as usize)?)));
     let mut words: Vec<String> =

@@ -1,5 +1,6 @@
 //! Many seeds, on several cores: until the first violation, or for as long as there is time.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
@@ -12,9 +13,10 @@ use podium_sim::oracle::Violation;
 use podium_sim::plan::generate;
 
 use super::files;
-use super::judge::{How, judge};
+use super::judge::{DETERMINISM, How, judge};
 use super::parallel::{News, in_order};
 use super::progress::Progress;
+use super::shrinking::shrink_plan;
 use super::summary::Summary;
 
 /// What to run.
@@ -62,6 +64,7 @@ impl Hunt {
         let mut progress = Progress::new(&self.limit);
         let mut summary = Summary::new();
         let mut failure = Ok(());
+        let mut violated = BTreeSet::new();
         let work = |seed| (seed, judge(&generate(seed), self.how));
         in_order(self.limit.seeds(), self.jobs, &stop, work, |news| {
             let News::Done((seed, report)) = news else {
@@ -75,7 +78,8 @@ impl Hunt {
             match report.violation {
                 None => ControlFlow::Continue(()),
                 Some(violation) => {
-                    let told = self.complain(seed, &violation, &progress);
+                    let is_new = violated.insert(violation.oracle);
+                    let told = self.complain(seed, &violation, is_new, &progress);
                     let go_on = told.is_ok() && matches!(self.limit, Limit::Time(_));
                     failure = told;
                     if go_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -88,16 +92,32 @@ impl Hunt {
         Ok(if summary.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    /// Says what was violated and how to see it happen, and keeps the plan.
-    fn complain(&self, seed: u64, violation: &Violation, progress: &Progress) -> Result<(), String> {
-        let file = files::write(&self.keep, &format!("seed-{seed}"), &generate(seed))?;
+    /// Says what was violated and how to see it happen, and keeps the plan. The first violation of each oracle is
+    /// worth a small plan, too.
+    fn complain(
+        &self,
+        seed: u64,
+        violation: &Violation,
+        is_new: bool,
+        progress: &Progress,
+    ) -> Result<(), String> {
+        let plan = generate(seed);
+        let file = files::write(&self.keep, &format!("seed-{seed}"), &plan)?;
         progress.complain(&format!(
             "podium: seed {seed}: {violation}\n\
              to see it happen: podium sim --seeds {seed}..{} --trace\n\
-             its plan: {}",
+             its plan, of {} events: {}",
             seed + 1,
+            plan.event_count(),
             file.display(),
         ));
+        // Two runs that differ are not a property of the plan.
+        if is_new && violation.oracle != DETERMINISM {
+            let shrunk = shrink_plan(&plan, violation);
+            let file = files::write(&self.keep, &format!("seed-{seed}-shrunk"), &shrunk.plan)?;
+            let events = shrunk.plan.event_count();
+            progress.complain(&format!("the same with {events} events: podium sim run {}", file.display()));
+        }
         Ok(())
     }
 }

@@ -10,6 +10,9 @@ use podium_sim::plan::Plan;
 use podium_sim::run::{Report, run, run_traced};
 use podium_sim::twins;
 
+/// The oracle that two runs of a plan are equal.
+pub(super) const DETERMINISM: &str = "determinism";
+
 /// How to run a plan.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct How {
@@ -26,7 +29,7 @@ pub(super) fn judge(plan: &Plan, how: How) -> Report {
         if how.checked
             && let Err(difference) = twins::compare::<Scheduler>(plan)
         {
-            let violation = Violation::new("determinism", difference.to_string());
+            let violation = Violation::new(DETERMINISM, difference.to_string());
             return Report { violation: Some(violation), ..Report::default() };
         }
         if how.traced { run_traced(plan) } else { run(plan) }

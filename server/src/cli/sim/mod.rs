@@ -5,6 +5,7 @@ mod hunt;
 mod judge;
 mod parallel;
 mod progress;
+mod shrinking;
 mod summary;
 
 use std::num::NonZeroUsize;
@@ -15,6 +16,7 @@ use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 use podium_sim::plan::{Plan, generate};
+use podium_sim::run::run_recorded;
 
 use self::hunt::Limit;
 use self::judge::{How, judge};
@@ -49,6 +51,9 @@ struct HuntArgs {
     /// Print what happens, a line for each change
     #[arg(long, conflicts_with = "minutes")]
     trace: bool,
+    /// Write a page to look at the run of a single seed
+    #[arg(long, value_name = "FILE", conflicts_with = "minutes")]
+    html: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -66,6 +71,26 @@ enum SimCommand {
         /// Do the run twice, side by side, and compare every output
         #[arg(long)]
         check: bool,
+        /// Write a page to look at the run
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+    },
+    /// Print the JSON schema of plan files
+    Schema,
+    /// Make a plan that violates something as small as possible, and write it to a file
+    Shrink {
+        /// The file with the plan
+        #[arg(required_unless_present = "seed", conflicts_with = "seed")]
+        file: Option<PathBuf>,
+        /// The seed of the plan
+        #[arg(long)]
+        seed: Option<u64>,
+        /// The folder for the smaller plan
+        #[arg(long, value_name = "FOLDER", default_value = "sim-scenarios/regressions")]
+        out: PathBuf,
+        /// The name of the new file, without its ending [default: what was violated, and by which plan]
+        #[arg(long)]
+        name: Option<String>,
     },
 }
 
@@ -93,7 +118,20 @@ pub(super) fn execute(args: SimArgs) -> ExitCode {
             print!("{}", generate(seed).to_json());
             Ok(ExitCode::SUCCESS)
         }
-        Some(SimCommand::Run { file, check }) => files::read(&file).map(|plan| run_one(&plan, check)),
+        Some(SimCommand::Schema) => {
+            print!("{}", Plan::schema_text());
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(SimCommand::Shrink { file, seed, out, name }) => {
+            let plan = match file {
+                Some(file) => files::read(&file),
+                None => Ok(generate(seed.unwrap_or_default())),
+            };
+            plan.and_then(|plan| shrinking::execute(&plan, &out, name)).map(|_| ExitCode::SUCCESS)
+        }
+        Some(SimCommand::Run { file, check, html }) => {
+            files::read(&file).and_then(|plan| run_one(&plan, How { traced: true, checked: check }, html))
+        }
     };
     done.unwrap_or_else(|error| {
         eprintln!("podium: {error}");
@@ -102,28 +140,46 @@ pub(super) fn execute(args: SimArgs) -> ExitCode {
 }
 
 fn hunt(args: HuntArgs) -> Result<ExitCode, String> {
+    let how = How { traced: args.trace, checked: args.check };
+    if let Some(html) = args.html {
+        let Range { start, end } = args.seeds.0;
+        if end - start != 1 {
+            return Err(format!(
+                "--html shows one run: name one seed, such as --seeds {start}..{}",
+                start + 1
+            ));
+        }
+        return run_one(&generate(start), how, Some(html));
+    }
     let limit = match args.minutes {
         None => Limit::Seeds(args.seeds.0),
         Some(minutes) => Limit::from_minutes(minutes)?,
     };
     let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-    let how = How { traced: args.trace, checked: args.check };
     hunt::Hunt { limit, jobs, how, keep: args.keep }.run()
 }
 
-fn run_one(plan: &Plan, checked: bool) -> ExitCode {
-    let report = judge(plan, How { traced: true, checked });
-    if let Some(trace) = &report.trace {
+fn run_one(plan: &Plan, how: How, html: Option<PathBuf>) -> Result<ExitCode, String> {
+    let report = match html {
+        None => judge(plan, how),
+        Some(file) => {
+            let (report, page) = run_recorded(plan);
+            std::fs::write(&file, page)
+                .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+            report
+        }
+    };
+    if let Some(trace) = report.trace.as_ref().filter(|_| how.traced) {
         print!("{}", trace.short());
     }
     println!("digest {:016x}", report.digest);
-    match &report.violation {
+    Ok(match &report.violation {
         None => ExitCode::SUCCESS,
         Some(violation) => {
             eprintln!("podium: {violation}");
             ExitCode::FAILURE
         }
-    }
+    })
 }
 
 #[cfg(test)]

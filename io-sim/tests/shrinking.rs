@@ -1,0 +1,107 @@
+//! A failing plan becomes so small that a person can read it.
+
+use podium_core::model::mesos::{Call, Event};
+use podium_core::model::time::Timestamp;
+use podium_core::{Action, Config, Entry, Input, Output, RestoreError, Scheduler};
+use podium_sim::plan::{Fault, Plan, Span, generate};
+use podium_sim::run::run_subject;
+use podium_sim::shrink::{Shrunk, shrink};
+use podium_sim::world::Subject;
+
+/// Shrinks the first plan that `S` fails on, and checks that what is left shows the same.
+fn shrink_first<S: Subject>(about: &str) -> Shrunk {
+    let judge = |plan: &Plan| run_subject::<S>(plan, false).violation;
+    let (plan, violation) = (0..20)
+        .find_map(|seed| {
+            let plan = short(generate(seed));
+            judge(&plan).map(|violation| (plan, violation))
+        })
+        .expect("the planted bug shows in some seed");
+    let mut last = 0;
+    let shrunk = shrink(&plan, &violation, 2000, judge, |progress| {
+        assert_eq!(progress.runs, last + 1);
+        last = progress.runs;
+    });
+    let text = format!("{about}: {} runs\n{}", shrunk.runs, shrunk.plan.to_json());
+    assert!(shrunk.plan.event_count() <= 10 && plan.event_count() > 10, "{text}");
+    assert_eq!(shrunk.violation.oracle, violation.oracle);
+    assert_eq!(judge(&shrunk.plan).as_ref(), Some(&shrunk.violation), "{text}");
+    assert_eq!(judge(&Plan::from_json(&shrunk.plan.to_json()).unwrap()), Some(shrunk.violation.clone()));
+    shrunk
+}
+
+/// The first minutes of `plan`, so that a test does not take long.
+fn short(mut plan: Plan) -> Plan {
+    let end = Span::from_secs(2 * 60);
+    plan.workload.retain(|planned| planned.at < end);
+    plan.faults.retain(|planned| planned.at < end);
+    Plan { mended_at: Some(end), settle: end, quiet: Span::from_secs(10), ..plan }
+}
+
+/// Forgets to give offers back once it has been disconnected twice.
+#[derive(Clone)]
+struct Leak {
+    scheduler: Scheduler,
+    disconnected: u32,
+}
+
+impl Subject for Leak {
+    fn start(config: Config, seed: u64, entries: Vec<Entry>) -> Result<Self, RestoreError> {
+        Ok(Self { scheduler: Scheduler::restore(config, seed, entries)?, disconnected: 0 })
+    }
+
+    fn step(&mut self, now: Timestamp, input: Input) -> Output {
+        self.disconnected += u32::from(matches!(input, Input::Disconnected));
+        let mut output = self.scheduler.step(now, input);
+        if self.disconnected >= 2 {
+            output.actions.retain(|action| !matches!(action, Action::Call(Call::Decline { .. })));
+        }
+        output
+    }
+
+    fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
+    }
+}
+
+#[test]
+fn what_takes_two_disconnections_is_shrunk_to_them() {
+    let shrunk = shrink_first::<Leak>("a leak of offers");
+    assert_eq!(shrunk.violation.oracle, "offers");
+    assert_eq!(shrunk.plan.cluster.agents.len(), 1);
+}
+
+/// Does not hear that a container has failed.
+#[derive(Clone)]
+struct Deaf(Scheduler);
+
+impl Subject for Deaf {
+    fn start(config: Config, seed: u64, entries: Vec<Entry>) -> Result<Self, RestoreError> {
+        Scheduler::restore(config, seed, entries).map(Self)
+    }
+
+    fn step(&mut self, now: Timestamp, input: Input) -> Output {
+        let is_failure = match &input {
+            Input::Event(event) => match &**event {
+                Event::Update(status) => status.state == podium_core::model::mesos::TaskState::TaskFailed,
+                _ => false,
+            },
+            _ => false,
+        };
+        self.0.step(now, if is_failure { Input::Tick } else { input })
+    }
+
+    fn scheduler(&self) -> &Scheduler {
+        &self.0
+    }
+}
+
+#[test]
+fn what_takes_a_failed_container_is_shrunk_to_one() {
+    let shrunk = shrink_first::<Deaf>("a missed failure");
+    let pods: Vec<_> = shrunk.plan.workload.iter().filter_map(|order| order.what.pod()).collect();
+    assert_eq!(pods.len(), 1, "{}", shrunk.plan.to_json());
+    let breaks: Vec<&str> = shrunk.plan.faults.iter().map(|planned| planned.what.name()).collect();
+    assert!(breaks.len() + shrunk.plan.containers.len() <= 2, "{breaks:?}");
+    assert!(!shrunk.plan.faults.iter().any(|planned| matches!(planned.what, Fault::ClockSet { .. })));
+}

@@ -1,0 +1,70 @@
+//! `podium sim shrink`, and the small plan that comes with every failure.
+
+use std::path::{Path, PathBuf};
+
+use podium_sim::oracle::Violation;
+use podium_sim::plan::Plan;
+use podium_sim::shrink::{Shrunk, shrink};
+
+use super::files;
+use super::judge::{How, judge};
+use super::progress;
+
+/// So many runs are worth a small plan.
+const MOST_RUNS: u32 = 2000;
+
+/// Makes `plan` small, with a bar on a terminal.
+pub(super) fn shrink_plan(plan: &Plan, violation: &Violation) -> Shrunk {
+    let bar = progress::bar(u64::from(MOST_RUNS), "{elapsed_precise} {wide_bar} {pos} of {len} runs, {msg}");
+    let judge = |plan: &Plan| judge(plan, How::default()).violation;
+    let shrunk = shrink(plan, violation, MOST_RUNS, judge, |so_far| {
+        bar.set_position(u64::from(so_far.runs));
+        bar.set_message(format!("{} events", so_far.events));
+    });
+    bar.finish_and_clear();
+    let mut shrunk = shrunk;
+    let origin = if plan.about.is_empty() { "a plan" } else { plan.about.as_str() };
+    shrunk.plan.about = format!("Showed: {}. Shrunk from {origin}.", shrunk.violation);
+    shrunk
+}
+
+/// Shrinks `plan` and keeps what is left in `folder`. An error if it violates nothing.
+pub(super) fn execute(plan: &Plan, folder: &Path, name: Option<String>) -> Result<PathBuf, String> {
+    let report = judge(plan, How::default());
+    let violation = report.violation.ok_or("the plan violates nothing: there is nothing to shrink it for")?;
+    let shrunk = shrink_plan(plan, &violation);
+    let name = name.unwrap_or_else(|| file_name(&shrunk.violation, &plan.about));
+    let file = files::write(folder, &name, &shrunk.plan)?;
+    println!("{}", shrunk.violation);
+    println!(
+        "{} of {} events are left after {} runs: {}",
+        shrunk.plan.event_count(),
+        plan.event_count(),
+        shrunk.runs,
+        file.display()
+    );
+    println!("to see it happen: podium sim run {}", file.display());
+    Ok(file)
+}
+
+/// The oracle and where the plan comes from, as a file's name.
+fn file_name(violation: &Violation, about: &str) -> String {
+    let words = about.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).take(6);
+    let words: Vec<String> = words.map(str::to_lowercase).collect();
+    [violation.oracle].into_iter().chain(words.iter().map(String::as_str)).collect::<Vec<_>>().join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_files_say_what_was_shown() {
+        let violation = Violation::new("convergence", "something is missing");
+        assert_eq!(file_name(&violation, "seed 78"), "convergence-seed-78");
+        assert_eq!(
+            file_name(&violation, "Pods page, Status: “/web” is …"),
+            "convergence-pods-page-status-web-is"
+        );
+    }
+}
