@@ -13,6 +13,8 @@ use podium_sim::plan::Plan;
 pub struct Scenario {
     /// The file's name without its ending.
     pub name: String,
+    /// The file.
+    pub file: PathBuf,
     /// What happens, and what must come of it.
     pub plan: Plan,
 }
@@ -29,7 +31,7 @@ pub fn all() -> io::Result<Vec<Scenario>> {
         for entry in folder.read_dir()? {
             let path = entry?.path();
             if path.extension().is_some_and(|ending| ending == "json") {
-                scenarios.push(read(&path)?);
+                scenarios.push(read(path)?);
             }
         }
     }
@@ -37,9 +39,9 @@ pub fn all() -> io::Result<Vec<Scenario>> {
     Ok(scenarios)
 }
 
-fn read(path: &PathBuf) -> io::Result<Scenario> {
-    let plan = Plan::from_json(&std::fs::read_to_string(path)?)
-        .map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
-    let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    Ok(Scenario { name, plan })
+fn read(file: PathBuf) -> io::Result<Scenario> {
+    let plan = Plan::from_json(&std::fs::read_to_string(&file)?)
+        .map_err(|error| io::Error::other(format!("{}: {error}", file.display())))?;
+    let name = file.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(Scenario { name, file, plan })
 }
