@@ -9,11 +9,11 @@ use podium_sim::shrink::{Shrunk, shrink};
 use podium_sim::world::Subject;
 
 /// Shrinks the first plan that `S` fails on, and checks that what is left shows the same.
-fn shrink_first<S: Subject>(about: &str) -> Shrunk {
+fn shrink_first<S: Subject>(about: &str, minutes: u64) -> Shrunk {
     let judge = |plan: &Plan| run_subject::<S>(plan, false).violation;
     let (plan, violation) = (0..20)
         .find_map(|seed| {
-            let plan = short(generate(seed));
+            let plan = short(generate(seed), minutes);
             judge(&plan).map(|violation| (plan, violation))
         })
         .expect("the planted bug shows in some seed");
@@ -31,8 +31,8 @@ fn shrink_first<S: Subject>(about: &str) -> Shrunk {
 }
 
 /// The first minutes of `plan`, so that a test does not take long.
-fn short(mut plan: Plan) -> Plan {
-    let end = Span::from_secs(2 * 60);
+fn short(mut plan: Plan, minutes: u64) -> Plan {
+    let end = Span::from_secs(minutes * 60);
     plan.workload.retain(|planned| planned.at < end);
     plan.faults.retain(|planned| planned.at < end);
     Plan { mended_at: Some(end), settle: end, quiet: Span::from_secs(10), ..plan }
@@ -66,7 +66,7 @@ impl Subject for Leak {
 
 #[test]
 fn what_takes_two_disconnections_is_shrunk_to_them() {
-    let shrunk = shrink_first::<Leak>("a leak of offers");
+    let shrunk = shrink_first::<Leak>("a leak of offers", 4);
     assert_eq!(shrunk.violation.oracle, "offers");
     assert_eq!(shrunk.plan.cluster.agents.len(), 1);
 }
@@ -98,7 +98,7 @@ impl Subject for Deaf {
 
 #[test]
 fn what_takes_a_failed_container_is_shrunk_to_one() {
-    let shrunk = shrink_first::<Deaf>("a missed failure");
+    let shrunk = shrink_first::<Deaf>("a missed failure", 2);
     let pods: Vec<_> = shrunk.plan.workload.iter().filter_map(|order| order.what.pod()).collect();
     assert_eq!(pods.len(), 1, "{}", shrunk.plan.to_json());
     let breaks: Vec<&str> = shrunk.plan.faults.iter().map(|planned| planned.what.name()).collect();

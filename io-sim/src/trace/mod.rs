@@ -190,7 +190,7 @@ impl Trace {
             }
             ApiEventKind::UnknownInstanceTerminatedEvent { instance_id, condition, .. } => {
                 let who = self.names.instance(instance_id);
-                self.add(scene, true, (&who, "forgotten", &condition.to_string(), "it has ended at last"));
+                self.add(scene, false, (&who, "given up", &condition.to_string(), "it has ended at last"));
             }
             _ => {}
         }
