@@ -14,6 +14,7 @@
 
 pub mod cluster;
 pub mod digest;
+pub mod explore;
 pub mod oracle;
 pub mod page;
 pub mod plan;

@@ -39,6 +39,16 @@ fn any_number_of_jobs_gives_the_same_account() {
 }
 
 #[test]
+fn a_small_world_is_explored() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(&["explore", "--depth", "4"], folder.path());
+    let account = text(&output.stdout);
+    assert!(account.contains(" states, 4 events deep, "), "{account}");
+    assert!(account.ends_with("nothing is violated\n"), "{account}");
+    assert!(output.status.success());
+}
+
+#[test]
 fn runs_are_compared_with_themselves() {
     let folder = tempfile::tempdir().unwrap();
     let plain = run(&["--seeds", "3..4"], folder.path());

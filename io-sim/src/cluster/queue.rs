@@ -1,18 +1,34 @@
 //! What is still to happen, in order of time; what is due at the same time happens in the order it was planned.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use podium_core::model::time::Timestamp;
 
 /// Names a planned event so that it can be cancelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Alarm {
     at: Timestamp,
     serial: u64,
 }
 
+// Numbers say in which order events were planned, which matters only among those of one time, and these are in order:
+// states that differ in numbers alone are the same to whoever compares them by what they print.
+impl fmt::Debug for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Alarm").field(&self.at).finish()
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for Queue<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // No map: events of one time would look as if one had replaced the other.
+        f.debug_list().entries(&self.events).finish()
+    }
+}
+
 /// Planned events.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Queue<E> {
     events: BTreeMap<Alarm, E>,
     serial: u64,

@@ -11,6 +11,7 @@
 //! boundary of it. Nothing here looks into the scheduler: it is driven through its inputs and judged by what
 //! comes out.
 
+mod choices;
 mod clients;
 mod connection;
 mod containers;
@@ -42,6 +43,7 @@ use crate::oracle::{Violation, Witness};
 use crate::plan::{Moment, Plan, Span};
 use crate::random::Random;
 
+pub use self::choices::Choice;
 pub use self::containers::{Container, ContainerRole, Containers, TaskRole};
 pub use self::seen::{Answer, Scene, Seen};
 pub use self::store::Store;

@@ -1,11 +1,12 @@
 //! What is still to happen, in order of time; what is due at the same time happens in the order it was planned.
+//! Whoever wants another order takes events out by their numbers.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use podium_core::model::time::Timestamp;
 
-/// Planned events. Nothing is ever taken out: an event that has become pointless is ignored when it is due.
+/// Planned events. None is cancelled: an event that has become pointless is ignored when it is due.
 #[derive(Clone, Debug)]
 pub(super) struct Queue<E> {
     heap: BinaryHeap<Planned<E>>,
@@ -42,6 +43,19 @@ impl<E> Queue<E> {
         }
         self.heap.pop().map(|planned| planned.event)
     }
+
+    /// All planned events with when they are due and their numbers, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Timestamp, u64, &E)> {
+        self.heap.iter().map(|planned| (planned.at, planned.serial, &planned.event))
+    }
+
+    /// The event with this number, out of its turn.
+    pub(super) fn take(&mut self, serial: u64) -> Option<(Timestamp, E)> {
+        let (taken, left): (Vec<_>, _) =
+            std::mem::take(&mut self.heap).into_iter().partition(|planned| planned.serial == serial);
+        self.heap = left.into();
+        taken.into_iter().next().map(|planned| (planned.at, planned.event))
+    }
 }
 
 // The heap gives the greatest first, so the order is turned round.
@@ -77,6 +91,8 @@ mod tests {
         queue.plan(at(3), "first");
         queue.plan(at(3), "second");
         assert_eq!((queue.deadline(), queue.pop_due(at(2))), (Some(at(3)), None));
+        queue.plan(at(2), "elsewhere");
+        assert_eq!(queue.take(4), Some((at(2), "elsewhere")));
         let due: Vec<_> = std::iter::from_fn(|| queue.pop_due(at(4))).collect();
         assert_eq!((due, queue.deadline()), (vec!["first", "second"], Some(at(5))));
     }

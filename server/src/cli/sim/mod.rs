@@ -1,5 +1,6 @@
 //! `podium sim`: the scheduler against a model of Mesos in virtual time, with everything going wrong that can.
 
+mod explore;
 mod files;
 mod hunt;
 mod judge;
@@ -58,6 +59,8 @@ struct HuntArgs {
 
 #[derive(Debug, Subcommand)]
 enum SimCommand {
+    /// Try every order of events in a small world, up to a number of events
+    Explore(explore::ExploreArgs),
     /// Print the plan of a seed: the cluster, the workload and the faults, as a file that can be edited and run
     Plan {
         /// The seed
@@ -114,6 +117,7 @@ impl FromStr for Seeds {
 pub(super) fn execute(args: SimArgs) -> ExitCode {
     let done = match args.command {
         None => hunt(args.hunt),
+        Some(SimCommand::Explore(args)) => explore::run(&args),
         Some(SimCommand::Plan { seed }) => {
             print!("{}", generate(seed).to_json());
             Ok(ExitCode::SUCCESS)

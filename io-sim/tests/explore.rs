@@ -1,0 +1,117 @@
+//! Small worlds, in every order of events up to a bound.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use podium_core::model::ids::InstanceId;
+use podium_core::model::mesos::{Event, TaskState};
+use podium_core::model::time::Timestamp;
+use podium_core::{Config, Entry, Input, Output, Record, RestoreError, Scheduler};
+use podium_sim::explore::{Bounds, Findings, LATE, Small, explore, explore_subject, small_world};
+use podium_sim::plan::Span;
+use podium_sim::run::run_subject;
+use podium_sim::world::Subject;
+
+fn assert_clean(found: &Findings) {
+    if let Some(found) = &found.violation {
+        let path: Vec<_> = found.path.iter().map(|(at, event)| format!("{at:?} {event}")).collect();
+        panic!("{}\n{}", found.violation, path.join("\n"));
+    }
+    assert!(found.complete);
+}
+
+#[test]
+fn a_pod_is_launched_in_every_order() {
+    let plan = small_world(Small { agents: 1, crash: true, partition: Some(LATE), exit: true });
+    let found = explore(&plan, Bounds { depth: 7, ..Bounds::default() });
+    assert_clean(&found);
+    assert!(found.states > 500, "{found:?}");
+    assert!(found.merged > found.states / 3, "orders that do not matter lead to the same state: {found:?}");
+}
+
+#[test]
+fn a_machine_is_lost_and_comes_back_in_every_order() {
+    let partition = Some(Span::from_secs(10));
+    for agents in [1, 2] {
+        let plan = small_world(Small { agents, crash: true, partition, exit: false });
+        // Around the moments when the copies are out of reach, replaced, given up, and back.
+        for from in [11_900, 14_900, 16_900, 19_900] {
+            let from = Duration::from_millis(from);
+            assert_clean(&explore(&plan, Bounds { from, depth: 5, ..Bounds::default() }));
+        }
+    }
+}
+
+#[test]
+fn a_bound_on_states_is_kept() {
+    let plan = small_world(Small { agents: 1, crash: false, partition: None, exit: false });
+    let found = explore(&plan, Bounds { depth: 20, states: 50, ..Bounds::default() });
+    assert_eq!((found.states, found.complete), (50, false));
+}
+
+/// Makes durable too late that a copy runs if it runs before one that was heard of earlier: a mistake that only another
+/// order of events brings to light.
+#[derive(Clone, Debug)]
+struct Confused {
+    scheduler: Scheduler,
+    heard_of: Vec<InstanceId>,
+    running: BTreeSet<InstanceId>,
+    late: Vec<Record>,
+}
+
+impl Confused {
+    fn is_confused_by(&mut self, input: &Input) -> bool {
+        let Input::Event(event) = input else { return false };
+        let Event::Update(status) = &**event else { return false };
+        let Ok(id) = status.task_id.parse() else { return false };
+        let instance = id.instance();
+        if !self.heard_of.contains(&instance) {
+            self.heard_of.push(instance.clone());
+        }
+        if status.state != TaskState::TaskRunning {
+            return false;
+        }
+        let mut earlier = self.heard_of.iter().take_while(|other| **other != instance);
+        let all_run = earlier.all(|other| self.running.contains(other));
+        self.running.insert(instance);
+        !all_run
+    }
+}
+
+impl Subject for Confused {
+    fn start(config: Config, seed: u64, entries: Vec<Entry>) -> Result<Self, RestoreError> {
+        let scheduler = Scheduler::restore(config, seed, entries)?;
+        Ok(Self { scheduler, heard_of: Vec::new(), running: BTreeSet::new(), late: Vec::new() })
+    }
+
+    fn step(&mut self, now: Timestamp, input: Input) -> Output {
+        let confused = self.is_confused_by(&input);
+        let mut output = self.scheduler.step(now, input);
+        let mut records = std::mem::take(&mut self.late);
+        if confused {
+            self.late = std::mem::take(&mut output.records);
+        }
+        records.append(&mut output.records);
+        output.records = records;
+        output
+    }
+
+    fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
+    }
+}
+
+#[test]
+fn a_mistake_in_one_order_only_is_found() {
+    let mut plan = small_world(Small { agents: 1, crash: false, partition: None, exit: false });
+    // One whose draws have the first copy run first.
+    plan.seed = 1;
+    let usual = run_subject::<Confused>(&plan, false);
+    assert_eq!(usual.violation, None, "the usual order does not show it");
+    let bounds = Bounds { from: Duration::from_secs(1), depth: 10, ..Bounds::default() };
+    let found = explore_subject::<Confused>(&plan, bounds).violation.expect("the mistake is found");
+    assert_eq!(found.violation.oracle, "durability");
+    let path: Vec<_> = found.path.iter().map(|(at, event)| format!("{at:?} {event}")).collect();
+    assert_eq!(path.len(), 5, "the shortest way: {path:#?}");
+    assert!(path[4].contains("the scheduler gets") || path[4].contains("Written"), "{path:#?}");
+}
