@@ -1,5 +1,7 @@
 //! What happens to the scheduler.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::group::GroupUpdate;
@@ -24,8 +26,22 @@ pub enum Input {
     Disconnected,
     /// The master says something. The first event of a connection is `Subscribed`.
     Event(Box<Event>),
+    /// What the secret store said: to [`Action::LookUpSecrets`](crate::Action::LookUpSecrets), or when a launch was
+    /// to be written out.
+    Secrets(SecretsReport),
     /// Time has passed: at or after [`deadline`](crate::Scheduler::deadline).
     Tick,
+}
+
+/// Which secrets can be had. Their values never come here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretsReport {
+    /// By their paths in the store: those that are there.
+    pub found: BTreeSet<String>,
+    /// Those that are not, or cannot be used, and why.
+    pub missing: BTreeMap<String, String>,
+    /// Launches that were therefore never sent to Mesos, by instance and incarnation.
+    pub unsent: Vec<(InstanceId, u32)>,
 }
 
 /// Ties an answer to its command.

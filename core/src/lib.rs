@@ -21,7 +21,7 @@
 //!
 //! Where things live: `model` says what things are, `admission` what a person may ask for, `lifecycle` what
 //! becomes of one instance, `placement` what fits an offer, `rollout` how many instances of which definition
-//! there shall be, `queue` what waits and why, `kill` how things end, `reconcile` how we and Mesos come to agree,
+//! there shall be, `queue` what waits and why, `secrets` who waits for which secret, `kill` how things end, `reconcile` how we and Mesos come to agree,
 //! and `view` how all of it looks from outside.
 
 pub mod admission;
@@ -38,11 +38,12 @@ mod reconcile;
 pub mod record;
 mod rollout;
 mod scheduler;
+mod secrets;
 mod state;
 pub mod view;
 
 pub use config::Config;
-pub use input::{Command, CommandId, Input, Origin};
+pub use input::{Command, CommandId, Input, Origin, SecretsReport};
 pub use output::{Accept, Action, Output, Refusal, Response};
 pub use record::{Entry, Key, Record};
 pub use rollout::{Preview, Rehearsal};

@@ -1,5 +1,6 @@
 //! What the scheduler answers: records to be kept, then actions to be done.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,11 +39,16 @@ pub struct Output {
     reason = "the large calls are the rare ones; boxing would cost the common"
 )]
 pub enum Action {
-    /// Launch pods on offers of one agent: an `ACCEPT` call.
+    /// Launch pods on offers of one agent: an `ACCEPT` call. A driver with a secret store puts in the values of
+    /// the secrets that it refers to; launches whose secrets cannot be had it leaves out, and says so with
+    /// [`Input::Secrets`](crate::Input::Secrets).
     Accept(Box<Accept>),
     /// Tell the master. Dropped by the driver when there is no subscription; the scheduler says again what
     /// still matters after the next one.
     Call(Call),
+    /// Look whether the secret store has these by now, and send [`Input::Secrets`](crate::Input::Secrets). If the
+    /// answer gets lost, the question comes again.
+    LookUpSecrets(BTreeSet<String>),
     /// Tell whoever listens to the event stream.
     Publish(Box<ApiEvent>),
     /// Answer a command.

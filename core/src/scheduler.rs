@@ -40,6 +40,8 @@ pub struct Scheduler {
     pub(crate) agents: Agents,
     /// Where the next batch of offers begins to ask who waits.
     pub(crate) launch_cursor: Option<PodId>,
+    /// When to look again for the secrets that are missing.
+    pub(crate) next_look_for_secrets: Option<Timestamp>,
     /// What the output being made will ask of the driver, answers apart.
     pub(crate) actions: Vec<Action>,
     /// The answers in the output being made.
@@ -91,6 +93,7 @@ impl Scheduler {
             unknown_tasks: BTreeMap::new(),
             agents: Agents::default(),
             launch_cursor: None,
+            next_look_for_secrets: None,
             actions: Vec::new(),
             replies: Vec::new(),
         }
@@ -127,6 +130,7 @@ impl Scheduler {
             Input::Command { id, origin, command } => self.on_command(id, origin, *command),
             Input::Disconnected => self.on_disconnected(),
             Input::Event(event) => self.on_event(*event),
+            Input::Secrets(report) => self.on_secrets(report),
             Input::Tick => {}
         }
         for uuid in self.state.due(self.now) {
@@ -138,6 +142,7 @@ impl Scheduler {
         self.pump_kills();
         self.pump_reconciliation();
         self.pump_demand();
+        self.pump_secrets();
         self.take_output()
     }
 
@@ -146,7 +151,7 @@ impl Scheduler {
         let connected = self
             .is_connected()
             .then(|| [self.state.kills.deadline(), self.reconciliation.deadline(), self.demand.deadline()]);
-        let own = [self.state.deadline(), self.state.waiting().deadline()];
+        let own = [self.state.deadline(), self.state.waiting().deadline(), self.next_look_for_secrets];
         connected.into_iter().flatten().chain(own).flatten().min()
     }
 

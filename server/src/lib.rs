@@ -3,6 +3,7 @@
 //! ```text
 //!   cli ──► daemon ──► store     what survives a crash
 //!                 ├──► driver    owns the scheduler: inputs in, durable, actions out
+//!                 │        └──► secrets   their values, which join launches on their way out
 //!                 ├──► api       HTTP: Marathon's pods API
 //!                 └──► mesos     keeps a subscription with the master
 //! ```
@@ -13,4 +14,5 @@ mod clock;
 pub mod daemon;
 pub mod driver;
 mod metrics;
+pub mod secrets;
 pub mod store;

@@ -2,23 +2,34 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use podium::driver::{self, Answer, DriverError, Handle, Stopped};
-use podium_core::model::mesos::{Event, TaskState};
+use podium::secrets::{SecretError, SecretStore};
+use podium::store::{Store, StoreError};
+use podium_core::admission::Rules;
+use podium_core::model::mesos::{
+    Call, EnvironmentValue, Event, OperationInfo, Secret, TaskState, VolumeSource,
+};
 use podium_core::{Command, Config, Origin, Response, Scheduler};
-use support::{FakeMaster, Journal, JournalAudience, JournalStore, eventually, pod};
+use support::{FakeMaster, Journal, JournalAudience, JournalStore, eventually, make_offer, pod};
 use tokio::sync::oneshot::Receiver;
 
 type Ended = Receiver<Result<(), DriverError>>;
 
 fn start(config: Config, journal: &Journal, healthy_commits: usize) -> (Handle, Ended) {
     let store = JournalStore { journal: journal.clone(), healthy_commits };
-    driver::start(Scheduler::new(config, 1), Box::new(store), Box::new(JournalAudience(journal.clone())))
+    driver::start(
+        Scheduler::new(config, 1),
+        Box::new(store),
+        Box::new(JournalAudience(journal.clone())),
+        None,
+    )
 }
 
 async fn create(driver: &Handle, id: &str) -> Result<Answer, Stopped> {
@@ -200,4 +211,114 @@ async fn stopping_finishes_what_came_before() {
     assert!(command.await.unwrap().is_ok());
     ended.await.unwrap().unwrap();
     eventually(async || (create(&driver, "/b").await == Err(Stopped)).then_some(())).await;
+}
+
+/// Secrets in memory.
+#[derive(Clone, Default)]
+struct Secrets(Arc<Mutex<BTreeMap<String, Vec<u8>>>>);
+
+impl SecretStore for Secrets {
+    fn read(&self, path: &str) -> Result<Vec<u8>, SecretError> {
+        self.0.lock().unwrap().get(path).cloned().ok_or(SecretError::Missing)
+    }
+}
+
+#[tokio::test]
+async fn values_of_secrets_join_launches_and_are_seen_nowhere_else() {
+    let journal = Journal::default();
+    let secrets = Secrets::default();
+    let records = Arc::new(Mutex::new(String::new()));
+    let store = RecordingStore(records.clone());
+    let audience = Box::new(JournalAudience(journal.clone()));
+    let scheduler = Scheduler::new(Config::default(), 1);
+    let (driver, ended) =
+        driver::start(scheduler, Box::new(store), audience, Some(Box::new(secrets.clone())));
+    let master = FakeMaster::new("m", &journal);
+    master.accept(&driver).await;
+    let rules = Rules { secrets: true, ..Rules::default() };
+    let json = serde_json::json!({
+        "id": "/p",
+        "secrets": { "db": { "source": "/db/password" } },
+        "environment": { "PASSWORD": { "secret": "db" } },
+        "volumes": [{ "name": "v", "secret": "db" }],
+        "containers": [{
+            "name": "c",
+            "exec": { "command": { "shell": "sleep 1000" } },
+            "resources": { "cpus": 0.1, "mem": 32 },
+            "volumeMounts": [{ "name": "v", "mountPath": "key" }],
+        }],
+    });
+    let pod = podium_core::admission::read_pod(&json, &rules).unwrap().pod;
+    let command = Command::CreatePod { pod, force: false, role_given: false };
+    driver.command(Origin::default(), command).await.unwrap().unwrap();
+
+    // The secret is missing: nothing is launched, the offer is given back, and the status says why.
+    driver.event(Event::Offers(vec![make_offer("first")])).await.unwrap();
+    let message = eventually(async || {
+        let status = driver.query(|scheduler, now| scheduler.pod_status(&"/p".into(), now)).await.unwrap()?;
+        status.instances[0].message.clone().filter(|message| message.contains("secret"))
+    });
+    let expected = "waits for the secret '/db/password': there is no such secret in the secret store";
+    assert_eq!(message.await, expected);
+    let launches = |master: &FakeMaster| -> Vec<(String, usize)> {
+        let calls = master.calls.lock().unwrap();
+        let accepts = calls.iter().filter_map(|call| match call {
+            Call::Accept { offer_ids, operations, .. } => Some((offer_ids[0].to_string(), operations.len())),
+            _ => None,
+        });
+        accepts.collect()
+    };
+    assert_eq!(launches(&master), [("first".to_owned(), 0)]);
+
+    // What no variable can hold is as good as missing.
+    secrets.0.lock().unwrap().insert("/db/password".to_owned(), vec![b'a', 0]);
+    eventually(async || {
+        driver.event(Event::Offers(vec![make_offer("second")])).await.unwrap();
+        launches(&master).iter().any(|(offer, _)| offer == "second").then_some(())
+    })
+    .await;
+    let status =
+        driver.query(|scheduler, now| scheduler.pod_status(&"/p".into(), now)).await.unwrap().unwrap();
+    assert!(status.instances[0].message.as_ref().unwrap().contains("NUL"), "{status:?}");
+
+    secrets.0.lock().unwrap().insert("/db/password".to_owned(), b"s3cret".to_vec());
+    eventually(async || {
+        driver.event(Event::Offers(vec![make_offer("third")])).await.unwrap();
+        launches(&master).iter().any(|launch| *launch == ("third".to_owned(), 1)).then_some(())
+    })
+    .await;
+    let calls = master.calls.lock().unwrap().clone();
+    let values = calls.iter().filter_map(|call| match call {
+        Call::Accept { operations, .. } => Some(operations),
+        _ => None,
+    });
+    let launch = values.flatten().find_map(|operation| match &operation.info {
+        OperationInfo::LaunchGroup(group) => Some(group.tasks[0].clone()),
+        _ => None,
+    });
+    let task = launch.unwrap();
+    let value = Secret::Value(b"s3cret".to_vec());
+    let variables = task.command.unwrap().environment;
+    assert!(variables.iter().any(|variable| variable.value == EnvironmentValue::Secret(value.clone())));
+    assert_eq!(task.container.unwrap().volumes[0].source, VolumeSource::Secret(value));
+    driver.stop().await;
+    ended.await.unwrap().unwrap();
+    let records = records.lock().unwrap().clone();
+    assert!(records.contains("/db/password") && !records.contains("s3cret"), "{records}");
+    let bytes = format!("{:?}", b"s3cret").replace(' ', "");
+    assert!(!records.contains(bytes.trim_matches(['[', ']'])), "{records}");
+}
+
+/// Keeps every record as JSON.
+struct RecordingStore(Arc<Mutex<String>>);
+
+impl Store for RecordingStore {
+    fn load(&mut self) -> Result<Vec<podium_core::Entry>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn commit(&mut self, records: &[podium_core::Record]) -> Result<(), StoreError> {
+        self.0.lock().unwrap().push_str(&serde_json::to_string(records).unwrap());
+        Ok(())
+    }
 }

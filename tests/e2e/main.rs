@@ -11,3 +11,4 @@ mod partitions;
 mod pod;
 mod pods_page;
 mod readme;
+mod secrets;

@@ -4,7 +4,8 @@
 //! ```text
 //!              delay runs ──► delayed ──(its end)──┐
 //!   waits ───┤                                     ▼
-//!              no delay  ─────────────────────► ready:  by cpus │ by mem │ by disk │ by gpus │ by epoch
+//!            │ no delay  ─────────────────────► ready:  by cpus │ by mem │ by disk │ by gpus │ by epoch
+//!              a secret is missing ─► blocked ─────▲
 //! ```
 //!
 //! A pod that is ready and avoids some agents for a while is looked at again when the first of them can be used
@@ -41,7 +42,14 @@ pub(crate) struct Epoch(u64);
 #[derive(Clone, Debug, PartialEq)]
 enum Place {
     Delayed(Timestamp),
-    Ready { role: Role, needs: ScalarResources, epoch: Epoch, wake: Option<Timestamp> },
+    /// Something else than an offer is missing. Whoever finds it [updates](WaitingPods::update) the pod.
+    Blocked,
+    Ready {
+        role: Role,
+        needs: ScalarResources,
+        epoch: Epoch,
+        wake: Option<Timestamp>,
+    },
 }
 
 /// The pods that wait for offers of one role and may be launched now.
@@ -75,8 +83,9 @@ impl WaitingPods {
         self.epoch
     }
 
-    /// Takes `pod` as it is now, with a new epoch if it waits.
-    pub(crate) fn update(&mut self, pod: &Pod, now: Timestamp) {
+    /// Takes `pod` as it is now, with a new epoch if it waits for offers, which would be of no use to it if it
+    /// `is_blocked`.
+    pub(crate) fn update(&mut self, pod: &Pod, is_blocked: bool, now: Timestamp) {
         let id = &pod.state.id;
         self.remove(id);
         let Some(spec) = pod.spec().filter(|_| !pod.waiting.is_empty()) else { return };
@@ -85,6 +94,7 @@ impl WaitingPods {
                 self.wakes.insert((delay.until, id.clone()));
                 Place::Delayed(delay.until)
             }
+            None if is_blocked => Place::Blocked,
             None => {
                 self.epoch.0 += 1;
                 let (role, needs, epoch) = (spec.role.clone(), spec.total_resources(), self.epoch);
@@ -120,13 +130,13 @@ impl WaitingPods {
             Some(Place::Ready { needs, epoch, .. }) => {
                 needs.fit(free) && since.is_none_or(|since| *epoch > since)
             }
-            Some(Place::Delayed(_)) | None => false,
+            Some(Place::Delayed(_) | Place::Blocked) | None => false,
         }
     }
 
     fn remove(&mut self, id: &PodId) {
         match self.places.remove(id) {
-            None => {}
+            None | Some(Place::Blocked) => {}
             Some(Place::Delayed(until)) => {
                 self.wakes.remove(&(until, id.clone()));
             }

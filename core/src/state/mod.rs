@@ -89,6 +89,8 @@ pub(crate) struct State {
     timers: BTreeSet<(Timestamp, Uuid)>,
     /// Pods of which some instance waits for an offer.
     waiting: WaitingPods,
+    /// Secrets that copies wait for, by their paths in the store, and why they cannot be had.
+    missing_secrets: BTreeMap<String, String>,
     /// Instances that must end.
     pub(crate) kills: KillQueue,
     /// What the current step has changed.
@@ -327,10 +329,29 @@ impl State {
         }
         for id in &changed {
             if let Some(pod) = self.pods.get(id) {
-                self.waiting.update(pod, now);
+                let lacks_secret = missing_secret(pod, &self.missing_secrets).is_some();
+                self.waiting.update(pod, lacks_secret, now);
             }
         }
         self.changes.waiting_changed |= !changed.is_empty();
+    }
+
+    /// A secret that copies of `pod` need and that cannot be had, and why.
+    pub(crate) fn missing_secret<'a>(&'a self, pod: &Pod) -> Option<(&'a str, &'a str)> {
+        missing_secret(pod, &self.missing_secrets)
+    }
+
+    /// The secrets that copies wait for and that cannot be had.
+    pub(crate) fn missing_secrets(&self) -> &BTreeMap<String, String> {
+        &self.missing_secrets
+    }
+
+    /// Other secrets cannot be had now: those who wait look again.
+    pub(crate) fn set_missing_secrets(&mut self, missing: BTreeMap<String, String>) {
+        if self.missing_secrets != missing {
+            self.missing_secrets = missing;
+            self.changes.waiting.extend(self.waiting.iter().cloned());
+        }
     }
 
     /// An offer of `agent` was looked at for a pod that waits, and not used.
@@ -554,6 +575,14 @@ impl State {
             self.instances.insert(uuid, slot);
         }
     }
+}
+
+fn missing_secret<'a>(pod: &Pod, missing: &'a BTreeMap<String, String>) -> Option<(&'a str, &'a str)> {
+    if missing.is_empty() {
+        return None;
+    }
+    let found = pod.spec()?.secrets_in_use().into_iter().find_map(|source| missing.get_key_value(source));
+    found.map(|(source, why)| (source.as_str(), why.as_str()))
 }
 
 /// The agent on which `instance` takes up a place that constraints count.

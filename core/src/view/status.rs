@@ -101,10 +101,10 @@ impl Scheduler {
 
     /// Why `instance` is not launched right now.
     fn why_waiting(&self, pod: &Pod, instance: &Instance, now: Timestamp) -> String {
-        let ended = match (instance.incarnation, what_ended(instance)) {
-            (0, _) => String::new(),
-            (_, None) => "ended; ".to_owned(),
-            (_, Some(what)) => format!("{what}; "),
+        let ended = match what_ended(instance) {
+            None if instance.tasks.is_empty() => String::new(),
+            None => "ended; ".to_owned(),
+            Some(what) => format!("{what}; "),
         };
         let waits = match self.why_pod_waits(pod, now) {
             Some(why) => why,
@@ -119,6 +119,9 @@ impl Scheduler {
         if let Some(delay) = delay {
             let seconds = delay.until.since(now).as_secs_f64();
             return Some(format!("waits {seconds:.1} s more before the next launch (back-off)"));
+        }
+        if let Some((source, why)) = self.state.missing_secret(pod) {
+            return Some(format!("waits for the secret '{source}': {why}"));
         }
         if !self.is_connected() {
             return Some("waits for a connection to the Mesos master".to_owned());

@@ -101,7 +101,7 @@ impl Driver {
             match action {
                 Action::Call(call) => self.calls.push(call.clone()),
                 Action::Accept(accept) => self.calls.push(self.scheduler.accept_call(accept)),
-                Action::Publish(_) | Action::Reply { .. } => {}
+                Action::LookUpSecrets(_) | Action::Publish(_) | Action::Reply { .. } => {}
             }
         }
         output

@@ -108,7 +108,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
                 Action::Accept(_) => Moment::WriteAccept,
                 Action::Call(Call::Kill { .. }) => Moment::WriteKill,
                 Action::Reply { .. } => Moment::WriteReply,
-                Action::Call(_) | Action::Publish(_) => continue,
+                Action::Call(_) | Action::LookUpSecrets(_) | Action::Publish(_) => continue,
             };
             self.moment(moment);
         }
@@ -170,7 +170,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
                     self.see(&Seen::Decided { command, result });
                 }
             }
-            Input::Disconnected | Input::Tick => {}
+            Input::Disconnected | Input::Secrets(_) | Input::Tick => {}
         }
     }
 
@@ -227,6 +227,8 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
                 };
                 self.say(call, moment);
             }
+            // The simulated daemon has no secret store: references go to the agents.
+            Action::LookUpSecrets(_) => {}
             Action::Publish(event) => {
                 self.see(&Seen::Published(&event));
                 if matches!(event.kind, ApiEventKind::DeploymentInfo { .. }) {

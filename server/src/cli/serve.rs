@@ -177,6 +177,11 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', help_heading = "Pods")]
     enable_features: Vec<Feature>,
 
+    /// The folder with the secrets of pods, one file each; switches the feature "secrets" on [default: pods' references
+    /// to secrets go to the agents]
+    #[arg(long, value_name = "FOLDER", help_heading = "Pods")]
+    secrets_dir: Option<PathBuf>,
+
     /// The network of container networks without a name
     #[arg(long, value_name = "NAME", help_heading = "Pods")]
     default_network_name: Option<String>,
@@ -270,7 +275,7 @@ impl ServeArgs {
             rules: Rules {
                 default_network_name: self.default_network_name,
                 mesos_role: Role::new(self.mesos_role),
-                secrets: self.enable_features.contains(&Feature::Secrets),
+                secrets: self.enable_features.contains(&Feature::Secrets) || self.secrets_dir.is_some(),
             },
             http_address: self.http_address,
             http_port: self.http_port,
@@ -285,6 +290,7 @@ impl ServeArgs {
             data_dir: self.data_dir,
             master: self.master,
             agents: self.agents,
+            secrets_dir: self.secrets_dir,
             secret,
             event_log_capacity: self.event_stream_max_outstanding_messages,
             shown,

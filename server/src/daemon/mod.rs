@@ -16,7 +16,7 @@ mod mesos;
 use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use podium_core::admission::Rules;
@@ -31,6 +31,7 @@ pub use master::{InvalidMaster, Master};
 use crate::api::{self, About, Api, EventLog, HttpSettings, Listener};
 use crate::driver::{self, DriverError};
 use crate::metrics;
+use crate::secrets::{FolderStore, SecretStore};
 use crate::store::{DataDir, EmbeddedStore, Store as _, StoreError};
 
 /// What a daemon is to do.
@@ -54,6 +55,8 @@ pub struct Settings {
     pub master: Master,
     /// The number of the embedded cluster's agents.
     pub agents: u32,
+    /// The folder with the secrets of pods; without one, references to secrets go to the agents.
+    pub secrets_dir: Option<PathBuf>,
     /// The secret that goes with the principal.
     pub secret: Option<String>,
     /// So many events are kept.
@@ -129,6 +132,7 @@ async fn serve(mut settings: Settings) -> Result<(), Failure> {
     metrics::note_start();
     settings.http.max_connections = files::make_room(settings.http.max_connections);
     let mut signals = Signals::listen()?;
+    let secrets = secret_store(settings.secrets_dir.as_deref())?;
     let folder = DataDir::open(&settings.data_dir)?;
     let mut store = EmbeddedStore::open(&folder)?;
     let entries = store.load()?;
@@ -156,7 +160,7 @@ async fn serve(mut settings: Settings) -> Result<(), Failure> {
     };
 
     let events = Arc::new(EventLog::new(settings.event_log_capacity));
-    let (driver, mut ended) = driver::start(scheduler, Box::new(store), Box::new(events.clone()));
+    let (driver, mut ended) = driver::start(scheduler, Box::new(store), Box::new(events.clone()), secrets);
     let (stop_api, stopped) = oneshot::channel();
     let api = Api {
         driver: driver.clone(),
@@ -203,6 +207,13 @@ async fn serve(mut settings: Settings) -> Result<(), Failure> {
 async fn listen(settings: &Settings) -> Result<Listener, Failure> {
     let (address, port) = (settings.http_address.clone(), settings.http_port);
     api::bind(&address, port).await.map_err(|source| Failure::Listen { address, port, source })
+}
+
+fn secret_store(folder: Option<&Path>) -> Result<Option<Box<dyn SecretStore>>, Failure> {
+    let Some(folder) = folder else { return Ok(None) };
+    let store =
+        FolderStore::open(folder).map_err(|error| Failure::Settings(format!("--secrets_dir: {error}")))?;
+    Ok(Some(Box::new(store)))
 }
 
 /// The address for others, and what `/v2/info` says.

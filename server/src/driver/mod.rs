@@ -20,6 +20,7 @@
 
 mod outbox;
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, UnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,11 +28,14 @@ use std::time::{Duration, Instant};
 use podium_core::model::event::ApiEvent;
 use podium_core::model::mesos::{Call, Event};
 use podium_core::model::time::Timestamp;
-use podium_core::{Command, CommandId, Input, Origin, Output, Refusal, Response, Scheduler, Subscription};
+use podium_core::{
+    Command, CommandId, Input, Origin, Output, Refusal, Response, Scheduler, SecretsReport, Subscription,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Clock;
 use crate::metrics::DriverMetrics;
+use crate::secrets::SecretStore;
 use crate::store::{Store, StoreError};
 use outbox::{Outbox, World};
 
@@ -86,7 +90,8 @@ pub enum DriverError {
 #[error("the scheduler has stopped")]
 pub struct Stopped;
 
-/// Starts a thread that drives `scheduler`. The receiver tells how it ended: without an error after
+/// Starts a thread that drives `scheduler`. Without a secret store, references to secrets go to the agents as
+/// they are. The receiver tells how it ended: without an error after
 /// [`Handle::stop`] or when no handle is left.
 ///
 /// # Panics
@@ -95,6 +100,7 @@ pub fn start(
     scheduler: Scheduler,
     store: Box<dyn Store>,
     audience: Box<dyn Audience>,
+    secrets: Option<Box<dyn SecretStore>>,
 ) -> (Handle, oneshot::Receiver<Result<(), DriverError>>) {
     let (input_sender, inputs) = mpsc::channel(CHANNEL_CAPACITY);
     let (query_sender, queries) = mpsc::channel(CHANNEL_CAPACITY);
@@ -104,7 +110,8 @@ pub fn start(
         store,
         clock: Clock::new(),
         outbox: Outbox::default(),
-        world: World::new(audience),
+        world: World::new(audience, secrets),
+        reports: VecDeque::new(),
         metrics: metrics.clone(),
         commands: 0,
         inputs,
@@ -215,6 +222,7 @@ enum Message {
     Connected(Box<dyn Connection>),
     Disconnected,
     Event(Box<Event>),
+    Secrets(SecretsReport),
     Stop,
     Tick,
 }
@@ -226,6 +234,8 @@ struct Driver {
     outbox: Outbox,
     world: World,
     metrics: Arc<DriverMetrics>,
+    /// What the secret store said, for the next turn.
+    reports: VecDeque<SecretsReport>,
     /// How many commands there were, to number them.
     commands: u64,
     inputs: mpsc::Receiver<Message>,
@@ -236,6 +246,7 @@ struct Driver {
 enum Wakeup {
     Message(Message),
     Query(Query),
+    Report(SecretsReport),
     Nobody,
 }
 
@@ -249,11 +260,13 @@ impl Driver {
             let (first, query) = match runtime.block_on(self.wait()) {
                 Wakeup::Message(message) => (Some(message), None),
                 Wakeup::Query(query) => (None, Some(query)),
+                Wakeup::Report(report) => (Some(Message::Secrets(report)), None),
                 Wakeup::Nobody => return Ok(()),
             };
             let stop = self.step_waiting(first)?;
             self.outbox.commit(&mut *self.store, &self.metrics)?;
-            self.outbox.perform(&mut self.world, &self.scheduler, &self.metrics);
+            let reports = self.outbox.perform(&mut self.world, &self.scheduler, &self.metrics);
+            self.reports.extend(reports);
             self.answer_queries(query);
             if stop {
                 return Ok(());
@@ -263,6 +276,9 @@ impl Driver {
 
     /// Sleeps until there is something to do.
     async fn wait(&mut self) -> Wakeup {
+        if let Some(report) = self.reports.pop_front() {
+            return Wakeup::Report(report);
+        }
         loop {
             let due = self.scheduler.deadline().map(|deadline| deadline.since(self.clock.now()));
             let sleep = due.unwrap_or(MAX_SLEEP).min(MAX_SLEEP);
@@ -321,6 +337,7 @@ impl Driver {
                 self.metrics.heard(&event);
                 Input::Event(event)
             }
+            Message::Secrets(report) => Input::Secrets(report),
             Message::Stop => return Ok(()),
             Message::Tick => Input::Tick,
         };

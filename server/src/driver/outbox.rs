@@ -1,15 +1,16 @@
 //! What a turn's steps want done, held back until its records are durable.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 use podium_core::model::mesos::Call;
 use podium_core::record::Record;
-use podium_core::{Action, CommandId, Output, Scheduler};
+use podium_core::{Accept, Action, CommandId, Output, Scheduler, SecretsReport};
 use tokio::sync::oneshot;
 
 use super::{Answer, Audience, Connection};
 use crate::metrics::DriverMetrics;
+use crate::secrets::{self, SecretStore};
 use crate::store::{Store, StoreError};
 
 /// The outputs of one turn, in order.
@@ -57,18 +58,25 @@ impl Outbox {
         Ok(())
     }
 
-    /// Does everything, in order.
+    /// Does everything, in order. What the secret store said about it.
     ///
     /// # Panics
     /// When there are records that were not committed.
-    pub(super) fn perform(&mut self, world: &mut World, scheduler: &Scheduler, metrics: &DriverMetrics) {
+    pub(super) fn perform(
+        &mut self,
+        world: &mut World,
+        scheduler: &Scheduler,
+        metrics: &DriverMetrics,
+    ) -> Vec<SecretsReport> {
         assert!(self.records.is_empty(), "actions are performed only when the records are durable");
+        let mut reports = Vec::new();
         for effect in self.effects.drain(..) {
             if let Effect::Act(action) = &effect {
                 metrics.acts(action);
             }
             match effect {
-                Effect::Act(Action::Accept(accept)) => world.send(scheduler.accept_call(&accept)),
+                Effect::Act(Action::Accept(accept)) => reports.extend(world.accept(scheduler, *accept)),
+                Effect::Act(Action::LookUpSecrets(paths)) => reports.extend(world.look_up(paths)),
                 Effect::Act(Action::Call(call)) => world.send(call),
                 Effect::Act(Action::Publish(event)) => world.audience.publish(*event),
                 Effect::Act(Action::Reply { id, result }) => world.reply(id, result),
@@ -76,6 +84,7 @@ impl Outbox {
                 Effect::Disconnect => world.connection = None,
             }
         }
+        reports
     }
 }
 
@@ -84,15 +93,46 @@ pub(super) struct World {
     audience: Box<dyn Audience>,
     connection: Option<Box<dyn Connection>>,
     replies: HashMap<CommandId, oneshot::Sender<Answer>>,
+    secrets: Option<Box<dyn SecretStore>>,
 }
 
 impl World {
-    pub(super) fn new(audience: Box<dyn Audience>) -> Self {
-        Self { audience, connection: None, replies: HashMap::new() }
+    pub(super) fn new(audience: Box<dyn Audience>, secrets: Option<Box<dyn SecretStore>>) -> Self {
+        Self { audience, connection: None, replies: HashMap::new(), secrets }
     }
 
     pub(super) fn expect_reply(&mut self, id: CommandId, reply: oneshot::Sender<Answer>) {
         self.replies.insert(id, reply);
+    }
+
+    /// Launches, with the values of secrets if there is a store of them. What that said, if something is missing.
+    fn accept(&mut self, scheduler: &Scheduler, accept: Accept) -> Option<SecretsReport> {
+        // Nobody would hear them: not even read.
+        let store = self.secrets.as_deref().filter(|_| self.connection.is_some());
+        let (call, report) = match store {
+            Some(store) => secrets::join(scheduler, accept, store),
+            None => (scheduler.accept_call(&accept), None),
+        };
+        if let Some(report) = &report {
+            for (path, why) in &report.missing {
+                tracing::warn!("launches wait for the secret '{path}': {why}");
+            }
+        }
+        self.send(call);
+        report
+    }
+
+    /// Which of the secrets can be had.
+    fn look_up(&self, paths: BTreeSet<String>) -> Option<SecretsReport> {
+        let store = self.secrets.as_deref()?;
+        let mut report = SecretsReport::default();
+        for path in paths {
+            match store.read(&path) {
+                Ok(_) => _ = report.found.insert(path),
+                Err(error) => _ = report.missing.insert(path, error.to_string()),
+            }
+        }
+        Some(report)
     }
 
     fn send(&mut self, call: Call) {

@@ -50,7 +50,7 @@ impl Server {
     async fn with_all(config: Config, events: usize, http: HttpSettings) -> Self {
         let events = Arc::new(EventLog::new(events));
         let store = JournalStore::healthy(&Journal::default());
-        let (driver, _) = driver::start(Scheduler::new(config, 1), store, Box::new(events.clone()));
+        let (driver, _) = driver::start(Scheduler::new(config, 1), store, Box::new(events.clone()), None);
         let listener = bind("127.0.0.1", 0).await.unwrap();
         let address = listener.address();
         let about = About {

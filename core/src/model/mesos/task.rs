@@ -1,6 +1,7 @@
 //! Tasks, executors and what belongs to them (`TaskInfo`, `ExecutorInfo`, `CommandInfo`, `ContainerInfo`).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -124,8 +125,8 @@ pub enum EnvironmentValue {
     Secret(Secret),
 }
 
-/// `mesos.v1.Secret`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// `mesos.v1.Secret`. Its `Debug` does not show the bytes, so that they stay out of logs.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Secret {
     /// The agent's secret resolver looks it up.
@@ -137,6 +138,17 @@ pub enum Secret {
     },
     /// The bytes themselves.
     Value(Vec<u8>),
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reference { name, key } => {
+                f.debug_struct("Reference").field("name", name).field("key", key).finish()
+            }
+            Self::Value(bytes) => write!(f, "Value(<{} bytes>)", bytes.len()),
+        }
+    }
 }
 
 /// `mesos.v1.CommandInfo.URI`.

@@ -10,7 +10,7 @@ mod resources;
 mod scheduling;
 mod volume;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -90,6 +90,29 @@ impl PodSpec {
     /// Whether some container has a health check.
     pub fn has_health_checks(&self) -> bool {
         self.containers.iter().any(|container| container.health_check.is_some())
+    }
+
+    /// The secrets that a launch takes, by their paths in the store.
+    pub fn secrets_in_use(&self) -> BTreeSet<&str> {
+        let containers = self.containers.iter();
+        let environments =
+            containers.clone().map(|container| &container.environment).chain([&self.environment]);
+        let variables = environments.flat_map(BTreeMap::values).filter_map(|value| match value {
+            EnvironmentValue::Secret { secret } => Some(secret),
+            EnvironmentValue::Value(_) => None,
+        });
+        let volumes = self.volumes.iter().filter_map(|volume| match &volume.kind {
+            VolumeKind::Secret { secret } => Some(secret),
+            _ => None,
+        });
+        let images = containers.filter_map(|container| container.image.as_ref()?.pull_config.as_ref());
+        let names = variables.chain(volumes).chain(images.map(|config| &config.secret));
+        names.map(|name| self.secret_source(name)).collect()
+    }
+
+    /// Where the secret is kept that this definition calls `name`.
+    pub fn secret_source<'a>(&'a self, name: &'a str) -> &'a str {
+        self.secrets.get(name).map_or(name, |secret| &secret.source)
     }
 
     /// What one copy uses in all: the executor and every container.

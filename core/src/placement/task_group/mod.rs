@@ -209,10 +209,9 @@ impl<'a> Assembly<'a> {
         container.user.clone().or_else(|| self.spec.user.clone())
     }
 
-    /// The secret that the definition calls `name`, for the agent's secret resolver to look up.
+    /// The secret that the definition calls `name`, for the driver or the agent's secret resolver to look up.
     fn secret(&self, name: &str) -> Secret {
-        let path = self.spec.secrets.get(name).map_or(name, |secret| &secret.source);
-        Secret::Reference { name: path.to_owned(), key: None }
+        Secret::Reference { name: self.spec.secret_source(name).to_owned(), key: None }
     }
 
     fn resource(&self, kind: ResourceKind, value: ResourceValue, pool: usize) -> Resource {

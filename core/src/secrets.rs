@@ -1,0 +1,90 @@
+//! Secrets that cannot be had: who waits for them, and when to look again.
+//!
+//! The scheduler knows secrets by their names only; their values never enter it, its records or its events. They
+//! join a launch on its way out:
+//!
+//! ```text
+//!   Action::Accept ──► driver: call with references ──► secret store ──► call with values ──► Mesos
+//!                                                            │ not there
+//!                        Input::Secrets { missing, unsent } ◄┘
+//!                          │
+//!                          ▼
+//!   the copies wait again; their pods want no offers ──► Action::LookUpSecrets, every few seconds
+//! ```
+//!
+//! What is missing is not durable: after a restart the next launch finds out again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::input::SecretsReport;
+use crate::model::ids::InstanceId;
+use crate::model::instance::{Condition, Goal, Instance};
+use crate::output::Action;
+use crate::scheduler::Scheduler;
+
+/// The pause between two looks for what is missing.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+impl Scheduler {
+    /// Takes in what the secret store said.
+    pub(crate) fn on_secrets(&mut self, report: SecretsReport) {
+        let mut missing = self.state.missing_secrets().clone();
+        let before = missing.len();
+        missing.retain(|source, _| !report.found.contains(source));
+        if missing.len() < before {
+            self.note_new_demand();
+        }
+        missing.extend(report.missing);
+        self.state.set_missing_secrets(missing);
+        for (instance, incarnation) in report.unsent {
+            self.on_unsent(&instance, incarnation);
+        }
+    }
+
+    /// A launch was never sent: nothing of it is anywhere.
+    fn on_unsent(&mut self, id: &InstanceId, incarnation: u32) {
+        let now = self.now;
+        let is_meant = |instance: &&Instance| instance.id == *id && instance.incarnation == incarnation;
+        let Some(instance) = self.state.instance(id.uuid).filter(is_meant) else { return };
+        let goal = instance.goal;
+        self.state.edit(&self.config, id.uuid, |instance| {
+            instance.tasks.clear();
+            instance.condition = Condition::Scheduled;
+            instance.since = now;
+            instance.kill_requested = None;
+            instance.launch_questioned = false;
+        });
+        if goal == Goal::Decommissioned {
+            self.let_go(id.uuid);
+        }
+    }
+
+    /// Looks again for what is missing, if it is time.
+    pub(crate) fn pump_secrets(&mut self) {
+        if self.state.missing_secrets().is_empty() {
+            self.next_look_for_secrets = None;
+            return;
+        }
+        let at = *self.next_look_for_secrets.get_or_insert(self.now + LOOK_INTERVAL);
+        if at > self.now {
+            return;
+        }
+        self.next_look_for_secrets = Some(self.now + LOOK_INTERVAL);
+        let waiting = self.state.waiting().iter().filter_map(|id| self.state.pod(id)?.spec());
+        let needed: Vec<&str> = waiting.flat_map(|spec| spec.secrets_in_use()).collect();
+        let missing: BTreeMap<String, String> = self
+            .state
+            .missing_secrets()
+            .iter()
+            .filter(|(source, _)| needed.contains(&source.as_str()))
+            .map(|(source, why)| (source.clone(), why.clone()))
+            .collect();
+        if missing.is_empty() {
+            self.next_look_for_secrets = None;
+        } else {
+            self.actions.push(Action::LookUpSecrets(missing.keys().cloned().collect()));
+        }
+        self.state.set_missing_secrets(missing);
+    }
+}
