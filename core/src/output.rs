@@ -14,7 +14,7 @@ use crate::model::instance::Instance;
 use crate::model::mesos::Call;
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
-use crate::placement::Launch;
+use crate::placement::{Launch, Release};
 use crate::record::Record;
 
 /// The answer to one [`Input`](crate::Input).
@@ -66,6 +66,9 @@ pub enum Action {
 pub struct Accept {
     /// The offers, all of one agent and one role.
     pub offer_ids: Vec<OfferId>,
+    /// What is given back to the agent first.
+    #[serde(default, skip_serializing_if = "Release::is_empty")]
+    pub release: Release,
     /// The pod instances to be launched.
     pub launches: Vec<Launch>,
     /// How long the rest of the offers need not be offered again.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::deployment::Deployment;
 use crate::model::group::Group;
-use crate::model::ids::{AgentId, DeploymentId, FrameworkId, GroupId, InstanceId, PodId};
+use crate::model::ids::{AgentId, DeploymentId, FrameworkId, GroupId, InstanceId, PodId, Role};
 use crate::model::instance::{AgentInfo, Instance, Termination};
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
@@ -40,6 +40,8 @@ pub enum Entry {
         /// The id that Mesos gave.
         id: FrameworkId,
     },
+    /// What is kept on an agent for an instance that is gone.
+    Leftover(Leftover),
     /// One definition of a group, or its end. Never changed and never deleted: history is permanent.
     Group(Arc<Group>),
     /// A copy of a pod.
@@ -64,6 +66,8 @@ pub enum Key {
     Group(GroupId, Timestamp),
     /// Of [`Entry::Instance`].
     Instance(InstanceId),
+    /// Of [`Entry::Leftover`].
+    Leftover(InstanceId),
     /// Of [`Entry::Pod`].
     Pod(PodId),
     /// Of [`Entry::PodVersion`].
@@ -79,6 +83,7 @@ impl Entry {
             Self::Framework { .. } => Key::Framework,
             Self::Group(group) => Key::Group(group.id.clone(), group.version),
             Self::Instance(instance) => Key::Instance(instance.id.clone()),
+            Self::Leftover(leftover) => Key::Leftover(leftover.instance.clone()),
             Self::Pod(pod) => Key::Pod(pod.id.clone()),
             Self::PodVersion(spec) => Key::PodVersion(spec.id.clone(), spec.version),
         }
@@ -94,6 +99,7 @@ impl fmt::Display for Key {
             Self::Framework => write!(f, "framework"),
             Self::Group(id, version) => write!(f, "group {id} {version}"),
             Self::Instance(id) => write!(f, "instance {id}"),
+            Self::Leftover(id) => write!(f, "leftover {id}"),
             Self::Pod(id) => write!(f, "pod {id}"),
             Self::PodVersion(id, version) => write!(f, "pod-version {id} {version}"),
         }
@@ -115,6 +121,7 @@ impl FromStr for Key {
             "deployment" => Ok(Self::Deployment(DeploymentId::from(rest))),
             "forgotten" => rest.parse().map(Self::Forgotten).map_err(|_| invalid()),
             "framework" => Ok(Self::Framework),
+            "leftover" => rest.parse().map(Self::Leftover).map_err(|_| invalid()),
             "instance" => rest.parse().map(Self::Instance).map_err(|_| invalid()),
             "pod" => Ok(Self::Pod(PodId::from(rest))),
             "group" | "pod-version" => {
@@ -248,4 +255,18 @@ pub struct Forgotten {
     pub since: Timestamp,
     /// Where it was.
     pub agent: Option<Arc<AgentInfo>>,
+}
+
+/// Reserved resources and volumes of an instance that is gone. They are given back as soon as they are offered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Leftover {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Where they are.
+    pub agent: Arc<AgentInfo>,
+    /// For which role they are reserved.
+    pub role: Role,
+    /// When they were last thought to be there.
+    pub since: Timestamp,
 }

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::input::Input;
 use crate::model::event::{ApiEvent, ApiEventKind};
 use crate::model::ids::{AgentId, FrameworkId, PodId, Role, TaskId};
-use crate::model::mesos::{Call, Event, FrameworkInfo, MasterInfo, Operation, OperationInfo};
+use crate::model::mesos::{Call, Event, FrameworkInfo, MasterInfo, Operation};
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
 use crate::output::{Accept, Action, Output};
@@ -264,7 +264,7 @@ impl Scheduler {
     /// What decides about placement beside the copy and the agent.
     pub(crate) fn site(&self) -> Site<'_> {
         let domain = self.connection.as_ref().and_then(|connection| connection.master.domain.as_ref());
-        Site { config: &self.config, domain, now: self.now }
+        Site { config: &self.config, framework: self.framework_id(), domain, now: self.now }
     }
 
     /// Asks the driver to tell the master.
@@ -327,13 +327,11 @@ impl Scheduler {
 impl Accept {
     /// The call for Mesos.
     pub fn to_call(&self, config: &Config, framework_id: &FrameworkId) -> Call {
-        let group = |launch: &crate::placement::Launch| Operation {
-            id: None,
-            info: OperationInfo::LaunchGroup(Box::new(launch.task_group(config, framework_id))),
-        };
+        let launches = self.launches.iter().flat_map(|launch| launch.operations(config, framework_id));
+        let operations = self.release.operations().chain(launches);
         Call::Accept {
             offer_ids: self.offer_ids.clone(),
-            operations: self.launches.iter().map(group).collect(),
+            operations: operations.map(|info| Operation { id: None, info }).collect(),
             refuse: Some(self.refuse),
         }
     }

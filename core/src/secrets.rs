@@ -54,6 +54,8 @@ impl Scheduler {
             instance.since = now;
             instance.kill_requested = None;
             instance.launch_questioned = false;
+            // What was to be reserved with the launch was not.
+            instance.residence.take_if(|residence| !residence.is_confirmed);
         });
         if goal == Goal::Decommissioned {
             self.let_go(id.uuid);

@@ -173,6 +173,8 @@ impl Crowds {
 
 fn usefulness(instance: &Instance, stage: Stage) -> u8 {
     match stage {
+        // With the data on its volumes it would take more to replace it.
+        Stage::Waiting if instance.residence.is_some() => 2,
         Stage::Stopping | Stage::Waiting => 0,
         Stage::Inactive => 1,
         Stage::Ending => 2,

@@ -81,8 +81,10 @@ impl Scheduler {
             }
             Effect::Returned => {
                 self.kill_stray(status);
-                // Its next launch must not run beside it: another instance takes its place.
-                if self.state.instance(uuid).is_some_and(Instance::has_ended) {
+                // Its next launch must not run beside it: another instance takes its place. Where there are volumes,
+                // they keep the next launch away as long as they are in use.
+                let moves_on = |instance: &Instance| instance.has_ended() && instance.residence.is_none();
+                if self.state.instance(uuid).is_some_and(moves_on) {
                     self.state.forget(uuid, now);
                 }
             }
@@ -111,7 +113,9 @@ impl Scheduler {
     fn on_instance_ended(&mut self, instance: Instance) {
         let uuid = instance.id.uuid;
         let on_purpose = instance.goal != Goal::Running
-            || instance.kill_requested.is_some_and(|request| request.reason == KillReason::UserRequest);
+            || instance.kill_requested.is_some_and(|request| {
+                matches!(request.reason, KillReason::Upgrading | KillReason::UserRequest)
+            });
         if !on_purpose {
             let termination = termination_of(&instance, self.now);
             let delay = backoff::after_end(&self.state, &instance, self.now);
@@ -126,7 +130,17 @@ impl Scheduler {
             });
         }
         let surely = instance.tasks.iter().all(Task::has_surely_ended);
+        if instance.goal != Goal::Decommissioned && self.keeps_home(&instance) {
+            // Its volumes are where it was. While anything uses them they are not offered, so nothing of an earlier
+            // launch is left when it goes back to them.
+            if !surely {
+                self.shut_down(&instance.id, instance.agent_id());
+            }
+            return;
+        }
         match (instance.goal, surely) {
+            // Nobody knows whether its volumes were ever made: a new instance gets new ones.
+            (Goal::Running | Goal::Stopped, true) if instance.residence.is_some() => self.let_go(uuid),
             // Launched again as the next incarnation.
             (Goal::Running | Goal::Stopped, true) => {}
             (Goal::Decommissioned, true) => self.let_go(uuid),
@@ -136,6 +150,18 @@ impl Scheduler {
                 self.let_go(uuid);
             }
         }
+    }
+
+    /// Whether `instance`, which has ended, has volumes to go back to. An agent that an operator has declared gone
+    /// never comes back, and neither does what is on it.
+    fn keeps_home(&mut self, instance: &Instance) -> bool {
+        let is_gone = instance.tasks.iter().any(|task| {
+            task.last.as_ref().is_some_and(|last| last.state == Some(TaskState::TaskGoneByOperator))
+        });
+        if is_gone && instance.residence.is_some() {
+            self.state.edit(&self.config, instance.id.uuid, |instance| instance.residence = None);
+        }
+        !is_gone && instance.residence.as_ref().is_some_and(|residence| residence.is_confirmed)
     }
 
     /// An instance that was given up speaks up again, or is confirmed to be gone.
@@ -311,6 +337,10 @@ fn refresh(instance: &mut Instance, spec: &PodSpec, now: Timestamp) {
     if condition != instance.condition && !still_inactive {
         instance.condition = condition;
         instance.since = now;
+    }
+    if let Some(residence) = &mut instance.residence {
+        // The agent has taken a launch that needs them.
+        residence.is_confirmed |= instance.tasks.iter().any(|task| task.reached > Condition::Provisioned);
     }
     instance.healthy = health_of_instance(&instance.tasks, spec);
     instance.available &= instance.condition == Condition::Running;

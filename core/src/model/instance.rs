@@ -10,6 +10,7 @@ use super::ids::{AgentId, InstanceId, Role, TaskId};
 use super::mesos::{
     Attribute, FaultDomain, NetworkStatus, StatusReason, StatusSource, TaskState, TaskStatus,
 };
+use super::residence::Residence;
 use super::time::Timestamp;
 
 /// What state an instance or one of its containers is in (Marathon's names).
@@ -150,6 +151,8 @@ pub enum KillReason {
     GroupEnded,
     /// It did not start in time.
     LaunchTimeout,
+    /// It is to run a newer definition, where its volumes are.
+    Upgrading,
     /// A person asked for it.
     UserRequest,
 }
@@ -207,6 +210,9 @@ pub struct Instance {
     pub launch_questioned: bool,
     /// Where it runs or ran last.
     pub agent: Option<Arc<AgentInfo>>,
+    /// What is kept for it on that agent, if its pod has persistent volumes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub residence: Option<Box<Residence>>,
     /// Its containers in the newest incarnation, in the order of the definition; none before the first.
     pub tasks: Vec<Task>,
 }
@@ -231,6 +237,7 @@ impl Instance {
             incarnation: 0,
             launch_questioned: false,
             agent: None,
+            residence: None,
             tasks: Vec::new(),
         }
     }

@@ -13,4 +13,5 @@ pub mod number;
 pub mod path;
 pub mod pod;
 pub mod regex;
+pub mod residence;
 pub mod time;

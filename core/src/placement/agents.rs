@@ -66,6 +66,7 @@ impl Pool {
             && earlier.unavailability.is_none()
             && self.agent == earlier.agent
             && self.executor_ids == earlier.executor_ids
+            && self.disks == earlier.disks
             && self.stacks.len() == earlier.stacks.len()
             && self.stacks.iter().zip(&earlier.stacks).all(|(now, then)| {
                 now.reservations == then.reservations

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::pool::{Pool, Stack, amount_of};
 use super::refusal::NoMatch;
-use super::{Draw, Member, PortDraw, policy, ports};
+use super::{Draw, Member, PortDraw, policy, ports, residence};
 use crate::config::{AcceptedResourceRoles, Config};
-use crate::model::ids::Role;
+use crate::model::ids::{FrameworkId, Role};
 use crate::model::instance::Instance;
-use crate::model::mesos::{FaultDomain, ResourceKind};
+use crate::model::mesos::{FaultDomain, Resource, ResourceKind};
 use crate::model::number::Scalar;
 use crate::model::pod::{PodSpec, ScalarResources};
 use crate::model::time::Timestamp;
@@ -25,6 +25,8 @@ pub(crate) struct Match {
     pub(crate) draws: Vec<Draw>,
     /// Ports, in the order of the endpoints that have a host port.
     pub(crate) ports: Vec<PortDraw>,
+    /// Disks for the persistent volumes, or those volumes if there are some already, in their order.
+    pub(crate) disks: Vec<Resource>,
 }
 
 /// The copy that a place is looked for.
@@ -43,6 +45,8 @@ pub(crate) struct Asker<'a> {
 pub(crate) struct Site<'a> {
     /// The settings.
     pub(crate) config: &'a Config,
+    /// This framework's id, if it has one.
+    pub(crate) framework: Option<&'a FrameworkId>,
     /// The master's place.
     pub(crate) domain: Option<&'a FaultDomain>,
     /// The time.
@@ -60,6 +64,9 @@ pub(crate) fn match_instance(
     random: u64,
 ) -> Result<Match, NoMatch> {
     let Asker { pod, spec, instance } = asker;
+    if instance.residence.is_some() {
+        return match_resident(asker, pool, site, random);
+    }
     let config = site.config;
     let is_accepted = |index: &usize| accepts(spec, &pool.stacks[*index], config);
     let accepted: Vec<usize> = (0..pool.stacks.len()).filter(is_accepted).collect();
@@ -75,9 +82,11 @@ pub(crate) fn match_instance(
     }
     let free =
         accepted.iter().fold(ScalarResources::default(), |sum, index| sum + pool.stacks[*index].scalars);
-    if let Some(why) = NoMatch::insufficient(spec.total_resources(), free) {
+    let volumes = ScalarResources { disk: residence::root_disk(spec), ..ScalarResources::default() };
+    if let Some(why) = NoMatch::insufficient(spec.total_resources() + volumes, free) {
         return Err(why);
     }
+    let disks = residence::choose_disks(spec, pool)?;
     let ports = ports::choose(spec, &pool.stacks, &accepted, random).map_err(NoMatch::Ports)?;
     if policy::is_kept_for_gpus(spec, !pool.total().gpus.is_zero(), config) {
         return Err(NoMatch::Scarce);
@@ -88,7 +97,26 @@ pub(crate) fn match_instance(
     if may_still_be_ending(instance, pool, site.now) {
         return Err(NoMatch::ExecutorStillAlive);
     }
-    Ok(Match { draws: draw(spec, &pool.stacks, &accepted), ports })
+    Ok(Match { draws: draw(spec, &pool.stacks, &accepted), ports, disks })
+}
+
+/// Whether a copy that has a home can go back to it. Whether it is a good place was decided when it came there.
+fn match_resident(asker: Asker<'_>, pool: &Pool, site: &Site<'_>, random: u64) -> Result<Match, NoMatch> {
+    let Asker { spec, instance, .. } = asker;
+    let framework = site.framework.ok_or(NoMatch::Reservation)?;
+    let (disks, stacks) = residence::find_home(instance, pool, framework)?;
+    if policy::in_maintenance(pool.unavailability.as_ref(), site.config, site.now) {
+        return Err(NoMatch::Maintenance);
+    }
+    let free = stacks.iter().fold(ScalarResources::default(), |sum, index| sum + pool.stacks[*index].scalars);
+    if let Some(why) = NoMatch::insufficient(spec.total_resources(), free) {
+        return Err(why);
+    }
+    let ports = ports::choose(spec, &pool.stacks, &stacks, random).map_err(NoMatch::Ports)?;
+    if may_still_be_ending(instance, pool, site.now) {
+        return Err(NoMatch::ExecutorStillAlive);
+    }
+    Ok(Match { draws: draw(spec, &pool.stacks, &stacks), ports, disks })
 }
 
 impl Match {
@@ -101,6 +129,9 @@ impl Match {
         }
         for draw in &self.ports {
             ports::remove(&mut pool.stacks[draw.pool].ports, draw.port);
+        }
+        for disk in &self.disks {
+            pool.take_disk(disk);
         }
     }
 }
@@ -116,6 +147,10 @@ fn may_still_be_ending(instance: &Instance, pool: &Pool, now: Timestamp) -> bool
 
 /// Whether copies of `spec` may use what is under `stack`.
 fn accepts(spec: &PodSpec, stack: &Stack, config: &Config) -> bool {
+    // What a copy with persistent volumes uses is reserved for it alone, so it must not be reserved already.
+    if spec.is_resident() {
+        return stack.reservations.is_empty();
+    }
     // Whatever carries marks was reserved by somebody for something particular.
     if stack.reservations.iter().any(|reservation| !reservation.labels.is_empty()) {
         return false;

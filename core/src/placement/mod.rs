@@ -8,6 +8,7 @@ mod policy;
 mod pool;
 mod ports;
 mod refusal;
+mod residence;
 mod task_group;
 
 pub(crate) use self::agents::Agents;
@@ -18,6 +19,7 @@ pub(crate) use self::refusal::{NoMatch, RefusalStatistics};
 use std::sync::Arc;
 
 pub use refusal::Reason;
+pub use residence::{Home, Release};
 use serde::{Deserialize, Serialize};
 
 use crate::model::ids::{InstanceId, Role};
@@ -46,6 +48,9 @@ pub struct Launch {
     pub draws: Vec<Draw>,
     /// The agent's ports that are taken, in the order of the containers' endpoints that have a host port.
     pub ports: Vec<PortDraw>,
+    /// Where its persistent volumes are, if it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<Home>,
 }
 
 /// An amount taken for one member of the group.

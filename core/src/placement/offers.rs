@@ -12,11 +12,13 @@ use std::time::Duration;
 
 use super::matcher::{Asker, Match, match_instance};
 use super::pool::Pool;
-use super::{Launch, NoMatch};
+use super::residence::find_home;
+use super::{Home, Launch, NoMatch, Release};
 use crate::model::ids::{AgentId, OfferId, PodId, Role, Uuid};
 use crate::model::instance::{Condition, Task};
 use crate::model::mesos::{Call, Offer};
 use crate::model::pod::PodSpec;
+use crate::model::residence::Residence;
 use crate::model::time::Timestamp;
 use crate::output::{Accept, Action};
 use crate::queue::Epoch;
@@ -39,24 +41,26 @@ impl Scheduler {
             }
         }
         let mut pools: Vec<Pool> = pools.into_values().collect();
+        let releases: Vec<Release> = pools.iter_mut().map(|pool| self.release_leftovers(pool)).collect();
         let epoch = self.state.waiting().epoch();
         let plans = self.plan_launches(&mut pools);
         let mut declined: Vec<OfferId> = Vec::new();
         let mut declined_for_a_moment: Vec<OfferId> = Vec::new();
-        for (mut pool, Plan { launches, is_of_use_soon }) in pools.into_iter().zip(plans) {
+        for ((mut pool, release), plan) in pools.into_iter().zip(releases).zip(plans) {
+            let Plan { launches, is_of_use_soon } = plan;
             let offer_ids = std::mem::take(&mut pool.offer_ids);
-            if launches.is_empty() && is_of_use_soon {
+            if !launches.is_empty() || !release.is_empty() {
+                self.agents.used(&pool);
+                // The rest comes back at the next allocation, for whoever still waits.
+                let accept = Accept { offer_ids, release, launches, refuse: Duration::ZERO };
+                self.actions.push(Action::Accept(Box::new(accept)));
+            } else if is_of_use_soon {
                 declined_for_a_moment.extend(offer_ids);
                 // When it comes back it is another matter, even with nothing more to offer.
                 self.agents.unused(pool, Epoch::default());
-            } else if launches.is_empty() {
+            } else {
                 declined.extend(offer_ids);
                 self.agents.unused(pool, epoch);
-            } else {
-                self.agents.used(&pool);
-                // The rest comes back at the next allocation, for whoever still waits.
-                let accept = Accept { offer_ids, launches, refuse: Duration::ZERO };
-                self.actions.push(Action::Accept(Box::new(accept)));
             }
         }
         let duration = self.config.decline_offer_duration;
@@ -75,7 +79,7 @@ impl Scheduler {
             let mut untried = std::mem::take(&mut turn.pools);
             // Where it did not fit it will not fit later in this batch either: agents only get fuller.
             untried.retain(|index| {
-                let Some(uuid) = self.first_waiting(&turn.pod) else { return false };
+                let Some(uuid) = self.whose_turn(&turn, &pools[*index]) else { return false };
                 match self.try_launch(&turn, uuid, &mut pools[*index]) {
                     Ok(launch) => {
                         plans[*index].launches.push(launch);
@@ -125,8 +129,19 @@ impl Scheduler {
         turns
     }
 
-    fn first_waiting(&self, pod: &PodId) -> Option<Uuid> {
-        self.state.pod(pod)?.waiting.first().copied()
+    /// Which copy is to be launched on `pool` next: the oldest that waits. A copy that lives on that agent comes before
+    /// those that have no home yet, and one that lives elsewhere does not come.
+    fn whose_turn(&self, turn: &Turn, pool: &Pool) -> Option<Uuid> {
+        let waiting = &self.state.pod(&turn.pod)?.waiting;
+        if !turn.spec.is_resident() {
+            return waiting.first().copied();
+        }
+        let copies = || waiting.iter().filter_map(|uuid| self.state.instance(*uuid));
+        let framework = self.framework_id()?;
+        let mut residents = copies().filter(|copy| copy.residence.is_some());
+        let at_home = residents.find(|copy| find_home(copy, pool, framework).is_ok());
+        let chosen = at_home.or_else(|| copies().find(|copy| copy.residence.is_none()));
+        chosen.or_else(|| copies().next()).map(|copy| copy.id.uuid)
     }
 
     /// Launches the instance `uuid` on `pool` if it fits.
@@ -139,8 +154,18 @@ impl Scheduler {
         let asker = Asker { pod, spec, instance };
         let found = match_instance(asker, pool, &self.site(), random)?;
         found.take_from(pool);
-        let Match { draws, ports } = found;
+        let Match { draws, ports, disks } = found;
         let (id, incarnation) = (instance.id.clone(), instance.incarnation + 1);
+        let is_at_home = instance.residence.is_some();
+        let framework = self.framework_id().cloned();
+        let (home, residence) = match framework.filter(|_| spec.is_resident()) {
+            None => (None, None),
+            Some(_) if is_at_home => (Some(Home { reserve: None, volumes: disks }), None),
+            Some(framework) => {
+                let (home, volumes) = self.make_home(&id, spec, disks, pool, &framework);
+                (Some(home), Some(Residence { volumes, is_confirmed: false }))
+            }
+        };
         let now = self.now;
         let agent = pool.agent.clone();
         let tasks = provision(spec, ports.iter().map(|draw| draw.port), now);
@@ -156,6 +181,9 @@ impl Scheduler {
             instance.healthy = None;
             instance.kill_requested = None;
             instance.launch_questioned = false;
+            if let Some(residence) = residence {
+                instance.residence = Some(Box::new(residence));
+            }
         });
         self.state.note_use(&turn.pod, now);
         Ok(Launch {
@@ -167,6 +195,7 @@ impl Scheduler {
             pools: pool.stacks.iter().map(|stack| stack.reservations.clone()).collect(),
             draws,
             ports,
+            home,
         })
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::model::ids::{ExecutorId, OfferId, Role};
 use crate::model::instance::AgentInfo;
-use crate::model::mesos::{Offer, PortRange, Reservation, ResourceKind, ResourceValue, Unavailability};
+use crate::model::mesos::{
+    Offer, PortRange, Reservation, Resource, ResourceKind, ResourceValue, Unavailability,
+};
 use crate::model::number::Scalar;
 use crate::model::pod::ScalarResources;
 
@@ -23,6 +25,8 @@ pub(crate) struct Pool {
     pub(crate) unavailability: Option<Unavailability>,
     /// What is free, by reservation.
     pub(crate) stacks: Vec<Stack>,
+    /// Separate disks, and persistent volumes, that are free.
+    pub(crate) disks: Vec<Resource>,
 }
 
 /// What is free under one stack of reservations.
@@ -43,6 +47,26 @@ impl Stack {
     }
 }
 
+impl Stack {
+    /// The same as resources that are offered to `role`.
+    pub(crate) fn into_resources(mut self, role: &Role) -> Vec<Resource> {
+        let mut resources = Vec::new();
+        let mut add = |kind, value| {
+            let resource = Resource::new(kind, value).allocated_to(role.clone());
+            resources.push(Resource { reservations: self.reservations.clone(), ..resource });
+        };
+        for kind in [ResourceKind::Cpus, ResourceKind::Mem, ResourceKind::Disk, ResourceKind::Gpus] {
+            if let Some(amount) = amount_of(&mut self.scalars, &kind).filter(|amount| !amount.is_zero()) {
+                add(kind, ResourceValue::Scalar(*amount));
+            }
+        }
+        if !self.ports.is_empty() {
+            add(ResourceKind::Ports, ResourceValue::Ranges(self.ports));
+        }
+        resources
+    }
+}
+
 impl Pool {
     /// A pool with what `offer` holds.
     pub(crate) fn new(offer: &Offer, default_role: &Role) -> Self {
@@ -58,6 +82,7 @@ impl Pool {
             executor_ids: Vec::new(),
             unavailability: None,
             stacks: Vec::new(),
+            disks: Vec::new(),
         };
         pool.add(offer);
         pool
@@ -69,10 +94,13 @@ impl Pool {
         self.executor_ids.extend(offer.executor_ids.iter().cloned());
         self.unavailability = offer.unavailability.clone();
         for resource in &offer.resources {
-            // Plain resources only: what may be taken away again, what is shared, and separate disks are
-            // not for ordinary containers.
-            let special = resource.revocable || resource.shared || resource.provider_id.is_some();
-            if special || resource.disk.as_ref().is_some_and(|disk| *disk != Default::default()) {
+            // Not what may be taken away again, what is shared, and what storage plugins manage.
+            if resource.revocable || resource.shared || resource.provider_id.is_some() {
+                continue;
+            }
+            // Separate disks are not for ordinary containers.
+            if resource.disk.as_ref().is_some_and(|disk| *disk != Default::default()) {
+                self.disks.push(resource.clone());
                 continue;
             }
             let stack = self.stack(&resource.reservations);
@@ -99,6 +127,29 @@ impl Pool {
             self.stacks.len() - 1
         });
         &mut self.stacks[index]
+    }
+
+    /// Takes away a disk or a part of one.
+    pub(crate) fn take_disk(&mut self, taken: &Resource) {
+        let Some(info) = &taken.disk else {
+            let stack = self.stacks.iter_mut().find(|stack| stack.reservations == taken.reservations);
+            if let Some(stack) = stack {
+                stack.scalars.disk -= taken.amount();
+            }
+            return;
+        };
+        let same = |disk: &Resource| {
+            disk.disk.as_ref() == Some(info)
+                && disk.reservations == taken.reservations
+                && disk.amount() >= taken.amount()
+        };
+        let Some(index) = self.disks.iter().position(same) else { return };
+        let left = self.disks[index].amount().saturating_sub(taken.amount());
+        if left.is_zero() {
+            self.disks.remove(index);
+        } else {
+            self.disks[index].value = ResourceValue::Scalar(left);
+        }
     }
 
     /// All that is free, whoever may use it.

@@ -34,6 +34,8 @@ pub(crate) enum NoMatch {
     Role,
     /// The agent's region is not the master's, and the pod does not say that it may go elsewhere.
     Region,
+    /// The copy's persistent volumes are not there.
+    Reservation,
     /// A placement constraint.
     Constraint(ConstraintRefusal),
     /// The agent is, or will soon be, in maintenance.
@@ -111,6 +113,7 @@ impl NoMatch {
             Self::Role => Reason::UnfulfilledRole,
             Self::Region => Reason::RegionMismatch,
             Self::Constraint(_) => Reason::UnfulfilledConstraint,
+            Self::Reservation => Reason::NoCorrespondingReservationFound,
             Self::Maintenance => Reason::AgentMaintenance,
             Self::Insufficient(missing) if !missing.cpus.is_zero() => Reason::InsufficientCpus,
             Self::Insufficient(missing) if !missing.mem.is_zero() => Reason::InsufficientMemory,

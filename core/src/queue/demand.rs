@@ -43,12 +43,15 @@ impl Scheduler {
     fn used_roles(&self) -> BTreeSet<Role> {
         let mut roles: BTreeSet<Role> = self.pods().map(|spec| spec.role.clone()).collect();
         roles.insert(self.config.mesos_role.clone());
+        roles.extend(self.wanted_roles());
         roles
     }
 
-    /// The roles that copies wait for which may be launched now.
+    /// The roles that copies wait for which may be launched now, and those for which something is reserved that
+    /// nobody needs any more: it can only be given back when it is offered.
     fn wanted_roles(&self) -> BTreeSet<Role> {
-        self.state.waiting().wanted_roles().cloned().collect()
+        let leftovers = self.state.leftovers().map(|leftover| &leftover.role);
+        self.state.waiting().wanted_roles().chain(leftovers).cloned().collect()
     }
 
     /// Somebody may be launched at once who had to wait before, or offers may have been missed.
@@ -84,7 +87,8 @@ impl Scheduler {
         }
         let wanted = self.wanted_roles();
         let defined = std::mem::take(&mut self.state.changes.roles);
-        if self.demand.roles.is_empty() || !defined.is_subset(&self.demand.roles) {
+        let asked_for = |roles: &BTreeSet<Role>| roles.is_subset(&self.demand.roles);
+        if self.demand.roles.is_empty() || !asked_for(&defined) || !asked_for(&wanted) {
             self.demand.roles = self.used_roles();
             let suppressed: Vec<Role> = self.demand.roles.difference(&wanted).cloned().collect();
             let mut framework_info = self.config.framework_info();
@@ -105,10 +109,12 @@ impl Scheduler {
             self.call(Call::Suppress { roles: unwanted });
         }
         self.demand.deadline = None;
-        if wanted.is_empty() {
+        let is_new = self.demand.is_new || wanted.iter().any(|role| self.demand.suppressed.contains(role));
+        // For what is only to be given back it is enough that nothing is suppressed: filters end by themselves.
+        let somebody_waits = self.state.waiting().wanted_roles().next().is_some();
+        if wanted.is_empty() || !(is_new || somebody_waits) {
             return;
         }
-        let is_new = self.demand.is_new || wanted.iter().any(|role| self.demand.suppressed.contains(role));
         let pause = if is_new { self.config.min_revive_offers_interval } else { REPEAT };
         let due = self.demand.last_revive.map_or(self.now, |last| last + pause);
         if due <= self.now {
@@ -116,7 +122,9 @@ impl Scheduler {
             self.demand.is_new = false;
             self.demand.suppressed.retain(|role| !wanted.contains(role));
             self.call(Call::Revive { roles: wanted.into_iter().collect() });
-            self.set_demand_deadline(self.now + REPEAT);
+            if somebody_waits {
+                self.set_demand_deadline(self.now + REPEAT);
+            }
         } else {
             self.set_demand_deadline(due);
         }

@@ -18,6 +18,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use smallvec::SmallVec;
+
 use crate::model::ids::{PodId, Role};
 use crate::model::number::Scalar;
 use crate::model::pod::ScalarResources;
@@ -45,12 +47,16 @@ enum Place {
     /// Something else than an offer is missing. Whoever finds it [updates](WaitingPods::update) the pod.
     Blocked,
     Ready {
-        role: Role,
+        roles: Roles,
         needs: ScalarResources,
         epoch: Epoch,
         wake: Option<Timestamp>,
     },
 }
+
+/// The roles whose offers copies of a pod wait for: one, unless the pod's role was changed while volumes are reserved for
+/// the old one.
+type Roles = SmallVec<[Role; 1]>;
 
 /// The pods that wait for offers of one role and may be launched now.
 #[derive(Clone, Debug, Default)]
@@ -83,9 +89,15 @@ impl WaitingPods {
         self.epoch
     }
 
-    /// Takes `pod` as it is now, with a new epoch if it waits for offers, which would be of no use to it if it
-    /// `is_blocked`.
-    pub(crate) fn update(&mut self, pod: &Pod, is_blocked: bool, now: Timestamp) {
+    /// Takes `pod` as it is now, with a new epoch if it waits for offers to `roles`, which would be of no use to it if
+    /// it `is_blocked`.
+    pub(crate) fn update(
+        &mut self,
+        pod: &Pod,
+        roles: impl IntoIterator<Item = Role>,
+        is_blocked: bool,
+        now: Timestamp,
+    ) {
         let id = &pod.state.id;
         self.remove(id);
         let Some(spec) = pod.spec().filter(|_| !pod.waiting.is_empty()) else { return };
@@ -97,11 +109,14 @@ impl WaitingPods {
             None if is_blocked => Place::Blocked,
             None => {
                 self.epoch.0 += 1;
-                let (role, needs, epoch) = (spec.role.clone(), spec.total_resources(), self.epoch);
-                self.ready.entry(role.clone()).or_default().insert(id, needs, epoch);
+                let (needs, epoch) = (spec.total_resources(), self.epoch);
+                let roles: Roles = roles.into_iter().collect();
+                for role in &roles {
+                    self.ready.entry(role.clone()).or_default().insert(id, needs, epoch);
+                }
                 let wake = pod.avoids_until(now);
                 self.wakes.extend(wake.map(|at| (at, id.clone())));
-                Place::Ready { role, needs, epoch, wake }
+                Place::Ready { roles, needs, epoch, wake }
             }
         };
         self.places.insert(id.clone(), place);
@@ -140,11 +155,12 @@ impl WaitingPods {
             Some(Place::Delayed(until)) => {
                 self.wakes.remove(&(until, id.clone()));
             }
-            Some(Place::Ready { role, needs, epoch, wake }) => {
+            Some(Place::Ready { roles, needs, epoch, wake }) => {
                 if let Some(at) = wake {
                     self.wakes.remove(&(at, id.clone()));
                 }
-                if let Some(index) = self.ready.get_mut(&role) {
+                for role in roles {
+                    let Some(index) = self.ready.get_mut(&role) else { continue };
                     index.remove(id, needs, epoch);
                     if index.epochs.is_empty() {
                         self.ready.remove(&role);

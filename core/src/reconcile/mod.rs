@@ -150,5 +150,14 @@ impl Scheduler {
         for uuid in old {
             self.state.drop_forgotten(uuid);
         }
+        let old: Vec<Uuid> = self
+            .state
+            .leftovers()
+            .filter(|leftover| self.now.since(leftover.since) > FORGET_AFTER)
+            .map(|leftover| leftover.instance.uuid)
+            .collect();
+        for uuid in old {
+            self.state.drop_leftover(uuid);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::admission::{Change, change};
+use crate::admission::{Change, change, check_residents};
 use crate::input::{Command, CommandId, Origin};
 use crate::model::deployment::{ActionKind, Deployment, DeploymentAction, DeploymentDeadline, Step};
 use crate::model::event::{ApiEventKind, DeploymentPlan};
@@ -78,6 +78,7 @@ impl Scheduler {
             return self.create_pod(pod, role_given, force, origin);
         };
         self.settle_role(&mut pod, role_given, force)?;
+        check_residents(&old, &pod)?;
         let change = change(&old, &pod);
         let current = self.state.pod(&id);
         // Copies that a cancelled deployment left behind are replaced by the next change, whatever it changes,
@@ -128,7 +129,7 @@ impl Scheduler {
     }
 
     /// Ends instances now. Those out of reach cannot be launched again where they are: they are given up, and
-    /// others take their place.
+    /// others take their place, unless they have volumes there.
     fn kill_instances(
         &mut self,
         pod: &PodId,
@@ -145,7 +146,8 @@ impl Scheduler {
                 continue;
             }
             let out_of_reach = instance.tasks.iter().any(|task| task.unreachable_since.is_some());
-            if wipe || out_of_reach {
+            // One with volumes can only be launched again where they are.
+            if wipe || (out_of_reach && instance.residence.is_none()) {
                 self.decommission_instance(id.uuid, GoalReason::UserRequest);
             } else if !instance.has_ended() {
                 self.request_kill(id.uuid, KillReason::UserRequest);

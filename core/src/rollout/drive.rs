@@ -4,7 +4,7 @@ use super::capacity::Capacity;
 use crate::kill::{Preference, select_victims};
 use crate::model::deployment::ActionKind;
 use crate::model::ids::{InstanceId, PodId, Uuid, new_uuid};
-use crate::model::instance::{Goal, GoalReason, Instance, Task};
+use crate::model::instance::{Goal, GoalReason, Instance, KillReason, Task};
 use crate::model::pod::PodSpec;
 use crate::record::Stability;
 use crate::scheduler::Scheduler;
@@ -154,7 +154,16 @@ impl Scheduler {
             .filter(|(instance, stage)| eligible(*stage, pod.counts_as_current(instance, *stage)));
         let victims = select_victims(candidates, preference, &pod.constraints, count as usize);
         for uuid in victims {
-            self.decommission_instance(uuid, reason);
+            let instance = self.state.instance(uuid);
+            match instance.filter(|instance| instance.residence.is_some() && reason == GoalReason::Upgrading)
+            {
+                // It comes back as the new version, to the same volumes.
+                Some(instance) if instance.kill_requested.is_none() => {
+                    self.request_kill(uuid, KillReason::Upgrading);
+                }
+                Some(_) => {}
+                None => self.decommission_instance(uuid, reason),
+            }
         }
     }
 

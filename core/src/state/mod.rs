@@ -41,7 +41,7 @@ use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
 use crate::placement::{Constraints, NoMatch, RefusalStatistics, holds_place};
 use crate::queue::WaitingPods;
-use crate::record::{Entry, Forgotten, Key, PodState, Record};
+use crate::record::{Entry, Forgotten, Key, Leftover, PodState, Record};
 use crate::view::PodInstanceState;
 
 /// An instance with what is known about it for now.
@@ -81,6 +81,7 @@ pub(crate) struct State {
     /// By uuid. Never iterated: order comes from the pods.
     instances: FxHashMap<Uuid, Box<Slot>>,
     forgotten: BTreeMap<Uuid, Forgotten>,
+    leftovers: BTreeMap<Uuid, Leftover>,
     groups: Groups,
     deployments: Deployments,
     /// Which action of its current step each deployment was last found to wait for.
@@ -216,6 +217,11 @@ impl State {
         self.kills.remove(uuid);
         self.changes.instances.insert((slot.instance.id.pod.clone(), uuid));
         self.changes.touched.insert(slot.instance.id.pod.clone());
+        let Instance { id, role, agent, residence, .. } = &slot.instance;
+        if let (Some(_), Some(agent)) = (residence, agent) {
+            let (instance, agent, role, since) = (id.clone(), agent.clone(), role.clone(), self.now);
+            self.put_leftover(Leftover { instance, agent, role, since });
+        }
         Some(slot.instance)
     }
 
@@ -243,6 +249,26 @@ impl State {
     pub(crate) fn drop_forgotten(&mut self, uuid: Uuid) {
         if let Some(forgotten) = self.forgotten.remove(&uuid) {
             self.changes.keys.insert(Key::Forgotten(forgotten.instance));
+        }
+    }
+
+    /// What is kept on agents for instances that are gone.
+    pub(crate) fn leftovers(&self) -> impl Iterator<Item = &Leftover> {
+        self.leftovers.values()
+    }
+
+    /// Notes that something is kept for an instance that is gone, or that it was seen again.
+    pub(crate) fn put_leftover(&mut self, leftover: Leftover) {
+        self.changes.keys.insert(Key::Leftover(leftover.instance.clone()));
+        self.changes.waiting_changed = true;
+        self.leftovers.insert(leftover.instance.uuid, leftover);
+    }
+
+    /// Nothing is kept any more for an instance that is gone.
+    pub(crate) fn drop_leftover(&mut self, uuid: Uuid) {
+        if let Some(leftover) = self.leftovers.remove(&uuid) {
+            self.changes.keys.insert(Key::Leftover(leftover.instance));
+            self.changes.waiting_changed = true;
         }
     }
 
@@ -330,7 +356,8 @@ impl State {
         for id in &changed {
             if let Some(pod) = self.pods.get(id) {
                 let lacks_secret = missing_secret(pod, &self.missing_secrets).is_some();
-                self.waiting.update(pod, lacks_secret, now);
+                let roles = awaited_roles(pod, |uuid| self.instances.get(&uuid).map(|slot| &slot.instance));
+                self.waiting.update(pod, roles, lacks_secret, now);
             }
         }
         self.changes.waiting_changed |= !changed.is_empty();
@@ -388,6 +415,9 @@ impl State {
                 self.forgotten.insert(forgotten.instance.uuid, forgotten);
             }
             Entry::Framework { id } => self.framework_id = Some(id),
+            Entry::Leftover(leftover) => {
+                self.leftovers.insert(leftover.instance.uuid, leftover);
+            }
             Entry::Group(group) => self.groups.insert(group),
             Entry::Instance(instance) => {
                 let slot = Slot { instance: *instance, deadline: None };
@@ -473,6 +503,7 @@ impl State {
             Key::Forgotten(id) => self.forgotten.get(&id.uuid).cloned().map(Entry::Forgotten),
             Key::Framework => self.framework_id.clone().map(|id| Entry::Framework { id }),
             Key::Group(id, version) => self.groups.definition(id, *version).cloned().map(Entry::Group),
+            Key::Leftover(id) => self.leftovers.get(&id.uuid).cloned().map(Entry::Leftover),
             Key::Instance(id) => {
                 self.instance(id.uuid).cloned().map(|instance| Entry::Instance(Box::new(instance)))
             }
@@ -575,6 +606,16 @@ impl State {
             self.instances.insert(uuid, slot);
         }
     }
+}
+
+/// The roles whose offers copies of `pod` wait for.
+fn awaited_roles<'a>(pod: &Pod, instance: impl Fn(Uuid) -> Option<&'a Instance>) -> BTreeSet<Role> {
+    let Some(spec) = pod.spec() else { return BTreeSet::new() };
+    if !spec.is_resident() {
+        return BTreeSet::from([spec.role.clone()]);
+    }
+    let waiting = pod.waiting.iter().filter_map(|uuid| instance(*uuid));
+    waiting.map(|copy| if copy.residence.is_some() { copy.role.clone() } else { spec.role.clone() }).collect()
 }
 
 fn missing_secret<'a>(pod: &Pod, missing: &'a BTreeMap<String, String>) -> Option<(&'a str, &'a str)> {

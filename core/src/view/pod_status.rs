@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 
-use crate::model::ids::{AgentId, InstanceId, PodId, Role, TaskId};
+use crate::model::ids::{AgentId, InstanceId, PodId, Role, TaskId, Uuid};
 use crate::model::mesos::TaskState;
 use crate::model::number::Number;
 use crate::model::pod::PodSpec;
@@ -84,12 +84,26 @@ pub struct InstanceStatus {
     pub containers: Vec<ContainerStatus>,
     /// Where the definition is that it was launched from.
     pub spec_reference: String,
-    /// Reserved volumes.
-    pub local_volumes: Vec<serde_json::Value>,
+    /// Its persistent volumes, while they are kept for it.
+    pub local_volumes: Vec<LocalVolumeStatus>,
     /// The role whose resources it uses.
     pub role: Role,
     /// How often it was launched.
     pub incarnation: u32,
+}
+
+/// A persistent volume that is kept for a copy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LocalVolumeStatus {
+    /// The pod.
+    pub run_spec_id: PodId,
+    /// The volume's name in the definition, which is where its agent mounts it, below the executor's sandbox.
+    pub container_path: String,
+    /// What tells it from all others of that name.
+    pub uuid: Uuid,
+    /// Its name in Mesos.
+    pub persistence_id: String,
 }
 
 /// Amounts of resources, as numbers a person wrote.

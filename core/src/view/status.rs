@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::pod_status::{
     ContainerStatus, ContainerTerminationHistory, ContainerTerminationStatus, EndpointStatus,
-    HealthCondition, InstanceStatus, NetworkStatus, PodInstanceState, PodState, PodStatus, ResourceAmounts,
-    TerminationHistory,
+    HealthCondition, InstanceStatus, LocalVolumeStatus, NetworkStatus, PodInstanceState, PodState, PodStatus,
+    ResourceAmounts, TerminationHistory,
 };
-use crate::model::ids::PodId;
+use crate::model::ids::{PodId, Uuid};
 use crate::model::instance::{Condition, Goal, Instance, KillReason, Task, Termination};
 use crate::model::pod::{Container, PodSpec, Probe, ScalarResources};
+use crate::model::residence::LocalVolume;
 use crate::model::time::Timestamp;
 use crate::placement::{Asker, RefusalStatistics, match_instance};
 use crate::record::{RolloutFailure, Stability};
@@ -75,7 +76,7 @@ impl Scheduler {
             networks: networks_of(instance),
             containers,
             spec_reference: format!("/v2/pods{}::versions/{}", instance.id.pod, instance.version),
-            local_volumes: Vec::new(),
+            local_volumes: local_volumes_of(instance),
             role: instance.role.clone(),
             incarnation: instance.incarnation,
         }
@@ -106,15 +107,18 @@ impl Scheduler {
             None => "ended; ".to_owned(),
             Some(what) => format!("{what}; "),
         };
-        let waits = match self.why_pod_waits(pod, now) {
-            Some(why) => why,
-            None => "waits for an offer".to_owned(),
+        let home = instance.residence.as_ref().and(instance.agent.as_ref());
+        let waits = match home {
+            Some(agent) => self.what_holds_up(pod, now).unwrap_or_else(|| {
+                format!("waits for its persistent volumes on agent {} to be offered", agent.host)
+            }),
+            None => self.why_pod_waits(pod, now).unwrap_or_else(|| "waits for an offer".to_owned()),
         };
         format!("{ended}{waits}")
     }
 
-    /// Why copies of `pod` that wait are not launched.
-    pub(crate) fn why_pod_waits(&self, pod: &Pod, now: Timestamp) -> Option<String> {
+    /// What would have to happen before offers are of any use to copies of `pod` that wait.
+    fn what_holds_up(&self, pod: &Pod, now: Timestamp) -> Option<String> {
         let delay = pod.state.delay.filter(|delay| delay.until > now);
         if let Some(delay) = delay {
             let seconds = delay.until.since(now).as_secs_f64();
@@ -126,8 +130,17 @@ impl Scheduler {
         if !self.is_connected() {
             return Some("waits for a connection to the Mesos master".to_owned());
         }
+        None
+    }
+
+    /// Why copies of `pod` that wait are not launched.
+    pub(crate) fn why_pod_waits(&self, pod: &Pod, now: Timestamp) -> Option<String> {
+        if let Some(why) = self.what_holds_up(pod, now) {
+            return Some(why);
+        }
         let why = self.refusals_now(pod)?.sentence(&pod.constraints)?;
-        let never = self.agents.offered_to(&pod.spec()?.role).take(EXPLAINED_AGENTS);
+        let is_bound = pod.waiting.iter().all(|uuid| self.has_home(*uuid));
+        let never = self.agents.offered_to(&pod.spec()?.role).filter(|_| !is_bound).take(EXPLAINED_AGENTS);
         let hopeless = never.fold(None, |all, pool| {
             Some(all.unwrap_or(true) && pod.constraints.check_agent(&pool.agent).is_err())
         });
@@ -136,14 +149,21 @@ impl Scheduler {
         Some(format!("{why}{verdict}"))
     }
 
+    fn has_home(&self, uuid: Uuid) -> bool {
+        self.state.instance(uuid).is_some_and(|instance| instance.residence.is_some())
+    }
+
     /// Why the agents would refuse a copy of `pod`, going by what each had to offer when it was last offered.
     /// Nothing if some agent would not: then it is a matter of the next offer.
     pub(crate) fn refusals_now(&self, pod: &Pod) -> Option<RefusalStatistics> {
         let spec = pod.spec()?;
-        let instance = self.state.instance(*pod.waiting.first()?)?;
+        // One that may go anywhere, if there is one: the others only wait for their own agents.
+        let free = pod.waiting.iter().find(|uuid| !self.has_home(**uuid));
+        let instance = self.state.instance(*free.or(pod.waiting.first())?)?;
         let asker = Asker { pod, spec, instance };
         let mut refusals = RefusalStatistics::default();
-        for pool in self.agents.offered_to(&spec.role).take(EXPLAINED_AGENTS) {
+        let role = if instance.residence.is_some() { &instance.role } else { &spec.role };
+        for pool in self.agents.offered_to(role).take(EXPLAINED_AGENTS) {
             match match_instance(asker, pool, &self.site(), 0) {
                 Ok(_) => return None,
                 Err(why) => refusals.refused(&pool.agent, why, self.now),
@@ -190,6 +210,7 @@ fn what_ended(instance: &Instance) -> Option<String> {
 fn why_ending(instance: &Instance) -> String {
     let requested = instance.kill_requested.map(|request| match request.reason {
         KillReason::GroupEnded => "did not end together with its group and is being killed",
+        KillReason::Upgrading => "is ending to make place for the new version, which takes over its volumes",
         KillReason::LaunchTimeout => "did not start in time and is being killed",
         KillReason::UserRequest => "is being killed on request and will be launched again",
     });
@@ -269,6 +290,17 @@ fn networks_of(instance: &Instance) -> Vec<NetworkStatus> {
     }
     let statuses = by_name.into_iter();
     statuses.map(|(name, addresses)| NetworkStatus { name: name.cloned(), addresses }).collect()
+}
+
+fn local_volumes_of(instance: &Instance) -> Vec<LocalVolumeStatus> {
+    let volumes = instance.residence.iter().flat_map(|residence| &residence.volumes);
+    let status = |volume: &LocalVolume| LocalVolumeStatus {
+        run_spec_id: instance.id.pod.clone(),
+        container_path: volume.name.clone(),
+        uuid: volume.uuid,
+        persistence_id: volume.persistence_id(&instance.id),
+    };
+    volumes.map(status).collect()
 }
 
 /// What the instance uses now: nothing before it is launched or after it has ended, otherwise its executor and

@@ -3,11 +3,13 @@
 //! Texts are Marathon's where it has the rule, without its slips, and often with the value that is at fault.
 
 mod container;
+mod resident;
 mod scheduling;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::container::container;
+pub use self::resident::check_residents;
 use self::scheduling::scheduling;
 use super::Rules;
 use super::reader::quote;
@@ -141,6 +143,9 @@ fn volumes(Context { pod, rules, .. }: &Context<'_>, report: &mut Report) {
                 format_args!("/volumes({index})"),
                 "volume must be referenced by at least one container",
             );
+        }
+        if let VolumeKind::Persistent { persistent } = &volume.kind {
+            resident::volume(&format!("/volumes({index})"), &volume.name, persistent, report);
         }
         if let VolumeKind::Secret { secret } = &volume.kind {
             let path = format!("/volumes({index})/secret");

@@ -87,6 +87,14 @@ impl PodSpec {
         self.volumes.iter().any(|volume| matches!(volume.kind, VolumeKind::Persistent { .. }))
     }
 
+    /// The persistent volumes with their names, in order.
+    pub fn persistent_volumes(&self) -> impl Iterator<Item = (&str, &PersistentVolume)> {
+        self.volumes.iter().filter_map(|volume| match &volume.kind {
+            VolumeKind::Persistent { persistent } => Some((volume.name.as_str(), persistent)),
+            _ => None,
+        })
+    }
+
     /// Whether some container has a health check.
     pub fn has_health_checks(&self) -> bool {
         self.containers.iter().any(|container| container.health_check.is_some())

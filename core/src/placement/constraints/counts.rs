@@ -49,7 +49,11 @@ impl PlacedCounts {
 /// All copies do that may have a running process, except those that a replacement was asked for: without their
 /// place the replacement might have none. So a copy that cannot be reached keeps its place until it is given up
 /// (`inactiveAfterSeconds`, or a person's kill), and one that was asked to end keeps it until it has ended.
+/// A copy whose volumes are on the agent keeps its place until they are given up: it comes back.
 pub(crate) fn holds_place(instance: &Instance) -> bool {
+    if instance.residence.is_some() {
+        return true;
+    }
     if instance.has_ended() {
         return false;
     }

@@ -7,6 +7,7 @@
 //!   │         └─ containers[i] ───────► tasks[i]: command, container, health check, discovery, kill policy
 //!   ├─ draws ─┬─ Executor ────────────► executor.resources
 //!   │         └─ Container(i) ────────► tasks[i].resources
+//!   ├─ home ─────────────────────────► executor.resources (the persistent volumes)
 //!   └─ ports ─┬───────────────────────► executor.resources (all of them)
 //!             └─ endpoints[i][j] ─────► port mappings, variables, health checks, discovery
 //! ```
@@ -76,6 +77,10 @@ impl<'a> Assembly<'a> {
                 Member::Executor => executor_resources.push(resource),
                 Member::Container(index) => task_resources[index].push(resource),
             }
+        }
+        // On the executor, in whose sandbox the agent mounts them, for all members that ask for them.
+        if let Some(home) = &self.launch.home {
+            executor_resources.extend(home.volumes.iter().cloned());
         }
         // On the executor, because its network is everybody's and outlives each of them.
         for (pool, ranges) in ports::ranges_by_pool(&self.launch.ports) {
@@ -215,8 +220,11 @@ impl<'a> Assembly<'a> {
     }
 
     fn resource(&self, kind: ResourceKind, value: ResourceValue, pool: usize) -> Resource {
+        let mut reservations = self.launch.pools[pool].clone();
+        let made_first = self.launch.home.as_ref().and_then(|home| home.reserve.as_ref());
+        reservations.extend(made_first.cloned());
         Resource {
-            reservations: self.launch.pools[pool].clone(),
+            reservations,
             allocation_role: Some(self.launch.role.clone()),
             ..Resource::new(kind, value)
         }

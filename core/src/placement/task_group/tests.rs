@@ -53,6 +53,7 @@ fn launch(spec: PodSpec) -> Launch {
     let endpoints = spec.containers.iter().flat_map(|container| &container.endpoints);
     let ports = endpoints.filter_map(|endpoint| endpoint.host_port).zip(31_000..).map(fixed_or_next);
     Launch {
+        home: None,
         instance: InstanceId { pod: spec.id.clone(), uuid: Uuid::from_u128(0xfeed) },
         incarnation: 1,
         ports: ports.map(|port| PortDraw { port, pool: 0 }).collect(),

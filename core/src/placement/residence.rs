@@ -1,0 +1,273 @@
+//! Copies with persistent volumes: a home for a new one, the way back to it, and the end of it.
+//!
+//! ```text
+//!   first launch      RESERVE ─► CREATE ─► LAUNCH_GROUP     one ACCEPT
+//!   every later one   LAUNCH_GROUP on what carries its labels
+//!   nobody lives there any more   DESTROY ─► UNRESERVE     one ACCEPT
+//! ```
+//!
+//! Mesos lets the operations of one `ACCEPT` build on each other and refuses the launch if an earlier one fails, so
+//! there is no half-made home to come back to: no time between reservation and launch in which somebody else could
+//! be offered the disk, and no timeout for it. Nor are operations asked for feedback. What became of them shows in the
+//! status of the tasks and in the next offers, which have to be looked at anyway, because any call can get lost:
+//!
+//! - A first launch that ends without any sign that it reached its agent is given up, home and all; a new copy takes its
+//!   place.
+//! - Whatever carries this framework's labels, and is offered, belongs to the instance that the labels name. If that is
+//!   gone from the records, its home goes, too, as often as it is offered; the role stays unsuppressed until it is not.
+//!
+//! The resources of the containers, the executor and the ports are reserved as well as the disk: a copy that cannot
+//! move must find room where it is.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::pool::Pool;
+use super::{Launch, NoMatch};
+use crate::config::Config;
+use crate::model::ids::{FrameworkId, InstanceId, Uuid, new_uuid};
+use crate::model::instance::Instance;
+use crate::model::mesos::{
+    DiskInfo, DiskSourceType, OperationInfo, Persistence, Reservation, Resource, ResourceKind, ResourceValue,
+};
+use crate::model::number::Scalar;
+use crate::model::pod::{PersistentVolume, PersistentVolumeType, PodSpec, ScalarResources};
+use crate::model::regex::JavaRegex;
+use crate::model::residence::{LocalVolume, reservation, resident_of};
+use crate::record::Leftover;
+use crate::scheduler::Scheduler;
+
+/// Something left over is no longer looked for when the agent is offered without it so long after it was thought to be
+/// there. What was asked of Mesos has surely come to an end by then.
+const RELEASE_TIME: Duration = Duration::from_secs(30);
+
+/// Where a copy with persistent volumes lives.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Home {
+    /// The reservation that is to be made before the launch; absent when there is one.
+    pub reserve: Option<Reservation>,
+    /// Its volumes; to be created if a reservation is to be made.
+    pub volumes: Vec<Resource>,
+}
+
+/// What is given back to the agent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Release {
+    /// Persistent volumes to be destroyed.
+    pub volumes: Vec<Resource>,
+    /// Everything to be unreserved, among it the disk that those volumes lie on.
+    pub resources: Vec<Resource>,
+}
+
+impl Release {
+    /// Whether nothing is given back.
+    pub fn is_empty(&self) -> bool {
+        self.volumes.is_empty() && self.resources.is_empty()
+    }
+
+    /// The operations for Mesos, in order.
+    pub fn operations(&self) -> impl Iterator<Item = OperationInfo> + use<> {
+        let destroy = (!self.volumes.is_empty()).then(|| OperationInfo::Destroy(self.volumes.clone()));
+        let unreserve =
+            (!self.resources.is_empty()).then(|| OperationInfo::Unreserve(self.resources.clone()));
+        destroy.into_iter().chain(unreserve)
+    }
+}
+
+impl Launch {
+    /// The operations for Mesos, in order.
+    pub fn operations(&self, config: &Config, framework_id: &FrameworkId) -> Vec<OperationInfo> {
+        let group = self.task_group(config, framework_id);
+        let mut operations = Vec::with_capacity(3);
+        if let Some(home) = self.home.as_ref().filter(|home| home.reserve.is_some()) {
+            let of_tasks = group.tasks.iter().flat_map(|task| &task.resources);
+            let reserved = group.executor.resources.iter().chain(of_tasks).map(plain_disk).collect();
+            operations.push(OperationInfo::Reserve(reserved));
+            operations.push(OperationInfo::Create(home.volumes.clone()));
+        }
+        operations.push(OperationInfo::LaunchGroup(Box::new(group)));
+        operations
+    }
+}
+
+/// The volumes of `instance`, and the indices of the stacks that are reserved for it, if all of that is in `pool`.
+pub(super) fn find_home(
+    instance: &Instance,
+    pool: &Pool,
+    framework: &FrameworkId,
+) -> Result<(Vec<Resource>, Vec<usize>), NoMatch> {
+    let is_its = |reservations: &[Reservation]| {
+        resident_of(framework, reservations).is_some_and(|resident| resident == instance.id)
+    };
+    if instance.agent_id() != Some(&pool.agent.agent_id) {
+        return Err(NoMatch::Reservation);
+    }
+    let volumes = instance.residence.iter().flat_map(|residence| &residence.volumes).map(|volume| {
+        let id = volume.persistence_id(&instance.id);
+        let has_id = |disk: &&Resource| persistence_id(disk) == Some(&id) && is_its(&disk.reservations);
+        pool.disks.iter().find(has_id).cloned()
+    });
+    let volumes = volumes.collect::<Option<Vec<Resource>>>().ok_or(NoMatch::Reservation)?;
+    let stacks = pool.stacks.iter().enumerate().filter(|(_, stack)| is_its(&stack.reservations));
+    Ok((volumes, stacks.map(|(index, _)| index).collect()))
+}
+
+/// The disk of the agent itself that the volumes of `spec` take.
+pub(super) fn root_disk(spec: &PodSpec) -> Scalar {
+    let of_root = |volume: &&PersistentVolume| volume.kind == PersistentVolumeType::Root;
+    spec.persistent_volumes().map(|(_, volume)| volume).filter(of_root).map(size).sum()
+}
+
+/// Unreserved disks for the volumes of `spec`, in their order; there is enough of the agent's own, as was checked.
+pub(super) fn choose_disks(spec: &PodSpec, pool: &Pool) -> Result<Vec<Resource>, NoMatch> {
+    let mut free: Vec<Resource> = pool.disks.iter().filter(|disk| is_unused(disk)).cloned().collect();
+    spec.persistent_volumes().map(|(_, volume)| choose_disk(volume, &mut free)).collect()
+}
+
+fn choose_disk(volume: &PersistentVolume, free: &mut Vec<Resource>) -> Result<Resource, NoMatch> {
+    let size = size(volume);
+    let kind = match volume.kind {
+        PersistentVolumeType::Root => return Ok(Resource::scalar(ResourceKind::Disk, size)),
+        PersistentVolumeType::Path => DiskSourceType::Path,
+        PersistentVolumeType::Mount => DiskSourceType::Mount,
+    };
+    let missing = NoMatch::Insufficient(ScalarResources { disk: size, ..ScalarResources::default() });
+    let most = volume.max_size.filter(|_| kind == DiskSourceType::Mount).map(mebibytes);
+    let fits = |disk: &Resource| {
+        disk.amount() >= size && most.is_none_or(|most| disk.amount() <= most) && is_of(disk, kind, volume)
+    };
+    // The smallest that is large enough.
+    let best = (0..free.len()).filter(|index| fits(&free[*index])).min_by_key(|index| free[*index].amount());
+    let index = best.ok_or(missing)?;
+    if kind == DiskSourceType::Mount {
+        return Ok(free.swap_remove(index));
+    }
+    let left = free[index].amount().saturating_sub(size);
+    let chosen = Resource { value: ResourceValue::Scalar(size), ..free[index].clone() };
+    free[index].value = ResourceValue::Scalar(left);
+    Ok(chosen)
+}
+
+fn is_unused(disk: &Resource) -> bool {
+    disk.reservations.is_empty() && persistence_id(disk).is_none()
+}
+
+fn is_of(disk: &Resource, kind: DiskSourceType, volume: &PersistentVolume) -> bool {
+    let Some(source) = disk.disk.as_ref().and_then(|disk| disk.source.as_ref()) else { return false };
+    let root = source.root.as_deref().unwrap_or_default();
+    let is_allowed = |constraint: &Vec<String>| {
+        // Admission has checked the form, and that the expression is one.
+        let regex = constraint.get(2).and_then(|regex| JavaRegex::new(regex).ok());
+        regex.is_some_and(|regex| regex.is_match(root).unwrap_or(false))
+    };
+    source.kind == kind
+        && volume.profile_name.as_ref().is_none_or(|profile| source.profile.as_ref() == Some(profile))
+        && volume.constraints.iter().all(is_allowed)
+}
+
+fn size(volume: &PersistentVolume) -> Scalar {
+    mebibytes(volume.size)
+}
+
+fn mebibytes(amount: u64) -> Scalar {
+    Scalar::from_thousandths(i64::try_from(amount).unwrap_or(i64::MAX).saturating_mul(1000))
+}
+
+pub(super) fn persistence_id(disk: &Resource) -> Option<&String> {
+    Some(&disk.disk.as_ref()?.persistence.as_ref()?.id)
+}
+
+/// The resource without the volume that lies on it.
+fn plain_disk(resource: &Resource) -> Resource {
+    let source = resource.disk.as_ref().and_then(|disk| disk.source.clone());
+    let disk = source.map(|source| DiskInfo { source: Some(source), ..DiskInfo::default() });
+    Resource { disk, ..resource.clone() }
+}
+
+impl Scheduler {
+    /// A home for a copy of `spec` on these unreserved `disks` of `pool`, with the names of its volumes.
+    pub(super) fn make_home(
+        &mut self,
+        instance: &InstanceId,
+        spec: &PodSpec,
+        disks: Vec<Resource>,
+        pool: &Pool,
+        framework: &FrameworkId,
+    ) -> (Home, Vec<LocalVolume>) {
+        let principal = self.config.principal.clone();
+        let reserve = reservation(framework, instance, pool.role.clone(), principal.clone());
+        let mut volumes = Vec::with_capacity(disks.len());
+        let mut names = Vec::with_capacity(disks.len());
+        for ((name, _), mut resource) in spec.persistent_volumes().zip(disks) {
+            let mut random = [0; 10];
+            self.random.fill(&mut random);
+            let volume = LocalVolume { name: name.to_owned(), uuid: new_uuid(self.now, random) };
+            resource.reservations.push(reserve.clone());
+            resource.allocation_role = Some(pool.role.clone());
+            resource.disk = Some(DiskInfo {
+                persistence: Some(Persistence {
+                    id: volume.persistence_id(instance),
+                    principal: principal.clone(),
+                }),
+                container_path: Some(name.to_owned()),
+                source: resource.disk.and_then(|disk| disk.source),
+            });
+            volumes.push(resource);
+            names.push(volume);
+        }
+        (Home { reserve: Some(reserve), volumes }, names)
+    }
+
+    /// Takes out of `pool` what is kept there for instances that are gone, to be given back.
+    pub(super) fn release_leftovers(&mut self, pool: &mut Pool) -> Release {
+        let Some(framework) = self.framework_id().cloned() else { return Release::default() };
+        let agent = pool.agent.agent_id.clone();
+        let mut release = Release::default();
+        let mut released: Vec<InstanceId> = Vec::new();
+        let mut is_left = |reservations: &[Reservation]| {
+            let Some(resident) = resident_of(&framework, reservations) else { return false };
+            let lives_here = self.state.instance(resident.uuid).is_some_and(|instance| {
+                instance.id == resident && instance.residence.is_some() && instance.agent_id() == Some(&agent)
+            });
+            if !lives_here && !released.contains(&resident) {
+                released.push(resident);
+            }
+            !lives_here
+        };
+        for disk in pool.disks.extract_if(.., |disk| is_left(&disk.reservations)) {
+            release.resources.push(plain_disk(&disk));
+            if persistence_id(&disk).is_some() {
+                release.volumes.push(disk);
+            }
+        }
+        let role = pool.role.clone();
+        for stack in pool.stacks.extract_if(.., |stack| is_left(&stack.reservations)) {
+            release.resources.extend(stack.into_resources(&role));
+        }
+        self.note_released(pool, released);
+        release
+    }
+
+    /// Notes what was seen of what is kept for instances that are gone: it will be looked for again. What was not
+    /// seen any more is forgotten.
+    fn note_released(&mut self, pool: &Pool, released: Vec<InstanceId>) {
+        let now = self.now;
+        let is_over = |leftover: &&Leftover| {
+            leftover.agent.agent_id == pool.agent.agent_id
+                && leftover.role == pool.role
+                && !released.contains(&leftover.instance)
+                && now.since(leftover.since) >= RELEASE_TIME
+                && !pool.executor_ids.contains(&leftover.instance.executor_id())
+        };
+        let over: Vec<Uuid> =
+            self.state.leftovers().filter(is_over).map(|leftover| leftover.instance.uuid).collect();
+        for uuid in over {
+            self.state.drop_leftover(uuid);
+        }
+        for instance in released {
+            let (agent, role) = (pool.agent.clone(), pool.role.clone());
+            self.state.put_leftover(Leftover { instance, agent, role, since: now });
+        }
+    }
+}
