@@ -97,6 +97,7 @@ impl Machine {
         let scalar = |kind, amount| Resource::scalar(kind, Scalar::from_f64(amount));
         let ip = loopback(index).to_string();
         AgentConfig {
+            converted: Vec::new(),
             hostname: ip.clone(),
             ip,
             port: FIRST_AGENT_PORT + u16::try_from(index).unwrap_or_default(),

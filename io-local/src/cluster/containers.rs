@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::sandboxes::Sandboxes;
+use super::volumes::Volumes;
 use crate::runtime::{self, Container, ContainerEventKind, ContainerSpec, Runtime};
 
 /// What the containers tell the cluster.
@@ -34,6 +35,7 @@ pub(super) enum Happening {
 pub(super) struct Containers {
     runtime: Runtime,
     sandboxes: Sandboxes,
+    volumes: Volumes,
     executors: BTreeMap<ContainerId, Executor>,
     tasks: BTreeMap<ContainerId, Task>,
     probes: BTreeMap<ProbeId, AbortHandle>,
@@ -70,6 +72,7 @@ impl Containers {
         });
         Self {
             runtime,
+            volumes: Volumes::new(&data_dir),
             sandboxes: Sandboxes::new(data_dir),
             executors: BTreeMap::new(),
             tasks: BTreeMap::new(),
@@ -105,6 +108,11 @@ impl Containers {
                 self.tasks.retain(|_, task| task.agent != agent);
                 for (_, executor) in self.executors.extract_if(.., |_, executor| executor.agent == agent) {
                     self.sandboxes.ended(executor.sandbox);
+                }
+            }
+            ContainerCommand::RemoveVolume { agent_id, volume, .. } => {
+                if let Some(agent_id) = agent_id {
+                    self.volumes.remove(&agent_id, &volume);
                 }
             }
             ContainerCommand::Probe { probe, container, what } => {
@@ -177,7 +185,8 @@ impl Containers {
         let sandbox = self.sandboxes.path(launch);
         let result = unsupported(&launch.executor).and_then(|()| {
             std::fs::create_dir_all(&sandbox)
-                .map_err(|error| format!("cannot make '{}': {error}", sandbox.display()))
+                .map_err(|error| format!("cannot make '{}': {error}", sandbox.display()))?;
+            self.volumes.mount(&launch.agent_id, &launch.executor.resources, &sandbox)
         });
         let event = match result {
             Ok(()) => {

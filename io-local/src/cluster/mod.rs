@@ -5,6 +5,7 @@ mod clock;
 mod containers;
 mod identity;
 mod sandboxes;
+mod volumes;
 
 use std::io;
 use std::net::SocketAddr;

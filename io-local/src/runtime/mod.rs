@@ -37,6 +37,7 @@ use tokio::sync::mpsc;
 
 pub use container::Container;
 pub use fetch::FetchError;
+pub(crate) use volumes::relative;
 
 /// Starts containers.
 #[derive(Debug)]

@@ -130,7 +130,7 @@ fn shared_folder(path: &Path) -> Result<PathBuf, LaunchError> {
 }
 
 /// The path without `.`; an error if it is empty or could lead out of the folder it is relative to.
-pub(super) fn relative(path: &str) -> Result<PathBuf, String> {
+pub(crate) fn relative(path: &str) -> Result<PathBuf, String> {
     let mut clean = PathBuf::new();
     for component in Path::new(path).components() {
         match component {

@@ -40,6 +40,9 @@ pub struct AgentConfig {
     /// The id that it has from an earlier life of this cluster, of which agent and master's registry remember
     /// nothing else. The master gives it one if absent.
     pub agent_id: Option<AgentId>,
+    /// What operations have made of parts of its resources in an earlier life: reservations and volumes. An agent keeps
+    /// that on disk, like its id.
+    pub converted: Vec<Resource>,
 }
 
 impl AgentConfig {
@@ -59,6 +62,7 @@ impl AgentConfig {
             attributes: Vec::new(),
             domain: None,
             agent_id: None,
+            converted: Vec::new(),
         }
     }
 }

@@ -439,6 +439,15 @@ pub enum ContainerCommand {
         /// The machine.
         agent: AgentIndex,
     },
+    /// A persistent volume was destroyed: what is on it is lost.
+    RemoveVolume {
+        /// The machine.
+        agent: AgentIndex,
+        /// The agent's present id.
+        agent_id: Option<AgentId>,
+        /// The volume.
+        volume: VolumeId,
+    },
     /// Look at a container. Answered by [`ContainerEvent::ProbeResult`], unless cancelled before.
     Probe {
         /// Names the answer.
@@ -462,6 +471,23 @@ pub enum Signal {
     Term,
     /// SIGKILL.
     Kill,
+}
+
+/// What tells a persistent volume from all others of its agent.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VolumeId {
+    /// The role that it is reserved for.
+    pub role: Role,
+    /// Its `Persistence.id`.
+    pub id: String,
+}
+
+impl VolumeId {
+    /// The id of the volume that a resource is, if it is one.
+    pub fn of(resource: &Resource) -> Option<Self> {
+        let persistence = resource.disk.as_ref()?.persistence.as_ref()?;
+        Some(Self { role: resource.reserved_role()?.clone(), id: persistence.id.clone() })
+    }
 }
 
 /// An executor's container.

@@ -45,7 +45,7 @@ use self::env::{ContainerRef, Env, LinkMode, Tampering};
 pub use self::io::{
     AgentIndex, Answer, ContainerCommand, ContainerEvent, ContainerId, ExecutorLaunch, Exit, Fault, Input,
     Limit, OperatorCall, Output, ProbeId, ProbeResult, RequestId, SchedulerCall, Signal, StreamId, Subscribe,
-    TaskLaunch,
+    TaskLaunch, VolumeId,
 };
 use self::master::Master;
 pub use self::view::{

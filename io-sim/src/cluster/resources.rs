@@ -5,7 +5,7 @@ use std::fmt;
 
 use podium_core::model::ids::Role;
 use podium_core::model::mesos::{
-    DiskSourceType, PortRange, Reservation, ReservationType, Resource, ResourceKind, ResourceValue,
+    DiskInfo, DiskSourceType, PortRange, Reservation, ReservationType, Resource, ResourceKind, ResourceValue,
 };
 use podium_core::model::number::Scalar;
 
@@ -132,6 +132,16 @@ pub(super) fn is_same_or_below(role: &Role, above: &Role) -> bool {
 pub(super) fn is_made_by_operation(resource: &Resource) -> bool {
     resource.reservations.iter().any(|reservation| reservation.kind == ReservationType::Dynamic)
         || resource.disk.as_ref().is_some_and(|disk| disk.persistence.is_some())
+}
+
+/// The disk that a volume lies on; any other resource is the same.
+pub(super) fn plain_disk(volume: &Resource) -> Resource {
+    let mut disk = volume.clone();
+    disk.shared = false;
+    let source = disk.disk.take().and_then(|disk| disk.source);
+    disk.disk =
+        source.map(|source| DiskInfo { persistence: None, container_path: None, source: Some(source) });
+    disk
 }
 
 /// Persistent volumes and whole disks do not merge and do not split.

@@ -262,6 +262,7 @@ impl AgentPlan {
             value: AttributeValue::Text(value.clone()),
         };
         AgentConfig {
+            converted: Vec::new(),
             resources,
             ip: format!("10.0.{}.{}", index / 250, index % 250 + 1),
             attributes: self.attributes.iter().map(attribute).collect(),

@@ -226,6 +226,8 @@ impl Containers {
                 }
             }
             ContainerCommand::DestroyAll { agent } => self.destroy_all(agent, changes),
+            // Nothing is written to volumes here.
+            ContainerCommand::RemoveVolume { .. } => {}
             ContainerCommand::Probe { probe, container, what } => {
                 let what = match what {
                     Probe::Command(_) => ProbeKind::Command,

@@ -23,7 +23,7 @@ use podium_core::model::mesos::{
     ExecutorInfo, FrameworkCapability, FrameworkInfo, Resource, StatusReason, TaskInfo, TaskState, TaskStatus,
 };
 
-use self::operations::Operations;
+use self::operations::{Operations, converted};
 use self::streams::Streams;
 use super::env::{ContainerRef, Env};
 use super::executor::{Exceeded, Executor, Process, Real};
@@ -160,7 +160,10 @@ impl Machine {
             index,
             process: AgentProcess::Down,
             run: 0,
-            agent: Agent { id: config.agent_id.clone(), ..Agent::new(Resources::sum(&config.resources)) },
+            agent: Agent {
+                id: config.agent_id.clone(),
+                ..Agent::new(converted(Resources::sum(&config.resources), &config.converted))
+            },
             executors: BTreeMap::new(),
             next_executor: 0,
             held: Vec::new(),

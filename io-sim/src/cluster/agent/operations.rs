@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use podium_core::model::ids::FrameworkId;
-use podium_core::model::mesos::{OperationState, OperationStatus, StatusUuid};
+use podium_core::model::mesos::{OperationState, OperationStatus, ReservationType, Resource, StatusUuid};
 
 use super::{Machine, Phase, Sender};
 use crate::cluster::env::Env;
+use crate::cluster::io::{ContainerCommand, VolumeId};
 use crate::cluster::queue::Alarm;
+use crate::cluster::resources::{Resources, plain_disk};
 use crate::cluster::wire::{AgentTimer, ApplyOperation, ToMaster};
 
 /// Operation updates that are not acknowledged.
@@ -30,6 +32,11 @@ impl Machine {
         if known {
             self.agent.total.subtract(&operation.consumed);
             self.agent.total.add_all(&operation.converted);
+            let kept: Vec<VolumeId> = volumes(&operation.converted).collect();
+            for volume in volumes(&operation.consumed).filter(|volume| !kept.contains(volume)) {
+                let (agent, agent_id) = (self.index, self.agent.id.clone());
+                env.output(ContainerCommand::RemoveVolume { agent, agent_id, volume });
+            }
         }
         // Without an id nobody asked for feedback.
         let Some(operation_id) = operation.operation_id else { return };
@@ -50,6 +57,26 @@ impl Machine {
             self.agent.operations.send(env, sender, uuid);
         }
     }
+}
+
+/// `total` with the `converted` parts in the place of what they were made from. Nothing is changed if that is not all
+/// there: then it is another machine.
+pub(super) fn converted(mut total: Resources, converted: &[Resource]) -> Resources {
+    let plain = |resource: &Resource| {
+        let mut plain = plain_disk(resource);
+        plain.reservations.retain(|reservation| reservation.kind == ReservationType::Static);
+        plain
+    };
+    let before = Resources::sum(&converted.iter().map(plain).collect::<Vec<_>>());
+    if total.contains(&before) {
+        total.subtract(&before);
+        total.add_all(&Resources::sum(converted));
+    }
+    total
+}
+
+fn volumes(resources: &Resources) -> impl Iterator<Item = VolumeId> {
+    resources.as_slice().iter().filter_map(VolumeId::of)
 }
 
 impl Operations {

@@ -2,16 +2,14 @@
 //! the same `ACCEPT` can build on them, and carried out by the agent.
 
 use podium_core::model::ids::{AgentId, FrameworkId};
-use podium_core::model::mesos::{
-    DiskInfo, FrameworkCapability, OperationInfo, ReservationType, Resource, StatusUuid,
-};
+use podium_core::model::mesos::{FrameworkCapability, OperationInfo, ReservationType, Resource, StatusUuid};
 
 use super::accept::{Pool, inject_role};
 use super::subscribe::roles_of;
 use super::validation::{validate_disks, validate_resources};
 use super::{Agent, Framework, Master};
 use crate::cluster::env::Env;
-use crate::cluster::resources::{Notation, Resources};
+use crate::cluster::resources::{Notation, Resources, plain_disk};
 use crate::cluster::wire::{ApplyOperation, ToAgent};
 
 impl Master {
@@ -259,14 +257,4 @@ fn unreserved(resource: &Resource) -> Resource {
     let mut resource = resource.clone();
     resource.reservations.pop();
     resource
-}
-
-/// The disk that a volume lies on.
-fn plain_disk(volume: &Resource) -> Resource {
-    let mut disk = volume.clone();
-    disk.shared = false;
-    let source = disk.disk.take().and_then(|disk| disk.source);
-    disk.disk =
-        source.map(|source| DiskInfo { persistence: None, container_path: None, source: Some(source) });
-    disk
 }

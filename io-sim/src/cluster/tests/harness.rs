@@ -410,6 +410,9 @@ impl World {
 
     fn on_command(&mut self, command: ContainerCommand) {
         match command {
+            ContainerCommand::RemoveVolume { volume, .. } => {
+                self.tell(&format!("removes volume {}", volume.id))
+            }
             ContainerCommand::LaunchExecutor(launch) => {
                 self.containers
                     .insert(launch.container.clone(), Container { agent: launch.agent, task: None });
