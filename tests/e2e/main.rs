@@ -12,3 +12,4 @@ mod pod;
 mod pods_page;
 mod readme;
 mod secrets;
+mod volumes;

@@ -56,7 +56,7 @@ fn a_container_finds_its_secrets_and_nobody_else_does() {
     let daemon = Daemon::start_with(&["--master", cluster.url(), "--secrets_dir", &path]);
     daemon.create(&secretive());
     let task_id = all_task_ids(&daemon.wait_until_stable("/secretive")).remove(0);
-    let sandbox = cluster.folder().sandbox(&task_id);
+    let sandbox = cluster.folder().sandbox(&task_id).canonicalize().unwrap();
     let output = eventually("it has looked at its secret", || {
         let output = fs::read_to_string(sandbox.join("stdout")).unwrap_or_default();
         if output.contains("the end") { Ok(output) } else { Err(output) }
