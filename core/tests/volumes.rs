@@ -164,7 +164,7 @@ fn everything_a_copy_uses_is_reserved_with_its_volumes_and_launched_in_one_call(
         labels: vec![label("marathon_framework_id", "fw"), label("marathon_task_id", &instance.to_string())],
     };
     for resource in used(&made) {
-        assert_eq!(resource.reservations, [expected.clone()], "{resource:?}");
+        assert_eq!(resource.reservations, std::slice::from_ref(&expected), "{resource:?}");
     }
     let status = &driver.instances()[0];
     let [volume] = &status.local_volumes[..] else { panic!("{status:?}") };

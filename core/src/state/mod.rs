@@ -16,9 +16,11 @@
 //! end of a step.
 
 mod deployments;
+mod gone;
 mod groups;
 mod pod;
 mod tally;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -39,7 +41,7 @@ use crate::model::ids::{DeploymentId, FrameworkId, InstanceId, PodId, Role, Uuid
 use crate::model::instance::{AgentInfo, Instance, Task};
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
-use crate::placement::{Constraints, NoMatch, RefusalStatistics, holds_place};
+use crate::placement::{Constraints, RefusalStatistics, holds_place};
 use crate::queue::WaitingPods;
 use crate::record::{Entry, Forgotten, Key, Leftover, PodState, Record};
 use crate::view::PodInstanceState;
@@ -225,53 +227,6 @@ impl State {
         Some(slot.instance)
     }
 
-    /// Removes an instance whose containers may still run: they are killed if they come back.
-    pub(crate) fn forget(&mut self, uuid: Uuid, now: Timestamp) -> Option<Instance> {
-        let instance = self.remove(uuid)?;
-        let forgotten =
-            Forgotten { instance: instance.id.clone(), since: now, agent: instance.agent.clone() };
-        self.changes.keys.insert(Key::Forgotten(instance.id.clone()));
-        self.forgotten.insert(uuid, forgotten);
-        Some(instance)
-    }
-
-    /// An instance that was forgotten.
-    pub(crate) fn forgotten(&self, uuid: Uuid) -> Option<&Forgotten> {
-        self.forgotten.get(&uuid)
-    }
-
-    /// All instances that were forgotten.
-    pub(crate) fn all_forgotten(&self) -> impl Iterator<Item = &Forgotten> {
-        self.forgotten.values()
-    }
-
-    /// Forgets a forgotten instance for good.
-    pub(crate) fn drop_forgotten(&mut self, uuid: Uuid) {
-        if let Some(forgotten) = self.forgotten.remove(&uuid) {
-            self.changes.keys.insert(Key::Forgotten(forgotten.instance));
-        }
-    }
-
-    /// What is kept on agents for instances that are gone.
-    pub(crate) fn leftovers(&self) -> impl Iterator<Item = &Leftover> {
-        self.leftovers.values()
-    }
-
-    /// Notes that something is kept for an instance that is gone, or that it was seen again.
-    pub(crate) fn put_leftover(&mut self, leftover: Leftover) {
-        self.changes.keys.insert(Key::Leftover(leftover.instance.clone()));
-        self.changes.waiting_changed = true;
-        self.leftovers.insert(leftover.instance.uuid, leftover);
-    }
-
-    /// Nothing is kept any more for an instance that is gone.
-    pub(crate) fn drop_leftover(&mut self, uuid: Uuid) {
-        if let Some(leftover) = self.leftovers.remove(&uuid) {
-            self.changes.keys.insert(Key::Leftover(leftover.instance));
-            self.changes.waiting_changed = true;
-        }
-    }
-
     /// What groups say of their pods.
     pub(crate) fn groups(&self) -> &Groups {
         &self.groups
@@ -339,60 +294,6 @@ impl State {
             self.changes.touched.insert(pod.clone());
         }
         Some(deployment)
-    }
-
-    /// The pods of which some instance waits for an offer.
-    pub(crate) fn waiting(&self) -> &WaitingPods {
-        &self.waiting
-    }
-
-    /// Looks again at who waits: at the pods that changed since the last time, and those whose delay has ended.
-    pub(crate) fn refresh_waiting(&mut self, now: Timestamp) {
-        let mut changed = std::mem::take(&mut self.changes.waiting);
-        for id in self.waiting.due(now) {
-            self.changes.demand = true;
-            changed.insert(id);
-        }
-        for id in &changed {
-            if let Some(pod) = self.pods.get(id) {
-                let lacks_secret = missing_secret(pod, &self.missing_secrets).is_some();
-                let roles = awaited_roles(pod, |uuid| self.instances.get(&uuid).map(|slot| &slot.instance));
-                self.waiting.update(pod, roles, lacks_secret, now);
-            }
-        }
-        self.changes.waiting_changed |= !changed.is_empty();
-    }
-
-    /// A secret that copies of `pod` need and that cannot be had, and why.
-    pub(crate) fn missing_secret<'a>(&'a self, pod: &Pod) -> Option<(&'a str, &'a str)> {
-        missing_secret(pod, &self.missing_secrets)
-    }
-
-    /// The secrets that copies wait for and that cannot be had.
-    pub(crate) fn missing_secrets(&self) -> &BTreeMap<String, String> {
-        &self.missing_secrets
-    }
-
-    /// Other secrets cannot be had now: those who wait look again.
-    pub(crate) fn set_missing_secrets(&mut self, missing: BTreeMap<String, String>) {
-        if self.missing_secrets != missing {
-            self.missing_secrets = missing;
-            self.changes.waiting.extend(self.waiting.iter().cloned());
-        }
-    }
-
-    /// An offer of `agent` was looked at for a pod that waits, and not used.
-    pub(crate) fn note_refusal(&mut self, pod: &PodId, agent: &Arc<AgentInfo>, why: NoMatch, now: Timestamp) {
-        if let Some(pod) = self.pods.get_mut(pod) {
-            pod.refusals.refused(agent, why, now);
-        }
-    }
-
-    /// An offer was used for a pod that waits.
-    pub(crate) fn note_use(&mut self, pod: &PodId, now: Timestamp) {
-        if let Some(pod) = self.pods.get_mut(pod) {
-            pod.refusals.used(now);
-        }
     }
 
     /// When the first instance is due to be looked at, or the time of a deployment is up.
@@ -606,24 +507,6 @@ impl State {
             self.instances.insert(uuid, slot);
         }
     }
-}
-
-/// The roles whose offers copies of `pod` wait for.
-fn awaited_roles<'a>(pod: &Pod, instance: impl Fn(Uuid) -> Option<&'a Instance>) -> BTreeSet<Role> {
-    let Some(spec) = pod.spec() else { return BTreeSet::new() };
-    if !spec.is_resident() {
-        return BTreeSet::from([spec.role.clone()]);
-    }
-    let waiting = pod.waiting.iter().filter_map(|uuid| instance(*uuid));
-    waiting.map(|copy| if copy.residence.is_some() { copy.role.clone() } else { spec.role.clone() }).collect()
-}
-
-fn missing_secret<'a>(pod: &Pod, missing: &'a BTreeMap<String, String>) -> Option<(&'a str, &'a str)> {
-    if missing.is_empty() {
-        return None;
-    }
-    let found = pod.spec()?.secrets_in_use().into_iter().find_map(|source| missing.get_key_value(source));
-    found.map(|(source, why)| (source.as_str(), why.as_str()))
 }
 
 /// The agent on which `instance` takes up a place that constraints count.

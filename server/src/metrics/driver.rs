@@ -92,6 +92,7 @@ impl DriverMetrics {
                 }
                 self.calls.get_or_create(&[("call", call_name(call))]).inc();
             }
+            Action::LookUpSecrets(_) => {}
             Action::Publish(_) => {
                 self.events.inc();
             }

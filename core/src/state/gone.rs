@@ -1,0 +1,56 @@
+//! What is remembered of instances that are gone: that they may come back, and what is kept for them.
+
+use super::State;
+use crate::model::ids::Uuid;
+use crate::model::instance::Instance;
+use crate::model::time::Timestamp;
+use crate::record::{Forgotten, Key, Leftover};
+
+impl State {
+    /// Removes an instance whose containers may still run: they are killed if they come back.
+    pub(crate) fn forget(&mut self, uuid: Uuid, now: Timestamp) -> Option<Instance> {
+        let instance = self.remove(uuid)?;
+        let forgotten =
+            Forgotten { instance: instance.id.clone(), since: now, agent: instance.agent.clone() };
+        self.changes.keys.insert(Key::Forgotten(instance.id.clone()));
+        self.forgotten.insert(uuid, forgotten);
+        Some(instance)
+    }
+
+    /// An instance that was forgotten.
+    pub(crate) fn forgotten(&self, uuid: Uuid) -> Option<&Forgotten> {
+        self.forgotten.get(&uuid)
+    }
+
+    /// All instances that were forgotten.
+    pub(crate) fn all_forgotten(&self) -> impl Iterator<Item = &Forgotten> {
+        self.forgotten.values()
+    }
+
+    /// Forgets a forgotten instance for good.
+    pub(crate) fn drop_forgotten(&mut self, uuid: Uuid) {
+        if let Some(forgotten) = self.forgotten.remove(&uuid) {
+            self.changes.keys.insert(Key::Forgotten(forgotten.instance));
+        }
+    }
+
+    /// What is kept on agents for instances that are gone.
+    pub(crate) fn leftovers(&self) -> impl Iterator<Item = &Leftover> {
+        self.leftovers.values()
+    }
+
+    /// Notes that something is kept for an instance that is gone, or that it was seen again.
+    pub(crate) fn put_leftover(&mut self, leftover: Leftover) {
+        self.changes.keys.insert(Key::Leftover(leftover.instance.clone()));
+        self.changes.waiting_changed = true;
+        self.leftovers.insert(leftover.instance.uuid, leftover);
+    }
+
+    /// Nothing is kept any more for an instance that is gone.
+    pub(crate) fn drop_leftover(&mut self, uuid: Uuid) {
+        if let Some(leftover) = self.leftovers.remove(&uuid) {
+            self.changes.keys.insert(Key::Leftover(leftover.instance));
+            self.changes.waiting_changed = true;
+        }
+    }
+}
