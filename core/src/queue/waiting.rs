@@ -56,7 +56,7 @@ enum Place {
 
 /// The roles whose offers copies of a pod wait for: one, unless the pod's role was changed while volumes are reserved for
 /// the old one.
-type Roles = SmallVec<[Role; 1]>;
+pub(crate) type Roles = SmallVec<[Role; 1]>;
 
 /// The pods that wait for offers of one role and may be launched now.
 #[derive(Clone, Debug, Default)]
@@ -91,13 +91,7 @@ impl WaitingPods {
 
     /// Takes `pod` as it is now, with a new epoch if it waits for offers to `roles`, which would be of no use to it if
     /// it `is_blocked`.
-    pub(crate) fn update(
-        &mut self,
-        pod: &Pod,
-        roles: impl IntoIterator<Item = Role>,
-        is_blocked: bool,
-        now: Timestamp,
-    ) {
+    pub(crate) fn update(&mut self, pod: &Pod, roles: Roles, is_blocked: bool, now: Timestamp) {
         let id = &pod.state.id;
         self.remove(id);
         let Some(spec) = pod.spec().filter(|_| !pod.waiting.is_empty()) else { return };
@@ -110,7 +104,6 @@ impl WaitingPods {
             None => {
                 self.epoch.0 += 1;
                 let (needs, epoch) = (spec.total_resources(), self.epoch);
-                let roles: Roles = roles.into_iter().collect();
                 for role in &roles {
                     self.ready.entry(role.clone()).or_default().insert(id, needs, epoch);
                 }

@@ -8,7 +8,7 @@ use crate::model::ids::{PodId, Role, Uuid};
 use crate::model::instance::{AgentInfo, Instance};
 use crate::model::time::Timestamp;
 use crate::placement::NoMatch;
-use crate::queue::WaitingPods;
+use crate::queue::{Roles, WaitingPods};
 
 impl State {
     /// The pods of which some instance waits for an offer.
@@ -67,13 +67,14 @@ impl State {
 }
 
 /// The roles whose offers copies of `pod` wait for.
-fn awaited_roles<'a>(pod: &Pod, instance: impl Fn(Uuid) -> Option<&'a Instance>) -> BTreeSet<Role> {
-    let Some(spec) = pod.spec() else { return BTreeSet::new() };
+fn awaited_roles<'a>(pod: &Pod, instance: impl Fn(Uuid) -> Option<&'a Instance>) -> Roles {
+    let Some(spec) = pod.spec() else { return Roles::new() };
     if !spec.is_resident() {
-        return BTreeSet::from([spec.role.clone()]);
+        return Roles::from_elem(spec.role.clone(), 1);
     }
     let waiting = pod.waiting.iter().filter_map(|uuid| instance(*uuid));
-    waiting.map(|copy| if copy.residence.is_some() { copy.role.clone() } else { spec.role.clone() }).collect()
+    let awaited = waiting.map(|copy| if copy.residence.is_some() { &copy.role } else { &spec.role });
+    awaited.collect::<BTreeSet<&Role>>().into_iter().cloned().collect()
 }
 
 fn missing_secret<'a>(pod: &Pod, missing: &'a BTreeMap<String, String>) -> Option<(&'a str, &'a str)> {
