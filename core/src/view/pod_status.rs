@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
 
-use crate::model::ids::{AgentId, InstanceId, PodId, Role, TaskId, Uuid};
+use crate::model::ids::{AgentId, InstanceId, PodId, Role, TaskId};
 use crate::model::mesos::TaskState;
 use crate::model::number::Number;
 use crate::model::pod::PodSpec;
@@ -93,7 +93,7 @@ pub struct InstanceStatus {
 }
 
 /// A persistent volume that is kept for a copy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LocalVolumeStatus {
     /// The pod.
@@ -101,7 +101,7 @@ pub struct LocalVolumeStatus {
     /// The volume's name in the definition, which is where its agent mounts it, below the executor's sandbox.
     pub container_path: String,
     /// What tells it from all others of that name.
-    pub uuid: Uuid,
+    pub uuid: String,
     /// Its name in Mesos.
     pub persistence_id: String,
 }

@@ -297,7 +297,7 @@ fn local_volumes_of(instance: &Instance) -> Vec<LocalVolumeStatus> {
     let status = |volume: &LocalVolume| LocalVolumeStatus {
         run_spec_id: instance.id.pod.clone(),
         container_path: volume.name.clone(),
-        uuid: volume.uuid,
+        uuid: volume.uuid.to_string(),
         persistence_id: volume.persistence_id(&instance.id),
     };
     volumes.map(status).collect()
