@@ -115,3 +115,44 @@ fn a_mistake_in_one_order_only_is_found() {
     assert_eq!(path.len(), 5, "the shortest way: {path:#?}");
     assert!(path[4].contains("the scheduler gets") || path[4].contains("Written"), "{path:#?}");
 }
+
+/// Its clock jumps ahead by a second when it hears that a copy is out of reach.
+#[derive(Clone, Debug)]
+struct Impatient {
+    scheduler: Scheduler,
+    ahead: Duration,
+}
+
+impl Subject for Impatient {
+    fn start(config: Config, seed: u64, entries: Vec<Entry>) -> Result<Self, RestoreError> {
+        Ok(Self { scheduler: Scheduler::restore(config, seed, entries)?, ahead: Duration::ZERO })
+    }
+
+    fn step(&mut self, now: Timestamp, input: Input) -> Output {
+        if let Input::Event(event) = &input
+            && let Event::Update(status) = &**event
+            && status.state == TaskState::TaskUnreachable
+        {
+            self.ahead = Duration::from_secs(1);
+        }
+        self.scheduler.step(now + self.ahead, input)
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        self.scheduler.deadline().map(|at| at - self.ahead)
+    }
+
+    fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
+    }
+}
+
+#[test]
+fn a_copy_that_is_replaced_early_is_found() {
+    let partition = Some(Span::from_secs(10));
+    let plan = small_world(Small { agents: 2, crash: false, partition, exit: false });
+    let bounds = Bounds { from: Duration::from_millis(11_900), depth: 14, ..Bounds::default() };
+    let found = explore_subject::<Impatient>(&plan, bounds);
+    let found = found.violation.expect("the hurry is found");
+    assert_eq!(found.violation.oracle, "unreachable", "{found:?}");
+}
