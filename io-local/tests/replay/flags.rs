@@ -48,20 +48,21 @@ pub(crate) fn cluster(recording: &Recording, remarks: &mut Vec<String>) -> (Clus
     let mut names = Vec::new();
     for (process, flags) in &recording.processes {
         let agent = process.starts_with("agent");
-        let port = recording.master_port + number(process).unwrap_or(1);
+        let port = recording.master_port.saturating_add(number(process).unwrap_or(1));
         if agent && !is_there(recording, process, port) {
             continue;
         }
         let mut machine = AgentConfig::new("127.0.0.1", 1.0, 1024.0, 1024.0);
         for flag in flags {
-            let (name, value) = flag.trim_start_matches("--").split_once('=').unwrap_or((&flag[2..], ""));
+            let flag = flag.trim_start_matches("--");
+            let (name, value) = flag.split_once('=').unwrap_or((flag, ""));
             let known = if agent {
                 agent_flag(&mut config, &mut machine, name, value)
             } else {
                 master_flag(&mut config, name, value)
             };
             if known.is_none() && !NO_EFFECT.contains(&name) {
-                remarks.push(format!("flag {flag} of {process} is not understood"));
+                remarks.push(format!("flag --{flag} of {process} is not understood"));
             }
         }
         if agent {

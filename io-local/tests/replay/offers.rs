@@ -30,7 +30,7 @@ pub(crate) fn amounts(resources: &[Resource]) -> Amounts {
         let amount = match &resource.value {
             ResourceValue::Scalar(amount) => amount.as_thousandths(),
             ResourceValue::Ranges(ranges) => {
-                ranges.iter().map(|range| (range.end - range.begin + 1) as i64 * 1000).sum()
+                ranges.iter().map(|range| (range.end.saturating_sub(range.begin) + 1) as i64 * 1000).sum()
             }
             ResourceValue::Set(items) => items.len() as i64 * 1000,
         };

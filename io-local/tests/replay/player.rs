@@ -89,6 +89,11 @@ type Place = (usize, usize);
 impl<'a> Player<'a> {
     fn new(recording: &'a Recording, draw: u32) -> Self {
         let mut remarks = recording.remarks.clone();
+        if recording.has_foreign_offers() {
+            remarks.push(
+                "what is on offer is not compared: some of it was offered to another framework".to_owned(),
+            );
+        }
         let (mut config, agents) = flags::cluster(recording, &mut remarks);
         config.master.recovery = recovery(recording);
         let ports = Ports::new(recording, &agents);
