@@ -140,6 +140,8 @@ impl Containers {
     /// Does what an agent wants.
     pub(crate) fn command(&mut self, now: Timestamp, command: ContainerCommand) -> Vec<Planned> {
         match command {
+            // Nothing is written to volumes here.
+            ContainerCommand::RemoveVolume { .. } => Vec::new(),
             ContainerCommand::LaunchExecutor(launch) => self.launch_executor(now, &launch),
             ContainerCommand::LaunchTask(launch) => self.launch_task(now, &launch),
             ContainerCommand::Signal { container, signal } => self.signal(now, &container, signal),

@@ -12,6 +12,7 @@ pub(super) fn input(input: &Input) -> (String, Value) {
             (format!("command {}", tag(&command)), command)
         }
         Input::Disconnected => ("disconnected".to_owned(), Value::Null),
+        Input::Secrets(report) => ("secrets".to_owned(), serde_json::to_value(report).unwrap_or_default()),
         Input::Tick => ("tick".to_owned(), Value::Null),
         Input::Event(event) => match &**event {
             // The greater part of all data, were it not shortened.
@@ -35,11 +36,16 @@ pub(super) fn action(action: &Action) -> (String, Value) {
             let launches = accept.launches.iter().map(|launch| {
                 json!({ "instance": launch.instance.to_string(), "incarnation": launch.incarnation })
             });
-            json!({ "offers": accept.offer_ids, "launches": launches.collect::<Vec<_>>() })
+            let mut value = json!({ "offers": accept.offer_ids, "launches": launches.collect::<Vec<_>>() });
+            if !accept.release.is_empty() {
+                value["release"] = serde_json::to_value(&accept.release).unwrap_or_default();
+            }
+            value
         }
         // An acknowledgement repeats what was acknowledged.
         Action::Call(Call::Acknowledge { task_id, .. }) => json!({ "acknowledge": task_id }),
         Action::Call(call) => serde_json::to_value(call).unwrap_or_default(),
+        Action::LookUpSecrets(paths) => json!(paths),
         Action::Publish(event) => {
             let mut event = serde_json::to_value(&event.kind).unwrap_or_default();
             // What is said of a task is there as the input already.
@@ -56,6 +62,7 @@ pub(super) fn action(action: &Action) -> (String, Value) {
     let what = match action {
         Action::Accept(_) => "accept".to_owned(),
         Action::Call(_) => format!("call {}", tag(&value)),
+        Action::LookUpSecrets(_) => "look up secrets".to_owned(),
         Action::Publish(_) => {
             format!("publish {}", value.get("eventType").and_then(Value::as_str).unwrap_or_default())
         }
