@@ -3,7 +3,7 @@
   const data = JSON.parse(document.getElementById('data').textContent);
   const byId = (id) => document.getElementById(id);
   const [chart, panel, tip] = [byId('chart'), byId('moment'), byId('tip')];
-  const LABEL = 96, ROW = 9, GAP = 8, AXIS = 22;
+  const LABEL = 96, GAP = 8, AXIS = 22;
   const end = Math.max(data.end, 1);
   let view = [0, end];
   let picked = -1;
@@ -42,16 +42,18 @@
   };
   for (const bar of data.bars) [bar.from, bar.to] = [bar.parts[0][0], bar.end];
   const lanes = [];
-  const addLane = (name, key, items) => {
-    const rows = pack(items);
-    const y = lanes.length ? lanes.at(-1).y + lanes.at(-1).height + GAP : AXIS;
-    lanes.push({ name, key, items, y, height: Math.max(rows * ROW, 14) });
-  };
+  const addLane = (name, key, items) => lanes.push({ name, key, items, rows: pack(items) });
   addLane('deployments', 'deployments', data.deployments);
   addLane('scheduler', 'scheduler', data.scheduler);
   addLane('waiting', 'waiting', data.bars.filter((bar) => !bar.agent));
   data.agents.forEach((name, index) => addLane(name, index, data.bars.filter((bar) => bar.agent === name)));
-  const height = lanes.at(-1).y + lanes.at(-1).height + GAP;
+  // Few rows may be as tall as is good to look at, many have to be thin.
+  const ROW = lanes.reduce((rows, lane) => rows + lane.rows, 0) > 30 ? 9 : 16;
+  let height = AXIS;
+  for (const lane of lanes) {
+    [lane.y, lane.height] = [height, Math.max(lane.rows * ROW, 14)];
+    height += lane.height + GAP;
+  }
 
   // -- drawing ---------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use podium_core::model::event::{ApiEvent, ApiEventKind};
+use podium_core::model::ids::InstanceId;
 use podium_core::model::instance::{Condition, Goal};
 use podium_core::{Entry, Input, Key, Output, Record};
 use serde::Serialize;
@@ -10,7 +11,7 @@ use serde_json::Value;
 
 use super::compact;
 use crate::oracle::Violation;
-use crate::trace::{Names, Trace, describe_fault, hostname, millis};
+use crate::trace::{Trace, describe_fault, hostname, millis};
 use crate::world::{Scene, Seen};
 
 /// Watches a run.
@@ -23,17 +24,15 @@ pub struct Recorder {
     scheduler: Vec<Stretch>,
     #[serde(skip)]
     trace: Trace,
-    #[serde(skip)]
-    names: Names,
     /// How much of the trace belongs to the moments so far.
     #[serde(skip)]
     told: usize,
     /// The bar of each instance that is not over.
     #[serde(skip)]
-    open: BTreeMap<String, usize>,
+    open: BTreeMap<InstanceId, usize>,
     /// Instances that are not part of the durable state any more.
     #[serde(skip)]
-    gone: BTreeSet<String>,
+    gone: BTreeSet<InstanceId>,
     /// The durable state, entry by entry.
     #[serde(skip)]
     state: BTreeMap<Key, Value>,
@@ -66,6 +65,9 @@ struct Moment {
 #[derive(Clone, Debug, Serialize)]
 struct Change {
     key: String,
+    /// Whose record it is: to be named once the story has named it.
+    #[serde(skip)]
+    instance: Option<InstanceId>,
     /// Path, old value, new value.
     difference: Vec<(String, Value, Value)>,
 }
@@ -139,6 +141,12 @@ impl Recorder {
     /// Ends what is still going on.
     pub(super) fn finish(&mut self) {
         let now = Some(self.now);
+        let names = self.trace.names();
+        for change in self.moments.iter_mut().flat_map(|moment| &mut moment.records) {
+            if let Some(id) = change.instance.take() {
+                change.key = format!("{}: {}", names.instance(&id), change.key);
+            }
+        }
         self.bars.iter_mut().for_each(|bar| bar.end = bar.end.or(now));
         self.faults.iter_mut().for_each(|shade| shade.to = shade.to.or(now));
         self.deployments.iter_mut().chain(&mut self.scheduler).for_each(|it| it.to = it.to.or(now));
@@ -177,10 +185,14 @@ impl Recorder {
         let old = self.state.remove(&key).unwrap_or_default();
         let difference = compact::difference(&old, &new);
         let shown = key.to_string();
+        let instance = match &key {
+            Key::Instance(id) | Key::Forgotten(id) => Some(id.clone()),
+            _ => None,
+        };
         if !new.is_null() {
             self.state.insert(key, new);
         }
-        Change { key: shown, difference }
+        Change { key: shown, instance, difference }
     }
 
     /// Adds the new lines of the trace to the newest moment.
@@ -246,13 +258,10 @@ impl Recorder {
     fn follow_record(&mut self, record: &Record) {
         match record {
             Record::Delete(Key::Instance(id)) => {
-                let name = self.names.instance(id);
-                self.close_bar(&name);
-                self.gone.insert(name);
+                self.close_bar(id);
+                self.gone.insert(id.clone());
             }
-            Record::Put(Entry::Instance(instance)) => {
-                _ = self.gone.remove(&self.names.instance(&instance.id))
-            }
+            Record::Put(Entry::Instance(instance)) => _ = self.gone.remove(&instance.id),
             _ => {}
         }
     }
@@ -267,13 +276,12 @@ impl Recorder {
     fn follow_event(&mut self, event: &ApiEvent, moment: usize) {
         match &event.kind {
             ApiEventKind::InstanceChangedEvent { instance_id, condition, goal, host, .. } => {
-                let name = self.names.instance(instance_id);
                 let agent = host.clone().filter(|_| *condition != Condition::Scheduled);
                 let part = (self.now, *condition, *goal != Goal::Running, moment);
-                self.add_part(&name, agent, part);
+                self.add_part(instance_id, agent, part);
             }
             ApiEventKind::DeploymentInfo { plan, .. } => {
-                let name = self.names.deployment(&plan.id);
+                let name = self.trace.names().deployment(&plan.id);
                 if !self.deployments.iter().any(|it| it.to.is_none() && it.what.starts_with(&name)) {
                     let pods = plan.steps.iter().flat_map(|step| &step.actions).map(|it| it.pod.to_string());
                     let pods: BTreeSet<String> = pods.collect();
@@ -283,7 +291,7 @@ impl Recorder {
                 }
             }
             ApiEventKind::DeploymentSuccess { id, .. } | ApiEventKind::DeploymentFailed { id, .. } => {
-                let name = format!("{}:", self.names.deployment(id));
+                let name = format!("{}:", self.trace.names().deployment(id));
                 let open = self.deployments.iter_mut().filter(|it| it.what.starts_with(&name));
                 open.for_each(|it| it.to = it.to.or(Some(self.now)));
             }
@@ -291,30 +299,31 @@ impl Recorder {
         }
     }
 
-    fn add_part(&mut self, name: &str, agent: Option<String>, part: (u64, Condition, bool, usize)) {
-        if self.gone.contains(name) {
+    fn add_part(&mut self, id: &InstanceId, agent: Option<String>, part: (u64, Condition, bool, usize)) {
+        let name = self.trace.names().instance(id);
+        if self.gone.contains(id) {
             // The last that is heard of it comes after its record is gone.
             let last = self.bars.iter_mut().rev().find(|bar| bar.name == name);
             last.into_iter().for_each(|bar| bar.parts.push(part));
             return;
         }
         let is_over = part.1.is_terminal();
-        let open = self.open.get(name).map(|index| &mut self.bars[*index]);
+        let open = self.open.get(id).map(|index| &mut self.bars[*index]);
         match open {
             Some(bar) if bar.agent == agent || is_over => bar.parts.push(part),
             _ => {
-                self.close_bar(name);
-                self.open.insert(name.to_owned(), self.bars.len());
-                self.bars.push(Bar { name: name.to_owned(), agent, end: None, parts: vec![part] });
+                self.close_bar(id);
+                self.open.insert(id.clone(), self.bars.len());
+                self.bars.push(Bar { name, agent, end: None, parts: vec![part] });
             }
         }
         if is_over {
-            self.close_bar(name);
+            self.close_bar(id);
         }
     }
 
-    fn close_bar(&mut self, name: &str) {
-        if let Some(index) = self.open.remove(name) {
+    fn close_bar(&mut self, id: &InstanceId) {
+        if let Some(index) = self.open.remove(id) {
             self.bars[index].end = Some(self.now);
         }
     }

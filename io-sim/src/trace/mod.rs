@@ -19,7 +19,7 @@ use podium_core::model::instance::Goal;
 use podium_core::model::mesos::{Call, TaskState};
 use podium_core::model::time::Timestamp;
 
-pub(crate) use self::names::Names;
+use self::names::Names;
 pub(crate) use self::render::describe_fault;
 use self::render::{describe_answer, describe_exit, describe_request};
 use crate::cluster::AgentIndex;
@@ -66,6 +66,11 @@ impl Trace {
     /// Everything, a line each, under a heading.
     pub fn full(&self) -> String {
         render::table(&self.lines)
+    }
+
+    /// The names that it gives to things.
+    pub(crate) fn names(&mut self) -> &mut Names {
+        &mut self.names
     }
 
     /// Writes down what has happened, if it is a change.
