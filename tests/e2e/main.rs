@@ -12,4 +12,5 @@ mod pod;
 mod pods_page;
 mod readme;
 mod secrets;
+mod sim_page;
 mod volumes;

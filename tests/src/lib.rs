@@ -13,6 +13,7 @@
 //!   that it started is still there after that. When a test fails, it shows what its programs have written.
 
 pub mod api;
+mod browser;
 mod cluster;
 mod daemon;
 mod folder;
@@ -22,6 +23,7 @@ mod program;
 mod proxy;
 mod wait;
 
+pub use browser::Browser;
 pub use cluster::Cluster;
 pub use daemon::Daemon;
 pub use folder::Folder;

@@ -1,0 +1,86 @@
+//! The page about a simulated run, in a real browser.
+
+use podium_tests::{Browser, Folder, run};
+use serde_json::json;
+
+/// Writes the page of what `podium sim` is told with `args`, and opens it.
+fn open(folder: &Folder, args: &[&str]) -> (Browser, String) {
+    let file = folder.path().join("page.html");
+    let file = file.to_str().expect("the folder's name is plain");
+    let outcome = run(&[&["sim"], args, &["--html", file]].concat());
+    assert!(outcome.status.success(), "{outcome:?}");
+    let url = format!("file://{file}");
+    (Browser::open(&url, [1500, 900]), url)
+}
+
+const SCENARIO: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../sim-scenarios/scenarios/an-agent-out-of-reach-is-replaced-and-its-copy-leaves.json"
+);
+
+#[test]
+fn a_click_on_a_bar_shows_what_happened() {
+    let folder = Folder::new();
+    let (page, url) = open(&folder, &["run", SCENARIO]);
+    assert_eq!(page.text("#verdict"), "all oracles are content");
+    assert!(page.text("#about").contains("unreachableStrategy"));
+    let lanes =
+        page.evaluate("[...document.querySelectorAll('#chart text:not(.faint)')].map((t) => t.textContent)");
+    assert_eq!(lanes, json!(["deployments", "scheduler", "waiting", "agent-0", "agent-1", "agent-2"]));
+
+    page.click(".part.UnreachableInactive");
+    let shown = page.text("#moment");
+    for words in ["at 195.", "tick", "UnreachableInactive", "no rule was violated", "p#4"] {
+        assert!(shown.contains(words), "no '{words}' in {shown}");
+    }
+    assert_eq!(page.evaluate("document.querySelectorAll('.cursor').length"), 1);
+    // The durable state, before and after.
+    let changes = page.evaluate("[...document.querySelectorAll('#moment tr')].map((row) => row.textContent)");
+    let changes = changes.to_string();
+    assert!(changes.contains("Unreachable UnreachableInactive"), "{changes}");
+    // The actions can be unfolded.
+    page.click("#moment h3:nth-of-type(4) + details summary");
+    assert!(page.text("#moment h3:nth-of-type(4) + details pre").contains('{'));
+
+    assert_eq!(page.console(), [] as [serde_json::Value; 0]);
+    assert_eq!(page.requests(), [url]);
+}
+
+#[test]
+fn a_search_finds_moments_and_steps_lead_on() {
+    let folder = Folder::new();
+    let (page, _) = open(&folder, &["run", SCENARIO]);
+    page.write("#search", "agent_partitioned");
+    assert_eq!(page.text("#count"), "2 moments");
+    page.click(".hit");
+    assert!(page.text("#moment").contains("at 60.000 s"), "{}", page.text("#moment"));
+    page.click("#moment button[title^='The next']");
+    let next = page.text("#moment .steps span");
+    assert!(next.contains(" of ") && !next.contains("at 60.000 s"), "{next}");
+
+    // Bars of others step back.
+    page.evaluate("(document.getElementById('search').value = '', 0)");
+    page.write("#search", "p#4");
+    let dimmed = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(
+        [...document.querySelectorAll('.part.dim')].map((part) => part.dataset.name))))) ";
+    let names = page.evaluate(dimmed).to_string();
+    assert!(names.contains("p#1") && !names.contains("p#4"), "{names}");
+
+    page.click("#in");
+    page.click("#theme");
+    assert!(page.evaluate("document.documentElement.dataset.theme") != json!(null));
+    assert_eq!(page.console(), [] as [serde_json::Value; 0]);
+}
+
+#[test]
+fn a_run_full_of_faults_can_be_looked_at() {
+    let folder = Folder::new();
+    let (page, url) = open(&folder, &["--seeds", "7..8"]);
+    assert!(page.evaluate("document.querySelectorAll('.part').length").as_u64() > Some(200));
+    assert!(page.evaluate("document.querySelectorAll('.shade').length").as_u64() > Some(3));
+    let size = std::fs::metadata(url.trim_start_matches("file://")).expect("it is there").len();
+    assert!(size < 8 << 20, "{size} bytes");
+    page.click(".stretch.down");
+    assert!(page.text("#moment").contains("scheduler down"), "{}", page.text("#moment"));
+    assert_eq!((page.console(), page.requests()), (Vec::new(), vec![url]));
+}
