@@ -1,6 +1,8 @@
 //! From instances to `PodStatus`.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::pod_status::{
@@ -28,28 +30,70 @@ impl Scheduler {
         Some(self.status_of(pod, pod.spec()?.clone(), now))
     }
 
+    /// The state of a pod at `now` without its copies, which [`Self::instance_statuses`] gives: for pods that
+    /// have too many of them to be looked at in one go. When anything last changed does not count them either.
+    pub fn pod_status_outline(&self, id: &PodId, now: Timestamp) -> Option<PodStatus> {
+        let pod = self.state.pod(id)?;
+        Some(self.outline_of(pod, pod.spec()?.clone(), now))
+    }
+
+    /// The states at `now` of a pod's copies, oldest first; of those after `after`, if that is given.
+    pub fn instance_statuses(
+        &self,
+        id: &PodId,
+        after: Option<Uuid>,
+        now: Timestamp,
+    ) -> impl Iterator<Item = InstanceStatus> {
+        let pods = self.state.pod(id).into_iter();
+        pods.flat_map(move |pod| self.copies_of(pod, after, now))
+    }
+
     /// The state of `pod` at `now`, shown with the definition `spec`.
     pub(super) fn status_of(&self, pod: &Pod, spec: Arc<PodSpec>, now: Timestamp) -> PodStatus {
-        let instances: Vec<InstanceStatus> =
-            self.state.instances_of(pod).map(|instance| self.instance_status(pod, instance, now)).collect();
+        let mut status = self.outline_of(pod, spec, now);
+        status.instances = self.copies_of(pod, None, now).collect();
+        let changes = status.instances.iter().map(|instance| instance.last_changed);
+        status.last_changed = changes.fold(status.last_changed, Timestamp::max);
+        status
+    }
+
+    fn outline_of(&self, pod: &Pod, spec: Arc<PodSpec>, now: Timestamp) -> PodStatus {
         let Stability { is_stable, since: status_since } = pod.stability();
-        let status = if is_stable { PodState::Stable } else { PodState::Degraded };
-        let last_changed = instances.iter().map(|instance| instance.last_changed);
-        let last_changed = last_changed.fold(status_since.max(spec.version), Timestamp::max);
         PodStatus {
             id: spec.id.clone(),
-            status,
+            status: if is_stable { PodState::Stable } else { PodState::Degraded },
             status_since,
             last_updated: now,
-            last_changed,
+            last_changed: status_since.max(spec.version),
             message: self.what_deployment_waits_for(&spec.id).or_else(|| how_rollout_failed(pod)),
             spec,
-            instances,
+            instances: Vec::new(),
             termination_history: pod.state.terminations.iter().rev().map(TerminationHistory::from).collect(),
         }
     }
 
-    fn instance_status(&self, pod: &Pod, instance: &Instance, now: Timestamp) -> InstanceStatus {
+    fn copies_of<'a>(
+        &'a self,
+        pod: &'a Pod,
+        after: Option<Uuid>,
+        now: Timestamp,
+    ) -> impl Iterator<Item = InstanceStatus> + 'a {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let instances = pod.instances.range((start, Bound::Unbounded));
+        // To find out why a pod waits costs a look at many agents, and holds for all copies that do.
+        let why_pod_waits = OnceCell::new();
+        instances
+            .filter_map(|uuid| self.state.instance(*uuid))
+            .map(move |instance| self.instance_status(pod, instance, &why_pod_waits, now))
+    }
+
+    fn instance_status(
+        &self,
+        pod: &Pod,
+        instance: &Instance,
+        why_pod_waits: &OnceCell<Option<String>>,
+        now: Timestamp,
+    ) -> InstanceStatus {
         let spec = pod.spec_of(instance.version);
         let stage = pod.stage(instance);
         let containers: Vec<ContainerStatus> = spec
@@ -67,7 +111,7 @@ impl Scheduler {
             status_since: instance.status_since,
             last_updated: last_changed,
             last_changed,
-            message: self.why_so(pod, stage, instance, now),
+            message: self.why_so(pod, stage, instance, why_pod_waits, now),
             agent_id: agent.map(|agent| agent.agent_id.clone()),
             agent_hostname: agent.map(|agent| agent.host.clone()),
             agent_region: domain.map(|domain| domain.region.clone()),
@@ -83,10 +127,17 @@ impl Scheduler {
     }
 
     /// Why `instance` is in its status, if that needs saying.
-    fn why_so(&self, pod: &Pod, stage: Stage, instance: &Instance, now: Timestamp) -> Option<String> {
+    fn why_so(
+        &self,
+        pod: &Pod,
+        stage: Stage,
+        instance: &Instance,
+        why_pod_waits: &OnceCell<Option<String>>,
+        now: Timestamp,
+    ) -> Option<String> {
         let text = match stage {
             Stage::Stopping => "is ending",
-            Stage::Waiting => return Some(self.why_waiting(pod, instance, now)),
+            Stage::Waiting => return Some(self.why_waiting(pod, instance, why_pod_waits, now)),
             Stage::Launching if instance.condition == Condition::Provisioned => {
                 "waits for Mesos to confirm its launch"
             }
@@ -101,7 +152,13 @@ impl Scheduler {
     }
 
     /// Why `instance` is not launched right now.
-    fn why_waiting(&self, pod: &Pod, instance: &Instance, now: Timestamp) -> String {
+    fn why_waiting(
+        &self,
+        pod: &Pod,
+        instance: &Instance,
+        why_pod_waits: &OnceCell<Option<String>>,
+        now: Timestamp,
+    ) -> String {
         let ended = match what_ended(instance) {
             None if instance.tasks.is_empty() => String::new(),
             None => "ended; ".to_owned(),
@@ -112,7 +169,10 @@ impl Scheduler {
             Some(agent) => self.what_holds_up(pod, now).unwrap_or_else(|| {
                 format!("waits for its persistent volumes on agent {} to be offered", agent.host)
             }),
-            None => self.why_pod_waits(pod, now).unwrap_or_else(|| "waits for an offer".to_owned()),
+            None => {
+                let why = why_pod_waits.get_or_init(|| self.why_pod_waits(pod, now));
+                why.clone().unwrap_or_else(|| "waits for an offer".to_owned())
+            }
         };
         format!("{ended}{waits}")
     }

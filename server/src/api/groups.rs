@@ -17,8 +17,10 @@ use serde::Serialize;
 use super::error::ApiError;
 use super::metrics::Template;
 use super::pods::other;
-use super::status::INSTANCES_PER_QUERY;
 use super::{Api, Asked, body, dry_run, headers, json, path, unexpected};
+
+/// A query looks at pods until it has seen so many instances, and then lets the scheduler do other things.
+const INSTANCES_PER_QUERY: usize = 500;
 
 /// What a path below `/v2/groups` names.
 #[derive(Debug, PartialEq)]
