@@ -46,7 +46,7 @@ fn main() {
 }
 
 async fn measure(scheduler: Scheduler, pods: u32, readers: usize, time: Duration) {
-    let (driver, _) = driver::start(scheduler, Box::new(Nowhere), Box::new(Nowhere));
+    let (driver, _) = driver::start(scheduler, Box::new(Nowhere), Box::new(Nowhere), None);
     let listener = bind("127.0.0.1", 0).await.expect("there is a free port");
     let address = listener.address();
     let api = Api {
