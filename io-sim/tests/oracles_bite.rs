@@ -532,3 +532,56 @@ fn a_timer_that_never_rests() {
     }
     assert_eq!(verdict::<Restless>(), "rest");
 }
+
+/// Two copies with a volume each; the pod is deleted in the end.
+fn residents() -> Plan {
+    Plan::from_json(
+        r#"{ "cluster": { "agents": [{ "cpus": 4, "mem": 4096 }] }, "scheduler": { "mesos_role": "dev" },
+             "workload": [
+               { "at": "2s", "do": { "create": { "pod": {
+                 "id": "/db", "scaling": { "kind": "fixed", "instances": 2 }, "networks": [{ "mode": "host" }],
+                 "volumes": [{ "name": "data", "persistent": { "size": 10 } }],
+                 "containers": [{ "name": "a", "exec": { "command": { "shell": "one" } },
+                   "resources": { "cpus": 0.1, "mem": 32 },
+                   "volumeMounts": [{ "name": "data", "mountPath": "data" }] }] } } } },
+               { "at": "2m", "do": { "delete": { "pod": "/db" } } }
+             ] }"#,
+    )
+    .unwrap()
+}
+
+#[test]
+fn reservations_that_nobody_gives_back() {
+    #[derive(Clone, Default)]
+    struct Hoarder;
+    impl Bug for Hoarder {
+        fn say(&mut self, mut output: Output) -> Output {
+            for action in &mut output.actions {
+                if let Action::Accept(accept) = action {
+                    accept.release = Default::default();
+                }
+            }
+            output
+        }
+    }
+    assert_eq!(violation::<Hoarder>(&residents()).oracle, "volumes");
+    assert_eq!(run(&residents()).violation, None);
+}
+
+#[test]
+fn a_volume_that_is_destroyed_while_its_instance_needs_it() {
+    #[derive(Clone, Default)]
+    struct Shredder;
+    impl Bug for Shredder {
+        fn say(&mut self, mut output: Output) -> Output {
+            for action in &mut output.actions {
+                if let Action::Accept(accept) = action {
+                    let homes = accept.launches.iter().filter_map(|launch| launch.home.as_ref());
+                    accept.release.volumes = homes.flat_map(|home| home.volumes.clone()).collect();
+                }
+            }
+            output
+        }
+    }
+    assert_eq!(violation::<Shredder>(&residents()).oracle, "volumes");
+}

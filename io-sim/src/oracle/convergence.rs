@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use podium_core::Scheduler;
-use podium_core::model::mesos::Call;
+use podium_core::model::mesos::{Call, OperationInfo};
 use podium_core::model::time::Timestamp;
 use podium_core::view::{PodInstanceState, PodStatus};
 
@@ -159,7 +159,10 @@ fn first_unstable(status: &PodStatus) -> String {
 /// What of `seen` must not happen once everything is as it should be.
 fn change(seen: &Seen<'_>) -> Option<String> {
     match seen {
-        Seen::Call(Call::Accept { .. }) => Some("the scheduler launched something".to_owned()),
+        Seen::Call(Call::Accept { operations, .. }) => operations
+            .iter()
+            .any(|operation| matches!(operation.info, OperationInfo::LaunchGroup(_)))
+            .then(|| "the scheduler launched something".to_owned()),
         Seen::Call(Call::Kill { task_id, .. }) => Some(format!("the scheduler killed {task_id}")),
         Seen::Launched(container) => Some(format!("container {} was launched", container.id)),
         Seen::Ended { container, .. } => container.task().map(|task| format!("task {} ended", task.task_id)),

@@ -15,6 +15,7 @@
 //! | `restore` | what is durable restores what is shown |
 //! | `single` | no instance is live twice |
 //! | `unreachable` | copies out of reach are replaced and given up in their windows, and killed if they return |
+//! | `volumes` | a volume is there as long as its instance, and nothing is kept for instances that are gone |
 
 mod atomicity;
 mod capacity;
@@ -31,6 +32,7 @@ mod placement;
 mod restore;
 mod single;
 mod unreachable;
+mod volumes;
 
 use podium_core::model::ids::InstanceId;
 use podium_core::model::time::Timestamp;
@@ -46,6 +48,7 @@ use self::offers::Offers;
 use self::placement::Placement;
 use self::restore::Restore;
 use self::unreachable::Unreachable;
+use self::volumes::Volumes;
 use crate::world::{Scene, Seen};
 
 /// Something that must not happen has happened.
@@ -98,6 +101,7 @@ pub struct Jury {
     placement: Placement,
     restore: Restore,
     unreachable: Unreachable,
+    volumes: Volumes,
     calm_since: Option<Timestamp>,
 }
 
@@ -121,6 +125,7 @@ impl Witness for Jury {
         self.history.see(seen, scene)?;
         self.deletion.see(seen, &self.ledger, scene)?;
         self.restore.see(seen, scene)?;
+        self.volumes.see(seen, scene)?;
         self.atomicity.see(seen, &self.ledger, scene)?;
         self.expectations.see(seen, scene)?;
         self.convergence.see(seen, &self.ledger, scene)
@@ -132,12 +137,13 @@ impl Witness for Jury {
             self.atomicity.deadline(self.calm_since),
             self.convergence.deadline(),
             self.expectations.deadline(),
+            self.volumes.deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
 
     fn is_satisfied(&self) -> bool {
-        self.convergence.is_satisfied() && self.expectations.is_satisfied()
+        self.convergence.is_satisfied() && self.expectations.is_satisfied() && self.volumes.is_satisfied()
     }
 }
 

@@ -1,0 +1,134 @@
+//! What is on a persistent volume is there as long as its instance, and nothing is kept for instances that are gone.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use podium_core::model::ids::InstanceId;
+use podium_core::model::mesos::{Call, LaunchGroup, OperationInfo, Resource};
+use podium_core::model::time::Timestamp;
+
+use super::{Violation, short};
+use crate::world::{Scene, Seen};
+
+const NAME: &str = "volumes";
+/// The label that says for which instance something is reserved.
+const INSTANCE_LABEL: &str = "marathon_task_id";
+/// So long after everything was mended, something may still be reserved for an instance that is gone.
+const PATIENCE: Duration = Duration::from_secs(20 * 60);
+/// So often somebody looks.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Watches over volumes and reservations.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Volumes {
+    /// The volumes that an instance was launched with.
+    of_instance: BTreeMap<InstanceId, Vec<String>>,
+    mended_at: Option<Timestamp>,
+    next_look: Option<Timestamp>,
+    is_clean: bool,
+}
+
+impl Volumes {
+    pub(super) fn see(&mut self, seen: &Seen<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
+        match seen {
+            Seen::Call(Call::Accept { operations, .. }) => {
+                for operation in operations {
+                    match &operation.info {
+                        OperationInfo::Destroy(volumes) => nobody_needs(volumes, scene)?,
+                        OperationInfo::LaunchGroup(group) => self.launched(group)?,
+                        _ => {}
+                    }
+                }
+                Ok(())
+            }
+            Seen::Mended => {
+                self.mended_at = Some(scene.now);
+                self.next_look = Some(scene.now);
+                Ok(())
+            }
+            Seen::Time => self.look(scene),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        self.next_look
+    }
+
+    pub(super) fn is_satisfied(&self) -> bool {
+        self.mended_at.is_none() || self.is_clean
+    }
+
+    /// An instance goes back to the volumes that it had.
+    fn launched(&mut self, group: &LaunchGroup) -> Result<(), Violation> {
+        let volumes: Vec<String> = group.executor.resources.iter().filter_map(volume_id).collect();
+        let Some(task) = group.tasks.first().and_then(|task| task.task_id.parse().ok()) else {
+            return Ok(());
+        };
+        let instance = task.instance();
+        let before = self.of_instance.entry(instance.clone()).or_insert_with(|| volumes.clone());
+        if *before == volumes {
+            return Ok(());
+        }
+        let sentence =
+            format!("{} had the volumes {before:?} and is launched with {volumes:?}", short(&instance));
+        Err(Violation::new(NAME, sentence))
+    }
+
+    fn look(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
+        let Some(mended_at) = self.mended_at else { return Ok(()) };
+        if self.next_look.is_some_and(|at| at > scene.now) {
+            return Ok(());
+        }
+        self.next_look = Some(scene.now + INTERVAL);
+        let leak = leak(scene);
+        self.is_clean = leak.is_none();
+        match leak {
+            Some((instance, host)) if scene.now.since(mended_at) > PATIENCE => {
+                let sentence = format!(
+                    "{PATIENCE:?} after everything was mended, resources of {host} are reserved for {}, which is gone",
+                    short(&instance)
+                );
+                Err(Violation::new(NAME, sentence))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The instances that `volumes` belong to are not wanted any more.
+fn nobody_needs(volumes: &[Resource], scene: &Scene<'_>) -> Result<(), Violation> {
+    let needed =
+        volumes.iter().find(|volume| resident(volume).is_some_and(|instance| is_wanted(&instance, scene)));
+    match needed {
+        Some(volume) => {
+            let id = volume_id(volume).unwrap_or_default();
+            Err(Violation::new(NAME, format!("the volume {id} is destroyed, and its instance needs it")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Something that is reserved for an instance that is gone, and where.
+fn leak(scene: &Scene<'_>) -> Option<(InstanceId, String)> {
+    scene.cluster.agents().filter(|agent| agent.running).find_map(|agent| {
+        let of_gone = |instance: &InstanceId| !is_wanted(instance, scene);
+        let instance = agent.total.iter().filter_map(resident).find(of_gone)?;
+        Some((instance, agent.config.hostname.clone()))
+    })
+}
+
+fn is_wanted(instance: &InstanceId, scene: &Scene<'_>) -> bool {
+    let status = scene.api.and_then(|api| api.pod_status(&instance.pod, scene.clock));
+    status.is_some_and(|status| status.instances.iter().any(|found| found.id == *instance))
+}
+
+fn resident(resource: &Resource) -> Option<InstanceId> {
+    let labels = &resource.reservations.last()?.labels;
+    let label = labels.iter().find(|label| label.key == INSTANCE_LABEL)?;
+    label.value.as_deref()?.parse().ok()
+}
+
+fn volume_id(resource: &Resource) -> Option<String> {
+    Some(resource.disk.as_ref()?.persistence.as_ref()?.id.clone())
+}
