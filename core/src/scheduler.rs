@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::input::Input;
 use crate::model::event::{ApiEvent, ApiEventKind};
-use crate::model::ids::{AgentId, FrameworkId, PodId, Role, TaskId};
+use crate::model::ids::{FrameworkId, PodId, Role, TaskId};
 use crate::model::mesos::{Call, Event, FrameworkInfo, MasterInfo, Operation};
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
@@ -18,6 +18,7 @@ use crate::reconcile::Reconciliation;
 use crate::record::Entry;
 use crate::rollout::Dependencies;
 use crate::state::State;
+use crate::view::UnknownTask;
 
 /// The scheduler.
 #[derive(Clone, Debug)]
@@ -35,7 +36,7 @@ pub struct Scheduler {
     pub(crate) dependencies: Dependencies,
     pub(crate) reconciliation: Reconciliation,
     /// Tasks of ours that Mesos reported and that we have no record of.
-    pub(crate) unknown_tasks: BTreeMap<TaskId, Option<AgentId>>,
+    pub(crate) unknown_tasks: BTreeMap<TaskId, UnknownTask>,
     /// What the agents had to offer.
     pub(crate) agents: Agents,
     /// Where the next batch of offers begins to ask who waits.
@@ -318,9 +319,9 @@ impl Scheduler {
         self.state.instance_count()
     }
 
-    /// Tasks of ours that Mesos reported and that we have no record of, with their agents.
-    pub fn unknown_tasks(&self) -> impl Iterator<Item = (&TaskId, Option<&AgentId>)> {
-        self.unknown_tasks.iter().map(|(task, agent)| (task, agent.as_ref()))
+    /// Tasks of ours that Mesos reports and that we have no record of, by id.
+    pub fn unknown_tasks(&self) -> impl Iterator<Item = &UnknownTask> {
+        self.unknown_tasks.values()
     }
 }
 

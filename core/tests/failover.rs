@@ -80,13 +80,25 @@ fn tasks_of_which_the_records_were_lost_are_listed_and_left_alone() {
     driver.store.clear();
     driver.restart();
     driver.subscribe();
+    let since = driver.now;
     for status in &alive {
         driver.event(Event::Update(status.clone()));
     }
-    driver.wait(10_000.0);
+    driver.wait(1.0);
     assert_eq!(driver.kills(), NOTHING);
-    let listed: Vec<_> = driver.scheduler.unknown_tasks().map(|(task, _)| task.clone()).collect();
-    assert_eq!(listed, [alive[0].task_id.clone(), alive[1].task_id.clone()]);
+    let listed = |driver: &Driver| -> Vec<_> {
+        driver.scheduler.unknown_tasks().map(|task| (task.task_id.clone(), task.since)).collect()
+    };
+    let ids = [alive[0].task_id.clone(), alive[1].task_id.clone()];
+    assert_eq!(listed(&driver), [(ids[0].clone(), since), (ids[1].clone(), since)]);
+    // Those of which Mesos has nothing to say any more in a whole round are not there any more.
+    driver.wait(700.0);
+    driver.event(Event::Update(alive[0].clone()));
+    driver.wait(500.0);
+    assert_eq!(listed(&driver), [(ids[0].clone(), since)]);
+    driver.wait(600.0);
+    assert_eq!(listed(&driver), []);
+    assert_eq!(driver.kills(), NOTHING);
 }
 
 #[test]

@@ -2,11 +2,12 @@
 
 mod support;
 
-use podium_core::model::mesos::TaskState;
+use podium_core::model::ids::TaskId;
+use podium_core::model::mesos::{Event, TaskState};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use support::server::Server;
-use support::{FakeMaster, Journal, eventually, pod_json};
+use support::{FakeMaster, Journal, eventually, pod_json, update};
 
 const SIMPLE: &str = r#"{"id":"/simplepod","containers":[{"name":"sleep1","exec":{"command":{"shell":"sleep 1000"}},"resources":{"cpus":0.1,"mem":32}}]}"#;
 
@@ -257,6 +258,25 @@ async fn the_status_of_many_pods_is_one_list() {
     let expected: Vec<_> = (0..30).map(|number| format!("/many/pod-{number:02}")).collect();
     assert_eq!(ids, expected);
     assert!(statuses.iter().all(|status| status["instances"].as_array().unwrap().len() == 40));
+}
+
+#[tokio::test]
+async fn tasks_without_a_record_are_listed() {
+    let server = Server::start().await;
+    let master = FakeMaster::new("m", &Journal::default());
+    master.accept(&server.driver).await;
+    assert_eq!(server.get("/v2/unknown_tasks").await, json!({"unknownTasks": []}));
+    let id = "lost.instance-2a7ea5c4-c6d1-11f0-8000-0242ac110002.c.1";
+    let status = update(&TaskId::from(id), TaskState::TaskRunning);
+    server.driver.event(Event::Update(status)).await.unwrap();
+    let listed = eventually(async || {
+        let listed = server.get("/v2/unknown_tasks").await;
+        listed["unknownTasks"].get(0).cloned()
+    })
+    .await;
+    assert_eq!((&listed["taskId"], &listed["agentId"]), (&json!(id), &json!("agent")));
+    assert_eq!(listed["state"], "TASK_RUNNING");
+    assert_eq!(listed["since"], listed["lastHeard"]);
 }
 
 #[tokio::test]

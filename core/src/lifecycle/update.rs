@@ -14,6 +14,7 @@ use crate::model::time::Timestamp;
 use crate::output::Action;
 use crate::queue::backoff;
 use crate::scheduler::Scheduler;
+use crate::view::UnknownTask;
 
 /// Marathon keeps so much of a message.
 const MAX_MESSAGE_LENGTH: usize = 10_000;
@@ -193,7 +194,9 @@ impl Scheduler {
     /// say so.
     fn on_update_of_unknown_task(&mut self, status: &TaskStatus) {
         if may_be_alive(status) {
-            self.unknown_tasks.insert(status.task_id.clone(), status.agent_id.clone());
+            let before = self.unknown_tasks.get(&status.task_id);
+            let task = UnknownTask::heard_of(before, status, self.now);
+            self.unknown_tasks.insert(status.task_id.clone(), task);
             if self.config.unknown_tasks == UnknownTasks::Kill {
                 self.kill_stray(status);
             }

@@ -89,6 +89,7 @@ impl Scheduler {
             return;
         }
         if self.reconciliation.next_round.is_some_and(|at| at <= now) {
+            self.drop_gone_unknown_tasks();
             self.start_reconciliation();
             self.drop_old_forgotten();
         }
@@ -138,6 +139,12 @@ impl Scheduler {
         self.reconciliation.queue.extend(instances);
         self.reconciliation.next_chunk.get_or_insert(self.now);
         self.send_chunk();
+    }
+
+    /// Takes tasks off the list of which the round that ends now brought no word: Mesos does not know them any more.
+    fn drop_gone_unknown_tasks(&mut self) {
+        let begun = self.now - self.config.reconciliation_interval;
+        self.unknown_tasks.retain(|_, task| task.last_heard >= begun);
     }
 
     fn drop_old_forgotten(&mut self) {

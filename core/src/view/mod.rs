@@ -8,6 +8,7 @@ mod plan;
 mod pod_status;
 mod queue;
 mod status;
+mod unknown_task;
 
 pub use census::Census;
 pub use deployments::{CurrentAction, DeploymentStatus, StepStatus};
@@ -20,3 +21,4 @@ pub use pod_status::{
     TerminationHistory,
 };
 pub use queue::{DelayStatus, QueueItem};
+pub use unknown_task::UnknownTask;

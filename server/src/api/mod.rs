@@ -31,6 +31,7 @@ mod settings;
 mod status;
 mod story;
 mod system;
+mod unknown_tasks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -123,6 +124,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/v2/pods/{*rest}", any(pods::dispatch)),
         ("/v2/queue", get(queue::list)),
         ("/v2/queue/{*rest}", delete(queue::reset_delay)),
+        ("/v2/unknown_tasks", get(unknown_tasks::list)),
     ]
 }
 

@@ -92,16 +92,18 @@ pub struct Deadline {
     /// So many seconds after it was accepted.
     pub seconds: u64,
     /// What happens then.
+    #[serde(default)]
     pub action: DeadlineAction,
 }
 
 /// What happens to a deployment that is not done in time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum DeadlineAction {
     /// Another one leads back to the definition before; if there was none, the same as `STOP`.
     RollBack,
     /// It ends, and everything is left as it is.
+    #[default]
     Stop,
 }
 

@@ -6,7 +6,7 @@ use podium_core::view::{DeploymentStatus, GroupInfo, Plan, PodStatus};
 use serde_json::Value;
 
 use super::schemas::{Kind, Schemas};
-use crate::api::{deployments, dry_run, groups, instances, queue, system};
+use crate::api::{deployments, dry_run, groups, instances, queue, system, unknown_tasks};
 
 /// One method on one path.
 pub(super) struct Operation {
@@ -498,4 +498,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         answers: &[nothing(204, "It is over")],
         refusals: &[(404, "There is no such pod, or nothing of it waits"), NO_ID],
     },
+    read(
+        "/v2/unknown_tasks",
+        "readUnknownTasks",
+        "The tasks of this framework of which there is no record",
+        &[],
+        &[json(200, "The tasks", one::<unknown_tasks::UnknownTasks>())],
+        &[],
+    ),
 ];

@@ -38,7 +38,7 @@ const REQUIRED: [(&str, &[&str]); 14] = [
 const NAME: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 
 /// What admission demands of single fields, by type. It knows rules between fields as well, which no schema can say.
-fn limits() -> [(&'static str, &'static str, Value); 29] {
+fn limits() -> [(&'static str, &'static str, Value); 32] {
     let name = || json!({"pattern": NAME, "minLength": 1, "maxLength": 63});
     let not_negative = || json!({"minimum": 0});
     let path = || json!({"minLength": 1, "maxLength": 1024});
@@ -50,6 +50,7 @@ fn limits() -> [(&'static str, &'static str, Value); 29] {
         ("Backoff", "maxLaunchDelay", not_negative()),
         ("Container", "name", name()),
         ("Container", "environment", json!({"propertyNames": {"pattern": "^[a-zA-Z_][a-zA-Z0-9_]{0,253}$"}})),
+        ("Deadline", "seconds", json!({"minimum": 1})),
         ("Endpoint", "containerPort", json!({"minimum": 1, "maximum": 65535})),
         ("Endpoint", "hostPort", json!({"minimum": 0, "maximum": 65535})),
         ("Endpoint", "name", name()),
@@ -57,6 +58,8 @@ fn limits() -> [(&'static str, &'static str, Value); 29] {
         ("ExecutorResources", "cpus", json!({"minimum": 0.1})),
         ("ExecutorResources", "disk", json!({"minimum": 10})),
         ("ExecutorResources", "mem", json!({"minimum": 32})),
+        ("FailingAgents", "failures", json!({"minimum": 1})),
+        ("FailingAgents", "seconds", json!({"minimum": 1})),
         ("Image", "id", path()),
         ("Lifecycle", "killGracePeriodSeconds", not_negative()),
         ("Network", "name", json!({"pattern": "^[a-z0-9]([-a-z0-9_]*[a-z0-9])?$", "maxLength": 63})),
