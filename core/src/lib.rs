@@ -29,6 +29,7 @@ pub mod config;
 pub mod input;
 mod kill;
 mod lifecycle;
+mod marks;
 pub mod model;
 pub mod output;
 pub mod placement;
@@ -44,6 +45,7 @@ pub mod view;
 
 pub use config::Config;
 pub use input::{Command, CommandId, Input, Origin, SecretsReport};
+pub use marks::{Mark, Marks};
 pub use output::{Accept, Action, Output, Refusal, Response};
 pub use record::{Entry, Key, Record};
 pub use rollout::{Preview, Rehearsal};

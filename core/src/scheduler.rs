@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::input::Input;
+use crate::marks::{Mark, Marks};
 use crate::model::event::{ApiEvent, ApiEventKind};
 use crate::model::ids::{FrameworkId, PodId, Role, TaskId};
 use crate::model::mesos::{Call, Event, FrameworkInfo, MasterInfo, Operation};
@@ -45,6 +46,8 @@ pub struct Scheduler {
     pub(crate) next_look_for_secrets: Option<Timestamp>,
     /// What the output being made will ask of the driver, answers apart.
     pub(crate) actions: Vec<Action>,
+    /// The rare paths that were taken.
+    pub(crate) marks: Marks,
     /// The answers in the output being made.
     pub(crate) replies: Vec<Action>,
 }
@@ -96,6 +99,7 @@ impl Scheduler {
             launch_cursor: None,
             next_look_for_secrets: None,
             actions: Vec::new(),
+            marks: Marks::default(),
             replies: Vec::new(),
         }
     }
@@ -154,6 +158,11 @@ impl Scheduler {
             .then(|| [self.state.kills.deadline(), self.reconciliation.deadline(), self.demand.deadline()]);
         let own = [self.state.deadline(), self.state.waiting().deadline(), self.next_look_for_secrets];
         connected.into_iter().flatten().chain(own).flatten().min()
+    }
+
+    /// The rare paths that were taken since the scheduler was made.
+    pub fn marks(&self) -> Marks {
+        self.marks
     }
 
     /// The settings.
@@ -252,6 +261,7 @@ impl Scheduler {
             return;
         };
         if self.state.instance(uuid).is_some_and(|instance| !instance.has_ended()) {
+            self.mark(Mark::ExecutorFailureHeard);
             self.ask_about(uuid);
         }
     }
@@ -266,6 +276,11 @@ impl Scheduler {
     pub(crate) fn site(&self) -> Site<'_> {
         let domain = self.connection.as_ref().and_then(|connection| connection.master.domain.as_ref());
         Site { config: &self.config, framework: self.framework_id(), domain, now: self.now }
+    }
+
+    /// Notes that a rare path is taken.
+    pub(crate) fn mark(&mut self, mark: Mark) {
+        self.marks.leave(mark);
     }
 
     /// Asks the driver to tell the master.

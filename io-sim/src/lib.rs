@@ -13,6 +13,7 @@
 //! [`oracle`] judges. [`random`] is the only source of chance.
 
 pub mod cluster;
+pub mod coverage;
 pub mod digest;
 pub mod explore;
 pub mod oracle;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use podium_core::Scheduler;
 use podium_core::model::time::Timestamp;
 
+use crate::coverage::{Coverage, Surveyor};
 use crate::digest::Digest;
 use crate::oracle::{Jury, Violation, Witness};
 use crate::page::Recorder;
@@ -19,6 +20,8 @@ pub struct Report {
     pub digest: u64,
     /// How much happened.
     pub counts: Counts,
+    /// What was reached.
+    pub coverage: Coverage,
     /// How much time passed in the world.
     pub elapsed: Duration,
     /// What was violated, if anything was.
@@ -53,9 +56,10 @@ pub fn run_subject<S: Subject>(plan: &Plan, traced: bool) -> Report {
 fn hold<S: Subject>(plan: &Plan, court: Court) -> (Report, Option<Box<Recorder>>) {
     let mut world: World<'_, S, Court> = World::new(plan, court);
     let violation = world.run().err();
-    let (counts, elapsed) = (world.counts(), world.elapsed());
-    let Court { digest, trace, recorder, .. } = world.into_witness();
-    (Report { digest: digest.finish(), counts, elapsed, violation, trace }, recorder)
+    let (counts, elapsed, marks) = (world.counts(), world.elapsed(), world.marks());
+    let Court { digest, surveyor, trace, recorder, .. } = world.into_witness();
+    let coverage = surveyor.finish(marks);
+    (Report { digest: digest.finish(), counts, coverage, elapsed, violation, trace }, recorder)
 }
 
 /// Everybody who watches.
@@ -63,6 +67,7 @@ fn hold<S: Subject>(plan: &Plan, court: Court) -> (Report, Option<Box<Recorder>>
 struct Court {
     digest: Digest,
     jury: Jury,
+    surveyor: Surveyor,
     trace: Option<Trace>,
     recorder: Option<Box<Recorder>>,
 }
@@ -74,6 +79,7 @@ impl Witness for Court {
             self.digest.write(input);
             self.digest.write(output);
         }
+        self.surveyor.see(seen, scene);
         if let Some(trace) = &mut self.trace {
             trace.see(seen, scene);
         }

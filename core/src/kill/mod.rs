@@ -14,6 +14,7 @@ use std::time::Duration;
 use rustc_hash::FxHashMap;
 
 pub(crate) use self::selection::{Preference, select_victims};
+use crate::marks::Mark;
 use crate::model::ids::{AgentId, TaskId, Uuid};
 use crate::model::instance::Task;
 use crate::model::mesos::Call;
@@ -128,10 +129,15 @@ impl Scheduler {
                 .filter(|task| Task::can_be_killed(task))
                 .map(|task| kill_call(instance.task_id(task), agent_id.clone()))
                 .collect();
+            let mut gives_up_asking = false;
             if attempts >= ATTEMPTS_BEFORE_SHUTDOWN
                 && let Some(agent_id) = agent_id
             {
+                gives_up_asking = true;
                 calls.push(Call::Shutdown { executor_id: instance.id.executor_id(), agent_id });
+            }
+            if attempts > 0 {
+                self.mark(if gives_up_asking { Mark::ExecutorShutDown } else { Mark::KillRepeated });
             }
             for call in calls {
                 self.call(call);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::lifecycle::is_broken;
+use crate::marks::Mark;
 use crate::model::ids::Uuid;
 use crate::model::instance::{Condition, Goal, GoalReason, Instance, KillReason, KillRequest, Task};
 use crate::model::pod::UnreachableStrategy;
@@ -116,17 +117,26 @@ impl Scheduler {
                 self.state.edit(&self.config, uuid, |instance| instance.available = true);
             }
             Due::AskAboutLaunch => {
+                self.mark(Mark::LaunchQuestioned);
                 self.ask_about(uuid);
                 self.state.edit(&self.config, uuid, |instance| instance.launch_questioned = true);
             }
-            Due::Expunge => self.decommission_instance(uuid, GoalReason::Unreachable),
+            Due::Expunge => {
+                self.mark(Mark::Expunged);
+                self.decommission_instance(uuid, GoalReason::Unreachable);
+            }
             Due::KillRestOfGroup => {
+                self.mark(Mark::GroupOutlived);
                 self.request_kill(uuid, KillReason::GroupEnded);
                 // Perhaps it did end, and only the word of it got lost.
                 self.ask_about(uuid);
             }
-            Due::LaunchTimeout => self.request_kill(uuid, KillReason::LaunchTimeout),
+            Due::LaunchTimeout => {
+                self.mark(Mark::LaunchTimedOut);
+                self.request_kill(uuid, KillReason::LaunchTimeout);
+            }
             Due::Inactive => {
+                self.mark(Mark::Inactive);
                 self.state.edit(&self.config, uuid, |instance| {
                     instance.condition = Condition::UnreachableInactive;
                     instance.since = now;

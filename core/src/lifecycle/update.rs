@@ -3,6 +3,7 @@
 use crate::config::UnknownTasks;
 use crate::kill::kill_call;
 use crate::lifecycle::condition::{condition_of, condition_of_instance, health_of_instance};
+use crate::marks::Mark;
 use crate::model::event::{ApiEventKind, IpAddress};
 use crate::model::ids::{AgentId, InstanceId, ParsedTaskId};
 use crate::model::instance::{
@@ -105,6 +106,7 @@ impl Scheduler {
                 self.on_instance_due(uuid);
             } else if !instance.tasks.iter().any(Task::can_be_killed) {
                 // Not wanted any more and out of reach: nobody waits for it. It is killed if it returns.
+                self.mark(Mark::UnwantedUnreachable);
                 self.state.forget(uuid, now);
             }
         }
@@ -147,6 +149,7 @@ impl Scheduler {
             (Goal::Decommissioned, true) => self.let_go(uuid),
             // Something of it may still be alive somewhere: a new instance takes its place.
             (_, false) => {
+                self.mark(Mark::EndedInDoubt);
                 self.shut_down(&instance.id, instance.agent_id());
                 self.let_go(uuid);
             }
@@ -168,8 +171,10 @@ impl Scheduler {
     /// An instance that was given up speaks up again, or is confirmed to be gone.
     fn on_update_of_forgotten(&mut self, id: &ParsedTaskId<'_>, status: &TaskStatus) {
         if may_be_alive(status) {
+            self.mark(Mark::ForgottenReturned);
             self.kill_stray(status);
         } else if condition_of(status).is_terminal() {
+            self.mark(Mark::ForgottenEnded);
             let instance_id = id.instance();
             if status.state == TaskState::TaskGone && status.source == Some(StatusSource::SourceMaster) {
                 self.shut_down(&instance_id, status.agent_id.as_ref());

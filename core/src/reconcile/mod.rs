@@ -16,6 +16,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
+use crate::marks::Mark;
 use crate::model::ids::{TaskId, Uuid};
 use crate::model::mesos::{Call, ReconcileTask};
 use crate::model::time::Timestamp;
@@ -102,6 +103,7 @@ impl Scheduler {
         {
             let pause = (pause * 2).min(self.config.reconciliation_interval);
             self.reconciliation.retry = Some((now + pause, pause));
+            self.mark(Mark::ReconciledAgain);
             self.repeat_unanswered();
         }
     }

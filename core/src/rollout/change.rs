@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::admission::{Change, change, check_residents};
 use crate::input::{Command, CommandId, Origin};
+use crate::marks::Mark;
 use crate::model::deployment::{ActionKind, Deployment, DeploymentAction, DeploymentDeadline, Step};
 use crate::model::event::{ApiEventKind, DeploymentPlan};
 use crate::model::ids::{DeploymentId, GroupId, InstanceId, PodId, Uuid, new_uuid};
@@ -182,8 +183,10 @@ impl Scheduler {
         self.state.remove_deployment(id);
         self.announce_failure(&deployment, "The upgrade has been cancelled");
         if force {
+            self.mark(Mark::DeploymentAbandoned);
             return Ok(Response::DeploymentCancelled);
         }
+        self.mark(Mark::DeploymentReverted);
         let (deployment, version) = self.lead_back(&deployment);
         Ok(Response::DeploymentReverted { deployment, version })
     }
@@ -239,6 +242,7 @@ impl Scheduler {
         }
         for holder in holders {
             if let Some(deployment) = self.state.remove_deployment(&holder) {
+                self.mark(Mark::DeploymentSuperseded);
                 self.announce_failure(&deployment, "The upgrade has been cancelled");
             }
         }

@@ -2,6 +2,7 @@
 
 use super::capacity::Capacity;
 use crate::kill::{Preference, select_victims};
+use crate::marks::Mark;
 use crate::model::deployment::ActionKind;
 use crate::model::ids::{InstanceId, PodId, Uuid, new_uuid};
 use crate::model::instance::{Goal, GoalReason, Instance, KillReason, Task};
@@ -68,6 +69,7 @@ impl Scheduler {
             && (!is_now || self.has_to_wait(id))
         {
             moves.keep_up(before, there);
+            self.mark(Mark::DependencyAwaited);
         }
         for _ in 0..moves.create {
             self.create_instance(&spec);
@@ -75,6 +77,7 @@ impl Scheduler {
         let selection = spec.scheduling.kill_selection;
         let by_selection = Preference::KillSelection(selection);
         if moves.surplus > 0 {
+            self.mark(Mark::Surplus);
             let preference = match spec.scheduling.unreachable_strategy.on_return() {
                 // Fewer are wanted: that is nothing that a copy that returned would have to do with.
                 Some(_) if matches!(next, Some((ActionKind::ScalePod, ..))) => by_selection,
@@ -98,6 +101,7 @@ impl Scheduler {
             });
         }
         if moves.old_unready > 0 {
+            self.mark(Mark::OldUnready);
             self.decommission(
                 id,
                 moves.old_unready,

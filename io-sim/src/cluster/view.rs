@@ -33,7 +33,7 @@ pub struct AgentView<'a> {
 }
 
 /// What the master thinks of an agent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AgentStanding {
     /// Connected.
     Registered,

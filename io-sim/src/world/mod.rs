@@ -27,9 +27,9 @@ mod subject;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use podium_core::Config;
 use podium_core::model::ids::AgentId;
 use podium_core::model::time::Timestamp;
+use podium_core::{Config, Marks};
 
 use self::clients::Clients;
 use self::containers::{Change, Timer};
@@ -93,6 +93,8 @@ pub struct World<'p, S, W> {
     roll_call: bool,
     /// How much has happened.
     pub(crate) counts: Counts,
+    /// The rare paths that the scheduler took, in all its processes.
+    marks: Marks,
     /// So much has happened without time passing.
     rounds: u32,
     /// When the witness was last told of the time.
@@ -174,6 +176,7 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
             agent_ids: vec![BTreeSet::new(); plan.cluster.agents.len()],
             roll_call: false,
             counts: Counts::default(),
+            marks: Marks::default(),
             rounds: 0,
             told_at: START,
             verdict: None,
@@ -254,6 +257,11 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
     /// How much has happened.
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// The rare paths that the scheduler took.
+    pub fn marks(&self) -> Marks {
+        self.marks
     }
 
     /// How much time has passed.

@@ -79,6 +79,9 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
                 }
             }
         }
+        if let Some(process) = &self.daemon.process {
+            self.marks |= process.subject.scheduler().marks();
+        }
         if !turn.has_records() {
             self.perform(turn);
             return true;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use podium_sim::coverage::Coverage;
 use podium_sim::digest::Digest;
 use podium_sim::run::Report;
 
@@ -13,6 +14,7 @@ pub(super) struct Summary {
     pub(super) failures: u64,
     steps: u64,
     simulated: Duration,
+    coverage: Coverage,
     digest: Digest,
 }
 
@@ -24,6 +26,7 @@ impl Summary {
             failures: 0,
             steps: 0,
             simulated: Duration::ZERO,
+            coverage: Coverage::default(),
             digest: Digest::default(),
         }
     }
@@ -34,15 +37,17 @@ impl Summary {
         self.failures += u64::from(report.violation.is_some());
         self.steps += report.counts.steps;
         self.simulated += report.elapsed;
+        self.coverage.merge(&report.coverage);
         self.digest.write_u64(report.digest);
     }
 
     /// A line for while it goes on.
     pub(super) fn live(&self) -> String {
         format!(
-            "{} seeds, {} failed, {:.0}/min, {:.0} times real time",
+            "{} seeds, {} failed, {} combinations, {:.0}/min, {:.0} times real time",
             self.seeds,
             self.failures,
+            self.coverage.combinations.len(),
             self.per_second(self.seeds) * 60.0,
             self.times_real_time(),
         )
@@ -66,13 +71,14 @@ impl fmt::Display for Summary {
         write!(
             f,
             "{} seeds, {} failed, {:.1} hours simulated in {:.1} s ({:.0} times as fast as real time), \
-             {:.0} steps/s\ndigest {:016x}",
+             {:.0} steps/s\n{}\ndigest {:016x}",
             self.seeds,
             self.failures,
             self.simulated.as_secs_f64() / 3600.0,
             self.seconds(),
             self.times_real_time(),
             self.per_second(self.steps),
+            self.coverage,
             self.digest.finish(),
         )
     }

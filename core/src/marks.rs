@@ -1,0 +1,111 @@
+//! Rare paths, and whether they were taken.
+//!
+//! Some decisions are easy to write and hard to reach: a crash at the right moment, a word that comes late. Each
+//! leaves a mark where it is made, so that the simulator can say which of them its runs have taken, and a test
+//! fails when one is never reached. A mark is one bit: it is neither stored nor part of any output, nothing is
+//! decided by it, and it is gone with the process.
+
+/// A rare path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mark {
+    /// A deployment was cancelled and everything left as it was.
+    DeploymentAbandoned,
+    /// A forced change took the place of a deployment that was on its way.
+    DeploymentSuperseded,
+    /// A deployment was cancelled and another one leads back.
+    DeploymentReverted,
+    /// Copies are not begun because their pod has to wait for another one.
+    DependencyAwaited,
+    /// The master said that an executor failed before its tasks' updates came.
+    ExecutorFailureHeard,
+    /// Asking did not help, and an executor was shut down as a whole.
+    ExecutorShutDown,
+    /// A copy out of reach was given up.
+    Expunged,
+    /// A copy that was given up was confirmed to have ended.
+    ForgottenEnded,
+    /// A copy that was given up came back, and is killed.
+    ForgottenReturned,
+    /// Part of a group ended, and the rest did not follow.
+    GroupOutlived,
+    /// A copy ended by the word of somebody who may be wrong: another one takes its place.
+    EndedInDoubt,
+    /// A copy has been out of reach for so long that another one is wanted.
+    Inactive,
+    /// Somebody was asked to end once more.
+    KillRepeated,
+    /// Nothing was heard of a launch, and Mesos is asked about it.
+    LaunchQuestioned,
+    /// A launch took too long.
+    LaunchTimedOut,
+    /// Old copies that do not serve go first.
+    OldUnready,
+    /// Mesos did not answer a question about tasks, which is asked again.
+    ReconciledAgain,
+    /// A copy that returned is one too many.
+    Surplus,
+    /// A copy that is to end went out of reach.
+    UnwantedUnreachable,
+}
+
+impl Mark {
+    /// All of them.
+    pub const ALL: [Self; 19] = [
+        Self::DeploymentAbandoned,
+        Self::DeploymentSuperseded,
+        Self::DeploymentReverted,
+        Self::DependencyAwaited,
+        Self::ExecutorFailureHeard,
+        Self::ExecutorShutDown,
+        Self::Expunged,
+        Self::ForgottenEnded,
+        Self::ForgottenReturned,
+        Self::GroupOutlived,
+        Self::EndedInDoubt,
+        Self::Inactive,
+        Self::KillRepeated,
+        Self::LaunchQuestioned,
+        Self::LaunchTimedOut,
+        Self::OldUnready,
+        Self::ReconciledAgain,
+        Self::Surplus,
+        Self::UnwantedUnreachable,
+    ];
+}
+
+/// The marks that were left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks(u64);
+
+impl Marks {
+    /// Leaves `mark`.
+    pub(crate) fn leave(&mut self, mark: Mark) {
+        self.0 |= 1 << mark as u32;
+    }
+
+    /// Whether `mark` was left.
+    pub fn has(self, mark: Mark) -> bool {
+        self.0 & (1 << mark as u32) != 0
+    }
+}
+
+impl std::ops::BitOrAssign for Marks {
+    fn bitor_assign(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mark_has_a_bit_of_its_own() {
+        for (index, mark) in Mark::ALL.into_iter().enumerate() {
+            let mut marks = Marks::default();
+            marks.leave(mark);
+            assert_eq!(Mark::ALL.into_iter().filter(|other| marks.has(*other)).count(), 1);
+            assert_eq!(mark as usize, index, "{mark:?} is not in its place");
+        }
+    }
+}
