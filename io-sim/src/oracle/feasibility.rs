@@ -1,6 +1,8 @@
 //! Is there a reason for something to wait that is nobody's fault? Judged apart from the scheduler: from the
 //! machines and what really runs on them.
 
+use std::collections::BTreeSet;
+
 use podium_core::Scheduler;
 use podium_core::model::ids::Role;
 use podium_core::model::mesos::{Resource, ResourceKind, ResourceValue};
@@ -11,14 +13,17 @@ use podium_core::view::{InstanceStatus, PodInstanceState, PodStatus};
 use super::constraints;
 use super::ledger::Ledger;
 use crate::cluster::AgentIndex;
+use crate::plan::Span;
 use crate::world::Scene;
 
 /// Whether all that is wrong is that some instances wait, and none of them fits on any machine, or that the
-/// master lets nobody run what is asked for.
+/// master lets nobody run what is asked for, or that their own health checks end them before they are healthy.
 pub(super) fn is_excused(api: &Scheduler, ledger: &Ledger, scene: &Scene<'_>) -> bool {
     let mut waits = false;
+    let mut wanted = BTreeSet::new();
     for spec in api.pods() {
         let Some(status) = api.pod_status(&spec.id, scene.clock) else { continue };
+        wanted.extend(status.instances.iter().map(|instance| instance.id.uuid));
         let is_wrong = |instance: &&InstanceStatus| instance.status != PodInstanceState::Stable;
         let mut wrong = status.instances.iter().filter(is_wrong).peekable();
         if wrong.peek().is_none() {
@@ -26,11 +31,28 @@ pub(super) fn is_excused(api: &Scheduler, ledger: &Ledger, scene: &Scene<'_>) ->
         }
         waits = true;
         let only_waiting = wrong.all(|instance| instance.status == PodInstanceState::Pending);
+        if !can_become_healthy(spec, scene) {
+            continue;
+        }
         if is_permitted(spec, scene) && (!only_waiting || has_room(api, spec, &status, ledger, scene)) {
             return false;
         }
     }
-    waits
+    // Nothing excuses what runs although nobody wants it.
+    let mut live = ledger.groups.values().filter(|group| group.is_live());
+    waits && live.all(|group| wanted.contains(&group.instance.uuid))
+}
+
+/// Whether the containers of `spec` can become healthy before their health checks end them. Failures count from
+/// the end of the grace period on, and one more comes with each interval.
+fn can_become_healthy(spec: &PodSpec, scene: &Scene<'_>) -> bool {
+    spec.containers.iter().all(|container| {
+        let Some(check) = &container.health_check else { return true };
+        let spare = check.max_consecutive_failures.saturating_sub(1);
+        let patience =
+            u64::from(check.grace_period_seconds) + u64::from(spare) * u64::from(check.interval_seconds);
+        scene.containers.next_behaviour(&spec.id, &container.name).warm_up < Span::from_secs(patience)
+    })
 }
 
 /// Whether the master lets tasks run as the users that `spec` names.

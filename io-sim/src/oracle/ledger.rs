@@ -149,6 +149,18 @@ impl Copy {
 }
 
 impl Group {
+    /// The newest launch of `instance`, before it is sent.
+    fn of(instance: &Instance) -> Self {
+        Self {
+            instance: instance.id.clone(),
+            incarnation: instance.incarnation,
+            members: instance.tasks.iter().map(|task| (task.container.clone(), Member::default())).collect(),
+            resources: Vec::new(),
+            agent: None,
+            kill_sent: false,
+        }
+    }
+
     /// Whether it serves, as far as anybody can say: all of it runs, or has finished, and all that has a health
     /// check by `spec` is healthy.
     pub(super) fn serves(&self, spec: &PodSpec) -> bool {
@@ -329,6 +341,10 @@ impl Ledger {
             incarnation: first.incarnation,
             instance: first.instance(),
         };
+        self.add_group(group);
+    }
+
+    fn add_group(&mut self, group: Group) {
         let key = group.key();
         // Earlier launches of the instance are of no interest any more, unless something of them is left.
         let earlier: Vec<GroupKey> =
@@ -383,8 +399,17 @@ impl Ledger {
             Some(copy) => copies.insert(id.uuid, copy),
             None => copies.remove(&id.uuid),
         };
-        if is.is_none() {
-            self.unreachable.remove(&id.uuid);
+        match record {
+            // The launch may never be sent, and Mesos may still have something to say about it.
+            Record::Put(Entry::Instance(instance))
+                if was.as_ref().map_or(0, |copy| copy.incarnation) < instance.incarnation =>
+            {
+                self.add_group(Group::of(instance));
+            }
+            Record::Put(_) => {}
+            Record::Delete(_) => {
+                self.unreachable.remove(&id.uuid);
+            }
         }
         if was != is {
             self.changes.push(CopyChange { id: id.clone(), was, is });

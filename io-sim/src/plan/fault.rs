@@ -155,6 +155,15 @@ pub enum Fault {
         /// For how long.
         lasts: Span,
     },
+    /// Another process, on another machine with a clock of its own, leads from now on. What the old one sent
+    /// still arrives.
+    LeaderChanged {
+        /// So far is its clock from the old one's.
+        by: Span,
+        /// Behind instead of ahead.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        back: bool,
+    },
     /// The leading master dies and another one takes over.
     MasterFailover {},
     /// There is no master.
@@ -340,6 +349,7 @@ impl Fault {
             | Self::ConnectionBroken {}
             | Self::ContainerExits { .. }
             | Self::ExecutorKilled { .. }
+            | Self::LeaderChanged { .. }
             | Self::MasterFailover {}
             | Self::OffersRescinded { .. }
             | Self::UpdateDoubled { .. }

@@ -58,6 +58,12 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         force: bool,
     },
+    /// `PUT /v2/groups/{id}`.
+    UpdateGroup {
+        /// What the group shall be.
+        #[schemars(schema_with = "super::any_object")]
+        group: Value,
+    },
     /// `PUT /v2/pods/{id}`.
     Update {
         /// The definition.
@@ -79,6 +85,7 @@ impl Request {
             | Self::ResetDelay { pod }
             | Self::Scale { pod, .. } => Some(pod),
             Self::Create { pod, .. } | Self::Update { pod, .. } => pod.get("id").and_then(Value::as_str),
+            Self::UpdateGroup { .. } => None,
         }
     }
 }

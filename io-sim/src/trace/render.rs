@@ -41,6 +41,7 @@ pub(super) fn describe_request(request: &Request) -> String {
         Request::Kill { pod, wipe, .. } => format!("kill of {pod}{}", if *wipe { "?wipe" } else { "" }),
         Request::ResetDelay { pod } => format!("reset delay of {pod}"),
         Request::Scale { pod, instances, force } => format!("PUT {pod} x{instances}{}", forced(force)),
+        Request::UpdateGroup { group } => format!("PUT group {}", id(group)),
         Request::Update { pod, force } => format!("PUT {}{}", id(pod), forced(force)),
     }
 }

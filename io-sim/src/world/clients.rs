@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use podium_core::admission::{Admitted, Rules, read_pod};
-use podium_core::model::ids::PodId;
+use podium_core::admission::{Admitted, Rules, read_group, read_pod};
+use podium_core::model::ids::{GroupId, PodId};
 use podium_core::model::time::Timestamp;
 use podium_core::{Command, CommandId, Origin, Refusal, Response, Scheduler};
 
@@ -133,6 +133,11 @@ fn command_of(
             pod["scaling"]["instances"] = (*instances).into();
             let (pod, role_given) = read(&pod)?;
             Command::UpdatePod { pod, role_given, force: *force }
+        }
+        Request::UpdateGroup { group } => {
+            let admitted = read_group(group, &GroupId::from("/"), rules);
+            let update = admitted.map_err(|rejection| Answer::Rejected(rejection.to_string()))?.update;
+            Command::UpdateGroup { group: update }
         }
         Request::Update { pod, force } => {
             let (pod, role_given) = read(pod)?;

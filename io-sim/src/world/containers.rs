@@ -156,6 +156,16 @@ impl Containers {
         self.live.get(&ordinal).is_some_and(|live| live.started_at.is_some())
     }
 
+    /// How the next container of a pod with this name will behave.
+    pub fn next_behaviour(&self, pod: &PodId, name: &str) -> Behaviour {
+        let nth = self.launches.get(&(pod.clone(), Arc::from(name))).copied().unwrap_or_default() + 1;
+        self.rule(pod, name, nth).map(|rule| rule.behaviour.clone()).unwrap_or_default()
+    }
+
+    fn rule(&self, pod: &PodId, name: &str, nth: u32) -> Option<&ContainerRule> {
+        self.rules.iter().find(|rule| applies(rule, pod, name, nth))
+    }
+
     /// A container that exists.
     pub fn get(&self, ordinal: u64) -> Option<&Arc<Container>> {
         self.live.get(&ordinal).map(|live| &live.container)
@@ -343,7 +353,7 @@ impl Containers {
         let launches = self.launches.entry((task.instance.pod.clone(), task.name.clone())).or_default();
         *launches += 1;
         let nth = *launches;
-        let rule = self.rules.iter().find(|rule| applies(rule, &task, nth)).cloned();
+        let rule = self.rule(&task.instance.pod, &task.name, nth).cloned();
         let key = [&*self.seed.to_string(), task.instance.pod.as_str(), &*task.name, &nth.to_string()];
         let random = Random::new(Digest::of(&key));
         let ordinal = self.add(id, agent, ContainerRole::Task(task), rule, random);
@@ -422,8 +432,8 @@ impl Containers {
     }
 }
 
-fn applies(rule: &ContainerRule, task: &TaskRole, nth: u32) -> bool {
-    rule.pod.as_ref().is_none_or(|pod| task.instance.pod.as_str() == pod)
-        && rule.container.as_ref().is_none_or(|name| *task.name == **name)
+fn applies(rule: &ContainerRule, pod: &PodId, container: &str, nth: u32) -> bool {
+    rule.pod.as_ref().is_none_or(|of| pod.as_str() == of)
+        && rule.container.as_ref().is_none_or(|name| container == name)
         && rule.launches.is_none_or(|[first, last]| (first..=last).contains(&nth))
 }

@@ -18,7 +18,7 @@ use podium_core::{Action, Command, CommandId, Input, Origin, Output};
 
 use super::link::Number;
 use super::subject::Subject;
-use crate::plan::Boundary;
+use crate::plan::{Boundary, Span};
 
 /// So many inputs share one write at most.
 const MAX_BATCH: usize = 1024;
@@ -131,8 +131,9 @@ impl<S: Subject> Daemon<S> {
     }
 
     /// The machine's clock is set.
-    pub(super) fn set_clock(&mut self, by: i64) {
-        self.wall_offset += by;
+    pub(super) fn set_clock(&mut self, by: Span, back: bool) {
+        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.wall_offset += if back { -by } else { by };
         // The process' own clock goes on from where it was when the machine's is set back.
         self.offset = self.offset.max(self.wall_offset);
     }

@@ -1,5 +1,6 @@
 //! Faults: how each begins, and how it is mended.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use podium_core::model::ids::AgentId;
@@ -204,7 +205,8 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
         }
     }
 
-    /// Starts agents that do not run.
+    /// Starts agents that do not run, and says again that agents may be used: there may have been no master to
+    /// hear it the first time.
     pub(super) fn on_supervision(&mut self) {
         let down = |view: &cluster::AgentView<'_>| !view.running;
         let down: Vec<_> =
@@ -214,6 +216,15 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
                 self.break_cluster(cluster::Fault::WipeAgent { agent });
             }
             self.break_cluster(cluster::Fault::StartAgent { agent });
+        }
+        let states = self.plan.faults.iter().zip(&self.faults.states);
+        let deactivated = states.filter(|(planned, _)| {
+            matches!(planned.what, Fault::AgentDeactivated { .. } | Fault::AgentDrained { .. })
+        });
+        let deactivated: BTreeSet<AgentId> =
+            deactivated.filter_map(|(_, state)| state.agent_id.clone()).collect();
+        for agent_id in deactivated {
+            self.operator_call(OperatorCall::ReactivateAgent { agent_id });
         }
         self.queue.plan(self.now + SUPERVISION, Work::Supervise);
     }
@@ -260,8 +271,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
                 self.break_cluster(Mesos::SuspendAgent { agent: AgentIndex(agent) });
             }
             Fault::ClockSet { by, back } => {
-                let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-                self.daemon.set_clock(if back { -by } else { by });
+                self.daemon.set_clock(by, back);
             }
             Fault::ConnectionBroken {} => self.break_connection(true),
             Fault::ConnectionDelayed { extra, .. } => self.link.extra = extra.to_duration(),
@@ -293,6 +303,11 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
             }
             Fault::LaunchesFail { agent, .. } => {
                 self.containers.failing.insert(AgentIndex(agent));
+            }
+            Fault::LeaderChanged { by, back } => {
+                self.kill_scheduler(false, "another one leads");
+                self.daemon.set_clock(by, back);
+                self.start_scheduler();
             }
             Fault::MasterFailover {} => self.break_cluster(Mesos::MasterFailover),
             Fault::MasterStopped { .. } => self.break_cluster(Mesos::StopMaster),
@@ -397,6 +412,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
             | Fault::ContainerExits { .. }
             | Fault::ContainerUnhealthy { .. }
             | Fault::ExecutorKilled { .. }
+            | Fault::LeaderChanged { .. }
             | Fault::MasterFailover {}
             | Fault::OffersRescinded { .. }
             | Fault::UpdateDoubled { .. }

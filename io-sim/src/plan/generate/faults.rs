@@ -108,9 +108,15 @@ const KINDS: &[Kind] = &[
         agent: below(random, agents),
         lasts: long(random),
     }),
-    kind(2, &[Accept, Kill, Unreachable], |_, _| Fault::MasterFailover {}),
+    kind(3, &[WriteAccept, Accept, Kill, Reply, DeploymentStep, Unreachable, AgentReturn], |random, _| {
+        Fault::LeaderChanged {
+            by: pick_span(random, Span::ZERO, Span::from_secs(5)),
+            back: random.chance(500),
+        }
+    }),
+    kind(2, &[Accept, Kill, Unreachable, AgentReturn], |_, _| Fault::MasterFailover {}),
     kind(1, &[Accept], |random, _| Fault::MasterStopped { lasts: long(random) }),
-    kind(6, &[Offers, WriteAccept, Accept], |random, agents| Fault::OffersRescinded {
+    kind(6, &[Offers, WriteAccept, Accept, AgentReturn], |random, agents| Fault::OffersRescinded {
         agent: random.chance(700).then(|| below(random, agents)),
     }),
     kind(
@@ -127,6 +133,7 @@ const KINDS: &[Kind] = &[
             Tick,
             Subscribed,
             Unreachable,
+            AgentReturn,
             DeploymentStep,
         ],
         |random, _| Fault::SchedulerCrashed {

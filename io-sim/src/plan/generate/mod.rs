@@ -9,7 +9,7 @@ mod pods;
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::pods::PodMaker;
 use super::{
@@ -141,11 +141,27 @@ fn workload(random: &mut Random, agents: usize, mended_at: Span) -> Vec<Planned<
         let at = pick_span(random, Span::from_secs(1), Span::from_secs(90));
         orders.push(Planned::at(at, Request::Create { pod, force: false }));
     }
+    if random.chance(40) {
+        for nth in 0..random.between(100, 300) {
+            let pod = maker.make_small(random, &format!("/fleet/p{nth}"));
+            let at = pick_span(random, Span::from_secs(1), Span::from_secs(300));
+            orders.push(Planned::at(at, Request::Create { pod, force: false }));
+        }
+    }
+    if random.chance(300) {
+        orders.extend(dependencies(random, mended_at));
+    }
     let weights: Vec<u64> =
         (0..8).map(|_| if random.chance(650) { random.between(1, 10) } else { 0 }).collect();
     let count = if weights.iter().sum::<u64>() == 0 { 0 } else { random.between(0, 40) };
     let mut times: Vec<Span> =
         (0..count).map(|_| pick_span(random, Span::from_secs(60), mended_at)).collect();
+    // Many at once, each in the way of the others.
+    if count > 0 && random.chance(150) {
+        let at = pick_span(random, Span::from_secs(120), mended_at);
+        let within = |random: &mut Random| at + Span::from_millis(random.between(0, 5000));
+        times.extend((0..random.between(20, 60)).map(|_| within(random)));
+    }
     times.sort_unstable();
     for at in times {
         let name = pods::NAMES[index_below(random, first)];
@@ -169,6 +185,21 @@ fn workload(random: &mut Random, agents: usize, mended_at: Span) -> Vec<Planned<
         }
     }
     orders
+}
+
+/// Groups whose pods wait for others.
+fn dependencies(random: &mut Random, mended_at: Span) -> Vec<Planned<Request>> {
+    let change = |random: &mut Random| {
+        let id = ["/shop", "/edge"][index_below(random, 2)];
+        let on: Vec<&str> = ["/db", "/cache", "/log"].into_iter().filter(|_| random.chance(500)).collect();
+        let at = if random.chance(500) {
+            Span::from_millis(1)
+        } else {
+            pick_span(random, Span::from_secs(1), mended_at)
+        };
+        Planned::at(at, Request::UpdateGroup { group: json!({ "id": id, "dependencies": on }) })
+    };
+    (0..random.between(1, 4)).map(|_| change(random)).collect()
 }
 
 fn nths(random: &mut Random) -> Vec<u32> {

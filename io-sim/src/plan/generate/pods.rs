@@ -73,6 +73,23 @@ impl PodMaker {
         pod
     }
 
+    /// A small pod with one copy, as one of many.
+    pub(super) fn make_small(&mut self, random: &mut Random, name: &str) -> Value {
+        let pod = json!({
+            "id": name,
+            "scaling": { "kind": "fixed", "instances": 1 },
+            "containers": [{
+                "name": "a",
+                "exec": { "command": { "shell": "serve" } },
+                "resources": { "cpus": 0.01, "mem": 16 }
+            }],
+            "networks": [{ "mode": "host" }],
+            "scheduling": { "upgrade": upgrade(random), "unreachableStrategy": strategy(random) }
+        });
+        self.newest.insert(name.to_owned(), pod.clone());
+        pod
+    }
+
     /// The newest definition of the pod `name` with some changes.
     pub(super) fn change(&mut self, random: &mut Random, name: &str) -> Value {
         let Some(mut pod) = self.newest.get(name).cloned() else { return self.make(random, name) };
@@ -111,9 +128,10 @@ impl PodMaker {
             container["endpoints"] = json!([{ "name": format!("{name}-http"), "hostPort": port }]);
         }
         if self.traits.health_checks && random.chance(500) {
-            // Longer than any start and warm-up, or the check would end its container for ever.
+            // Long enough for any warm-up, or too short for some.
+            let grace = if random.chance(500) { 5 + below(random, 40) } else { 100 + below(random, 60) };
             let mut check = json!({
-                "gracePeriodSeconds": 100 + below(random, 60),
+                "gracePeriodSeconds": grace,
                 "intervalSeconds": 5 + below(random, 25),
                 "maxConsecutiveFailures": 1 + below(random, 4),
                 "timeoutSeconds": 5,
