@@ -81,6 +81,16 @@ pub fn read_instance_ids(json: &Value) -> Result<Vec<InstanceId>, Rejection> {
     Ok(ids.into_iter().flatten().filter(|id| seen.insert(id.clone())).collect())
 }
 
+/// Reads the body of `POST /v2/tasks/delete`: `{"ids": ["…"]}`.
+///
+/// # Errors
+/// Everything that is wrong with the document.
+pub fn read_task_ids(json: &Value) -> Result<Vec<String>, Rejection> {
+    let mut report = Report::default();
+    let ids = At::document(json, &mut report).object(|fields| fields.required("ids", |at| at.list(string)));
+    if report.is_clean() { Ok(ids) } else { Err(report.into_rejection()) }
+}
+
 fn instance_id(text: &str) -> Result<InstanceId, String> {
     text.parse().map_err(|error| match error {
         crate::model::ids::InvalidId::Uuid(_) => error.to_string(),

@@ -30,7 +30,7 @@ use serde_json::Value;
 pub use change::{Change, change};
 pub use check::{check_residents, check_role};
 pub use group::{AdmittedGroup, read_enforce_role, read_group};
-pub use id::{group_id_from_path, instance_id_from_path, pod_id_from_path, read_instance_ids};
+pub use id::{group_id_from_path, instance_id_from_path, pod_id_from_path, read_instance_ids, read_task_ids};
 pub use report::{Rejection, Violation};
 
 use crate::model::ids::Role;

@@ -1,5 +1,6 @@
 //! Events for whoever listens: the types of Marathon's `/v2/events` that concern pods.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::deployment::{Deployment, Step};
@@ -89,7 +90,7 @@ pub enum ApiEventKind {
 }
 
 /// An address of a container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IpAddress {
     /// The address.

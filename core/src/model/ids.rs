@@ -138,7 +138,7 @@ string_id! {
 impl PodId {
     /// The path without its leading slash and with `_` for every other slash. Reversible, because a path
     /// segment cannot contain `_`.
-    pub(crate) fn safe_path(&self) -> String {
+    pub fn safe_path(&self) -> String {
         self.as_str().trim_start_matches('/').replace('/', "_")
     }
 

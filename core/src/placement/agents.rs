@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::pool::Pool;
 use crate::model::ids::{AgentId, Role};
+use crate::model::time::Timestamp;
 use crate::queue::Epoch;
 
 /// The agents whose offers were seen on this connection.
@@ -16,6 +17,8 @@ pub(crate) struct Agents {
 #[derive(Clone, Debug)]
 struct Seen {
     pool: Pool,
+    /// When it was offered last.
+    at: Timestamp,
     /// All pods that had not changed after this epoch were tried on it, and did not fit.
     tried: Epoch,
 }
@@ -28,8 +31,8 @@ impl Agents {
     }
 
     /// `pool` was tried on all pods that had not changed after `tried`, and was not used.
-    pub(crate) fn unused(&mut self, pool: Pool, tried: Epoch) {
-        self.seen.insert((pool.agent.agent_id.clone(), pool.role.clone()), Seen { pool, tried });
+    pub(crate) fn unused(&mut self, pool: Pool, at: Timestamp, tried: Epoch) {
+        self.seen.insert((pool.agent.agent_id.clone(), pool.role.clone()), Seen { pool, at, tried });
     }
 
     /// What `pool`'s agent had to offer is another thing now.
@@ -53,7 +56,12 @@ impl Agents {
 
     /// What was left unused of the offers made to `role`, by agent.
     pub(crate) fn offered_to<'a>(&'a self, role: &'a Role) -> impl Iterator<Item = &'a Pool> {
-        self.seen.iter().filter(move |((_, to), _)| to == role).map(|(_, seen)| &seen.pool)
+        self.unused_offers(role).map(|(pool, _)| pool)
+    }
+
+    /// The same, with the time of the offer.
+    pub(crate) fn unused_offers<'a>(&'a self, role: &'a Role) -> impl Iterator<Item = (&'a Pool, Timestamp)> {
+        self.seen.iter().filter(move |((_, to), _)| to == role).map(|(_, seen)| (&seen.pool, seen.at))
     }
 }
 

@@ -14,7 +14,8 @@ mod task_group;
 pub(crate) use self::agents::Agents;
 pub(crate) use self::constraints::{Constraints, PlacedCounts, holds_place};
 pub(crate) use self::matcher::{Asker, Site, match_instance};
-pub(crate) use self::refusal::{NoMatch, RefusalStatistics};
+pub(crate) use self::pool::{Pool, Stack};
+pub(crate) use self::refusal::{NoMatch, OfferCount, RefusalStatistics};
 
 use std::sync::Arc;
 

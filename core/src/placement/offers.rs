@@ -41,6 +41,9 @@ impl Scheduler {
             }
         }
         let mut pools: Vec<Pool> = pools.into_values().collect();
+        for pool in &pools {
+            self.state.note_offer(&pool.role, self.now);
+        }
         let releases: Vec<Release> = pools.iter_mut().map(|pool| self.release_leftovers(pool)).collect();
         let epoch = self.state.waiting().epoch();
         let plans = self.plan_launches(&mut pools);
@@ -48,19 +51,19 @@ impl Scheduler {
         let mut declined_for_a_moment: Vec<OfferId> = Vec::new();
         for ((mut pool, release), plan) in pools.into_iter().zip(releases).zip(plans) {
             let Plan { launches, is_of_use_soon } = plan;
-            let offer_ids = std::mem::take(&mut pool.offer_ids);
             if !launches.is_empty() || !release.is_empty() {
                 self.agents.used(&pool);
+                let offer_ids = std::mem::take(&mut pool.offer_ids);
                 // The rest comes back at the next allocation, for whoever still waits.
                 let accept = Accept { offer_ids, release, launches, refuse: Duration::ZERO };
                 self.actions.push(Action::Accept(Box::new(accept)));
             } else if is_of_use_soon {
-                declined_for_a_moment.extend(offer_ids);
+                declined_for_a_moment.extend(pool.offer_ids.iter().cloned());
                 // When it comes back it is another matter, even with nothing more to offer.
-                self.agents.unused(pool, Epoch::default());
+                self.agents.unused(pool, self.now, Epoch::default());
             } else {
-                declined.extend(offer_ids);
-                self.agents.unused(pool, epoch);
+                declined.extend(pool.offer_ids.iter().cloned());
+                self.agents.unused(pool, self.now, epoch);
             }
         }
         let duration = self.config.decline_offer_duration;

@@ -130,6 +130,8 @@ impl NoMatch {
 /// What became of the offers that were looked at for a pod since it began to wait.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RefusalStatistics {
+    /// The number of offers there had been before.
+    begin: u64,
     used: u64,
     last_used: Option<Timestamp>,
     last_unused: Option<Timestamp>,
@@ -154,7 +156,21 @@ pub(crate) struct AgentRefusal {
     pub(crate) why: NoMatch,
 }
 
+/// The offers that came for a role.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OfferCount {
+    /// So many.
+    pub(crate) count: u64,
+    /// When the last one came.
+    pub(crate) last: Timestamp,
+}
+
 impl RefusalStatistics {
+    /// Nothing yet, while there have been the offers `before`.
+    pub(crate) fn begin(before: OfferCount) -> Self {
+        Self { begin: before.count, ..Self::default() }
+    }
+
     /// An offer of `agent` was not used.
     pub(crate) fn refused(&mut self, agent: &Arc<AgentInfo>, why: NoMatch, now: Timestamp) {
         self.refused[why.reason() as usize] += 1;
@@ -183,21 +199,35 @@ impl RefusalStatistics {
         self.last_used = Some(now);
     }
 
-    /// The part of `GET /v2/queue` that is about offers.
-    pub(crate) fn summary(&self) -> ProcessedOffersSummary {
-        let unused = self.refused.iter().sum();
+    /// The part of `GET /v2/queue` that is about offers. Of `offers`, which came for the pod's role, many were not
+    /// tried on it, because it was known that they could not fit: these are counted under the reasons that are
+    /// against the agents `now`.
+    pub(crate) fn summary(&self, offers: OfferCount, now: &Self) -> ProcessedOffersSummary {
+        let last = now.last_reasons();
+        let tried: u64 = self.refused.iter().sum();
+        let untried = offers.count.saturating_sub(self.begin).saturating_sub(self.used + tried);
+        let mut refused = self.refused;
+        let known = share(untried, &last);
+        refused.iter_mut().zip(known).for_each(|(refused, known)| *refused += known);
+        let unused = refused.iter().sum();
+        let last_unused = (unused > tried).then_some(offers.last).max(self.last_unused);
+        ProcessedOffersSummary {
+            processed_offers_count: self.used + unused,
+            unused_offers_count: unused,
+            last_unused_offer_at: last_unused,
+            last_used_offer_at: self.last_used,
+            reject_summary_last_offers: funnel(now.agents.len() as u64, &last),
+            reject_summary_launch_attempt: funnel(self.used + unused, &refused),
+        }
+    }
+
+    /// By reason, how many agents it was last against.
+    fn last_reasons(&self) -> [u64; Reason::ALL.len()] {
         let mut last = [0; Reason::ALL.len()];
         for refusal in &self.agents {
             last[refusal.why.reason() as usize] += 1;
         }
-        ProcessedOffersSummary {
-            processed_offers_count: self.used + unused,
-            unused_offers_count: unused,
-            last_unused_offer_at: self.last_unused,
-            last_used_offer_at: self.last_used,
-            reject_summary_last_offers: funnel(self.agents.len() as u64, &last),
-            reject_summary_launch_attempt: funnel(self.used + unused, &self.refused),
-        }
+        last
     }
 
     /// Why the pod waits, as one sentence, from what was against each agent last: what most agents lack comes
@@ -214,6 +244,20 @@ impl RefusalStatistics {
             groups.into_iter().map(|(group, agents)| group.describe(&agents, constraints)).collect();
         (!parts.is_empty()).then(|| parts.join("; "))
     }
+}
+
+/// Divides `count` like `parts`; what is left over goes to the greatest.
+fn share(count: u64, parts: &[u64; Reason::ALL.len()]) -> [u64; Reason::ALL.len()] {
+    let total: u64 = parts.iter().sum();
+    if total == 0 {
+        return [0; Reason::ALL.len()];
+    }
+    let mut shares = parts.map(|part| count / total * part + count % total * part / total);
+    let rest = count - shares.iter().sum::<u64>();
+    if let Some((_, greatest)) = parts.iter().zip(&mut shares).max_by_key(|(part, _)| **part) {
+        *greatest += rest;
+    }
+    shares
 }
 
 /// `processed` offers went in; what a stage declines does not reach the next one.
@@ -449,7 +493,31 @@ mod tests {
         // The same agent again, for another reason: two offers, but one agent.
         statistics.refused(&agent(1), NoMatch::Scarce, Timestamp::from_millis(5));
         statistics.used(Timestamp::from_millis(3));
-        insta::assert_json_snapshot!(statistics.summary());
+        insta::assert_json_snapshot!(statistics.summary(OfferCount::default(), &statistics));
+    }
+
+    #[test]
+    fn offers_that_were_not_tried_count_like_those_of_their_agents() {
+        let now = refused(&[lacking(1.0, 0.0), BY_CONSTRAINT, lacking(2.0, 0.0)]);
+        let before = OfferCount { count: 100, last: Timestamp::from_millis(1) };
+        let mut statistics = RefusalStatistics::begin(before);
+        statistics.refused(&agent(0), NoMatch::Scarce, Timestamp::from_millis(2));
+        statistics.used(Timestamp::from_millis(2));
+        let offers = OfferCount { count: 113, last: Timestamp::from_millis(3) };
+        let summary = statistics.summary(offers, &now);
+        assert_eq!((summary.processed_offers_count, summary.unused_offers_count), (13, 12));
+        assert_eq!(summary.last_unused_offer_at, Some(offers.last));
+        let declined = summary.reject_summary_launch_attempt.iter().filter(|stage| stage.declined > 0);
+        let declined: Vec<_> = declined.map(|stage| (stage.reason, stage.declined)).collect();
+        assert_eq!(
+            declined,
+            [
+                (Reason::UnfulfilledConstraint, 3),
+                (Reason::InsufficientCpus, 8),
+                (Reason::DeclinedScarceResources, 1)
+            ]
+        );
+        assert_eq!(share(7, &[0; Reason::ALL.len()]), [0; Reason::ALL.len()]);
     }
 
     #[test]
@@ -468,6 +536,7 @@ mod tests {
         assert_eq!(kept, (newest - i64::try_from(REMEMBERED_AGENTS).unwrap()..newest).collect::<Vec<_>>());
         assert!(statistics.agents.iter().all(|refusal| refusal.why == NoMatch::Scarce));
         assert_eq!(statistics.positions.len(), REMEMBERED_AGENTS);
-        assert_eq!(statistics.summary().unused_offers_count, 6 * REMEMBERED_AGENTS as u64);
+        let summary = statistics.summary(OfferCount::default(), &statistics);
+        assert_eq!(summary.unused_offers_count, 6 * REMEMBERED_AGENTS as u64);
     }
 }

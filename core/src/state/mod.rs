@@ -41,7 +41,7 @@ use crate::model::ids::{DeploymentId, FrameworkId, InstanceId, PodId, Role, Uuid
 use crate::model::instance::{AgentInfo, Instance, Task};
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
-use crate::placement::{Constraints, RefusalStatistics, holds_place};
+use crate::placement::{Constraints, OfferCount, RefusalStatistics, holds_place};
 use crate::queue::WaitingPods;
 use crate::record::{Entry, Forgotten, Key, Leftover, PodState, Record};
 use crate::view::PodInstanceState;
@@ -94,6 +94,8 @@ pub(crate) struct State {
     waiting: WaitingPods,
     /// Secrets that copies wait for, by their paths in the store, and why they cannot be had.
     missing_secrets: BTreeMap<String, String>,
+    /// How many offers were looked at for each role.
+    offers: BTreeMap<Role, OfferCount>,
     /// Instances that must end.
     pub(crate) kills: KillQueue,
     /// What the current step has changed.
@@ -296,6 +298,20 @@ impl State {
         Some(deployment)
     }
 
+    /// An offer to `role` is looked at.
+    pub(crate) fn note_offer(&mut self, role: &Role, now: Timestamp) {
+        let offers = match self.offers.get_mut(role) {
+            Some(offers) => offers,
+            None => self.offers.entry(role.clone()).or_default(),
+        };
+        *offers = OfferCount { count: offers.count + 1, last: now };
+    }
+
+    /// How many offers to `role` were looked at.
+    pub(crate) fn offers_to(&self, role: &Role) -> OfferCount {
+        self.offers.get(role).copied().unwrap_or_default()
+    }
+
     /// When the first instance is due to be looked at, or the time of a deployment is up.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         self.timers.first().map(|(at, _)| *at).into_iter().chain(self.deployments.deadline()).min()
@@ -466,7 +482,8 @@ impl State {
             self.changes.demand = true;
             if pod.waiting.len() == 1 {
                 // A new attempt: what became of earlier offers is no longer of interest.
-                pod.refusals = RefusalStatistics::default();
+                let offers = self.offers.get(&instance.role).copied().unwrap_or_default();
+                pod.refusals = RefusalStatistics::begin(offers);
             }
         }
         if lifecycle::must_die(instance) && instance.tasks.iter().any(Task::can_be_killed) {

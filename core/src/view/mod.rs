@@ -8,12 +8,16 @@ mod plan;
 mod pod_status;
 mod queue;
 mod status;
+mod tasks;
 mod unknown_task;
 
 pub use census::Census;
 pub use deployments::{CurrentAction, DeploymentStatus, StepStatus};
 pub use groups::{GroupEmbed, GroupInfo, PodVersion};
-pub use offers::{OfferedResources, ProcessedOffersSummary, RejectSummary, UnusedOffer};
+pub use offers::{
+    OfferAttribute, OfferResource, OfferStatus, OfferValue, ProcessedOffersSummary, RejectSummary,
+    UnusedOffer,
+};
 pub use plan::{Plan, PlannedKill, PlannedStart};
 pub use pod_status::{
     ContainerStatus, ContainerTerminationHistory, ContainerTerminationStatus, EndpointStatus,
@@ -21,4 +25,5 @@ pub use pod_status::{
     TerminationHistory,
 };
 pub use queue::{DelayStatus, QueueItem};
+pub use tasks::{EndpointAddresses, EnrichedTask, HealthCheckResult};
 pub use unknown_task::UnknownTask;

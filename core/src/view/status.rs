@@ -21,7 +21,7 @@ use crate::scheduler::Scheduler;
 use crate::state::{Pod, Stage};
 
 /// So many agents are asked when it is explained why a pod waits: enough for people, and a bound on the cost.
-const EXPLAINED_AGENTS: usize = 1000;
+pub(super) const EXPLAINED_AGENTS: usize = 1000;
 
 impl Scheduler {
     /// The state of a pod at `now`.

@@ -14,6 +14,7 @@ pub(super) async fn check(request: Request, next: Next) -> Response {
     let produces = match path {
         // They say themselves what they can be read as.
         "/metrics" | "/metrics/prometheus" | "/ping" => return next.run(request).await,
+        "/v2/tasks" if accepts(request.headers(), "text/plain") => return next.run(request).await,
         "/v2/events" => "text/event-stream",
         _ => "application/json",
     };

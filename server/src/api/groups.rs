@@ -10,17 +10,15 @@ use podium_core::admission::{AdmittedGroup, group_id_from_path, read_enforce_rol
 use podium_core::model::ids::{DeploymentId, GroupId};
 use podium_core::model::time::Timestamp;
 use podium_core::view::{GroupEmbed, GroupInfo, PodStatus, PodVersion};
-use podium_core::{Command, Refusal, Response as Reply};
+use podium_core::{Command, Refusal, Response as Reply, Scheduler};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::error::ApiError;
+use super::listing::look_at_some;
 use super::metrics::Template;
 use super::pods::other;
 use super::{Api, Asked, body, dry_run, headers, json, path, unexpected};
-
-/// A query looks at pods until it has seen so many instances, and then lets the scheduler do other things.
-const INSTANCES_PER_QUERY: usize = 500;
 
 /// What a path below `/v2/groups` names.
 #[derive(Debug, PartialEq)]
@@ -140,21 +138,7 @@ async fn with_statuses(api: &Api, group: GroupInfo<PodVersion>) -> Result<GroupI
     let pods: Arc<[PodVersion]> = group.all_pods().into_iter().cloned().collect();
     let mut statuses: Vec<Option<PodStatus>> = Vec::with_capacity(pods.len());
     while statuses.len() < pods.len() {
-        let (pods, from) = (pods.clone(), statuses.len());
-        let look = api.driver.query(move |scheduler, now| {
-            let mut found = Vec::new();
-            let mut instances = 0;
-            for pod in &pods[from..] {
-                let status = scheduler.pod_status_of(pod, now);
-                instances += 1 + status.as_ref().map_or(0, |status| status.instances.len());
-                found.push(status);
-                if instances >= INSTANCES_PER_QUERY {
-                    break;
-                }
-            }
-            found
-        });
-        statuses.extend(look.await?);
+        statuses.extend(look_at_some(&api.driver, &pods, statuses.len(), Scheduler::pod_status_of).await?);
     }
     let mut statuses = statuses.into_iter();
     Ok(group.map_pods(&mut |_| statuses.next().flatten()))

@@ -22,6 +22,7 @@ mod groups;
 mod headers;
 mod instances;
 mod listener;
+mod listing;
 mod metrics;
 mod openapi;
 mod path;
@@ -31,6 +32,7 @@ mod settings;
 mod status;
 mod story;
 mod system;
+mod tasks;
 mod unknown_tasks;
 
 use std::net::SocketAddr;
@@ -40,7 +42,7 @@ use axum::Router;
 use axum::extract::{Query, Request};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodRouter, any, delete, get};
+use axum::routing::{MethodRouter, any, delete, get, post};
 use podium_core::admission::Rules;
 use podium_core::{Command, Origin};
 use serde::Serialize;
@@ -125,6 +127,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/v2/queue", get(queue::list)),
         ("/v2/queue/{*rest}", delete(queue::reset_delay)),
         ("/v2/unknown_tasks", get(unknown_tasks::list)),
+        ("/v2/tasks", get(tasks::list)),
+        ("/v2/tasks/delete", post(tasks::kill)),
     ]
 }
 

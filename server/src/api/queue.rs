@@ -4,19 +4,25 @@ use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use podium_core::Command;
+use podium_core::model::ids::PodId;
 use podium_core::view::QueueItem;
+use podium_core::{Command, Scheduler};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::error::ApiError;
+use super::listing::{self, Format};
 use super::metrics::Template;
-use super::{Api, Asked, json, path};
+use super::{Api, Asked, path};
 
-/// `GET /v2/queue`
-pub(super) async fn list(State(api): State<Api>) -> Result<Response, ApiError> {
-    let queue = api.driver.query(|scheduler, now| scheduler.queue(now)).await?;
-    Ok(json(StatusCode::OK, &Queue { queue }))
+/// `GET /v2/queue[?embed=lastUnusedOffers]`
+pub(super) async fn list(State(api): State<Api>, request: Request) -> Result<Response, ApiError> {
+    let parameters = Asked::of(&request).parameters;
+    // Unknown words are passed over, as in Marathon.
+    let with_offers = parameters.iter().any(|(key, word)| key == "embed" && word == "lastUnusedOffers");
+    let pods = api.driver.query(|scheduler, _| scheduler.waiting_pods().cloned().collect()).await?;
+    let look = move |scheduler: &Scheduler, pod: &PodId, now| scheduler.queue_item(pod, now, with_offers);
+    Ok(listing::answer(&api.driver, pods, look, Format::json("{\"queue\":[", "]}")))
 }
 
 /// `DELETE /v2/queue/{id}/delay`: ends the wait after failures.
@@ -32,6 +38,7 @@ pub(super) async fn reset_delay(State(api): State<Api>, request: Request) -> Res
     Ok((Extension(Template("/v2/queue/{id}/delay")), answer).into_response())
 }
 
+/// What `GET /v2/queue` answers, piece by piece.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Queue {
     queue: Vec<QueueItem>,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Label;
@@ -61,7 +62,7 @@ impl fmt::Display for ResourceKind {
 }
 
 /// A range of ports, both ends included (`Value.Range`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct PortRange {
     /// The first port.
     pub begin: u64,

@@ -6,7 +6,7 @@ use podium_core::view::{DeploymentStatus, GroupInfo, Plan, PodStatus};
 use serde_json::Value;
 
 use super::schemas::{Kind, Schemas};
-use crate::api::{deployments, dry_run, groups, instances, queue, system, unknown_tasks};
+use crate::api::{deployments, dry_run, groups, instances, queue, system, tasks, unknown_tasks};
 
 /// One method on one path.
 pub(super) struct Operation {
@@ -484,7 +484,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "/v2/queue",
         "readQueue",
         "What waits to be launched, and why",
-        &[],
+        &[query("embed", Kind::QueueEmbed, "What to show besides: what the agents had left unused")],
         &[json(200, "The queue", one::<queue::Queue>())],
         &[],
     ),
@@ -506,4 +506,22 @@ pub(super) const OPERATIONS: &[Operation] = &[
         &[json(200, "The tasks", one::<unknown_tasks::UnknownTasks>())],
         &[],
     ),
+    read(
+        "/v2/tasks",
+        "listTasks",
+        "The tasks of all pods; as text, where the endpoints can be reached",
+        &[query("status", Kind::TaskStates, "Only tasks in these states")],
+        &[json(200, "The tasks", one::<tasks::Tasks>())],
+        &[],
+    ),
+    Operation {
+        method: "POST",
+        path: "/v2/tasks/delete",
+        id: "killTasks",
+        summary: "End the instances that the tasks belong to",
+        parameters: &[WIPE, query("scale", Kind::Flag, "Refused: it is for apps")],
+        body: Some(Shape::One(Schemas::task_ids)),
+        answers: &[json(200, "The tasks of these instances, as they were", one::<tasks::Tasks>())],
+        refusals: &[(400, "No id of a task, or scale and wipe together"), (422, "No list of ids, or scale")],
+    },
 ];

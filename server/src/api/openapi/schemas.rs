@@ -90,6 +90,8 @@ pub(super) enum Kind {
     /// Of a pod or a group.
     Id,
     InstanceId,
+    QueueEmbed,
+    TaskStates,
     Timestamp,
     Word,
     Words,
@@ -106,6 +108,12 @@ pub(super) fn of_parameter(kind: Kind) -> Value {
         Kind::InstanceId => {
             json!({"type": "string", "pattern": r"^.+\.instance-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"})
         }
+        Kind::QueueEmbed => {
+            json!({"type": "array", "items": {"type": "string", "enum": ["lastUnusedOffers"]}})
+        }
+        Kind::TaskStates => {
+            json!({"type": "array", "items": {"type": "string", "enum": ["running", "staging"]}})
+        }
         Kind::Timestamp => json!({"type": "string", "format": "date-time"}),
         Kind::Word => json!({"type": "string"}),
         Kind::Words => json!({"type": "array", "items": {"type": "string"}}),
@@ -118,7 +126,9 @@ pub(super) fn example(kind: Kind) -> Option<Value> {
         Kind::Id => Some(json!("simplepod")),
         Kind::Timestamp => Some(json!("2017-01-03T18:21:19.310Z")),
         Kind::InstanceId => Some(json!("simplepod.instance-0190163d-8694-739b-aea5-966c26f8ad91")),
-        Kind::Flag | Kind::GroupEmbed | Kind::Word | Kind::Words => None,
+        Kind::Flag | Kind::GroupEmbed | Kind::QueueEmbed | Kind::TaskStates | Kind::Word | Kind::Words => {
+            None
+        }
     }
 }
 
@@ -191,6 +201,11 @@ impl Schemas {
     /// An instance's id as clients send it.
     pub(super) fn instance_id(&mut self) -> Value {
         self.output::<InstanceId>()
+    }
+
+    pub(super) fn task_ids(&mut self) -> Value {
+        let ids = json!({"type": "array", "items": {"type": "string"}});
+        json!({"type": "object", "properties": {"ids": ids}, "required": ["ids"]})
     }
 
     pub(super) fn any_object(&mut self) -> Value {
