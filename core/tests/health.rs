@@ -210,3 +210,84 @@ fn what_has_finished_needs_no_health() {
     assert_eq!(instance(&driver).0, PodInstanceState::Stable);
     assert_eq!(driver.scheduler.deployments(), []);
 }
+
+/// The executor ends a group because of the health check of its container `a`, as a real one does: three
+/// failures, and then `healthy: false` at the end of every container.
+fn fail_health_check(driver: &mut Driver, names: &[&str], message: &str) {
+    for _ in 0..3 {
+        driver.health(0, "a", false);
+        driver.wait(1.0);
+    }
+    for name in names {
+        driver.update(0, name, TaskState::TaskKilling);
+    }
+    for name in names {
+        let mut status = driver.status(0, name, TaskState::TaskKilled);
+        status.healthy = Some(false);
+        status.message = Some(message.to_owned());
+        driver.event(Event::Update(status));
+        driver.wait(1.0);
+    }
+}
+
+#[test]
+fn an_end_by_a_health_check_says_so() {
+    // Whoever ends first: the one that is not to blame here.
+    let mut driver = started(checked(&["b", "a"], &["a", "b"]));
+    for name in ["a", "b"] {
+        driver.health(0, name, true);
+    }
+    fail_health_check(&mut driver, &["b", "a"], "Command exited with status 3");
+    let history = &driver.status_of("/p").termination_history[0];
+    let said = "container 'a' was killed because its health check failed: Command exited with status 3";
+    assert_eq!(history.message.as_deref(), Some(said));
+    let of_containers: Vec<_> = history
+        .containers
+        .iter()
+        .map(|container| (container.termination.exit_code, container.termination.message.as_deref().unwrap()))
+        .collect();
+    assert_eq!(
+        of_containers,
+        [
+            (Some(3), "Command exited with status 3"),
+            (Some(3), "was killed because its health check failed: Command exited with status 3")
+        ]
+    );
+    let (state, message) = instance(&driver);
+    assert_eq!(state, PodInstanceState::Pending);
+    assert!(
+        message.starts_with("container 'a' is TASK_KILLED, because its health check failed: Command exited"),
+        "{message}"
+    );
+    let before = driver.status_of("/p");
+    driver.restart();
+    driver.subscribe();
+    assert_eq!(driver.status_of("/p").termination_history, before.termination_history);
+}
+
+#[test]
+fn an_unhealthy_copy_that_ends_for_another_reason_is_not_blamed_on_its_check() {
+    let mut driver = started(checked(&["a"], &["a"]));
+    driver.health(0, "a", false);
+    driver.crash(0);
+    let history = &driver.status_of("/p").termination_history[0];
+    assert_eq!(history.message.as_deref(), Some("Command exited with status 1"));
+}
+
+#[test]
+fn the_history_of_ends_is_bounded_and_keeps_the_newest() {
+    let mut driver = started(checked(&["a"], &["a"]));
+    for _ in 0..25 {
+        driver.crash(0);
+        driver.wait(3600.0);
+        driver.offer("s1", 8.0, 8192.0);
+        driver.run(0);
+    }
+    let history = driver.status_of("/p").termination_history;
+    assert_eq!(history.len(), 20);
+    assert!(history.is_sorted_by(|newer, older| newer.terminated_at > older.terminated_at));
+    let launch = |end: &podium_core::view::TerminationHistory| {
+        end.containers[0].container_id.as_str().rsplit_once('.').unwrap().1.to_owned()
+    };
+    assert_eq!((launch(&history[0]), launch(&history[19])), ("25".to_owned(), "6".to_owned()));
+}

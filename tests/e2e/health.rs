@@ -65,6 +65,8 @@ fn a_pod_is_stable_once_it_is_healthy_and_replaced_when_it_is_not_any_more() {
         assert!(!process.is_alive());
         let [ended] = list(&status, "terminationHistory") else { panic!("{status:#}") };
         assert_eq!(ended["containers"][0]["lastKnownState"], "TASK_KILLED");
+        let told = "container 'main' was killed because its health check failed: Command terminated";
+        assert!(text(ended, "message").starts_with(told), "{ended:#}");
         assert!(all_task_ids(&status)[0].ends_with(".2"));
         let (log, told) = (daemon.log(), format!("{}: unhealthy", text(ended, "instanceID")));
         assert!(log.contains(&told), "no '{told}' in:\n{log}");

@@ -368,14 +368,16 @@ fn termination_of(instance: &Instance, now: Timestamp) -> Termination {
             terminated_at: task.since,
             message,
             reason,
+            killed_by_health_check: task.was_killed_by_its_health_check(),
         }
     });
     let containers: Vec<ContainerTermination> = containers.collect();
-    // The container that ended first in the way the whole instance did: it took the others with it.
+    // The container whose health check failed, or that ended first in the way the whole instance did: it took the
+    // others with it.
     let culprit = containers
         .iter()
         .filter(|container| container.condition == instance.condition)
-        .min_by_key(|container| container.terminated_at);
+        .min_by_key(|container| (!container.killed_by_health_check, container.terminated_at));
     Termination {
         instance: instance.id.clone(),
         incarnation: instance.incarnation,
@@ -386,9 +388,18 @@ fn termination_of(instance: &Instance, now: Timestamp) -> Termination {
             .unwrap_or(instance.since),
         terminated_at: now,
         condition: instance.condition,
-        message: culprit.and_then(|container| container.message.clone()),
+        message: culprit.and_then(|container| match container.message.clone() {
+            said if container.killed_by_health_check => Some(failed_check(&container.container, said)),
+            said => said,
+        }),
         containers,
     }
+}
+
+/// Mesos' words about the end of a container do not say that its health check was the reason.
+fn failed_check(container: &str, said: Option<String>) -> String {
+    let said = said.filter(|said| !said.is_empty()).map(|said| format!(": {said}"));
+    format!("container '{container}' was killed because its health check failed{}", said.unwrap_or_default())
 }
 
 fn truncate(message: &mut String) {

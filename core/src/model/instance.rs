@@ -325,6 +325,12 @@ impl Task {
         self.condition.is_terminal() && !is_doubtful
     }
 
+    /// Whether it was ended because its health check had failed too often.
+    pub fn was_killed_by_its_health_check(&self) -> bool {
+        let end_is_unhealthy = self.last.as_ref().is_some_and(|last| last.healthy == Some(false));
+        self.condition.is_terminal() && end_is_unhealthy && self.healthy == Some(false)
+    }
+
     /// A container that was just placed.
     pub fn provisioned(container: Arc<str>, host_ports: Vec<u16>, now: Timestamp) -> Self {
         Self {
@@ -359,6 +365,10 @@ pub struct LastStatus {
     pub reason: Option<StatusReason>,
     /// Who said so.
     pub source: Option<StatusSource>,
+    /// The health that came with it. After an executor has killed a container because of its health check, it
+    /// says `false` at the end of every container of the group.
+    #[serde(default)]
+    pub healthy: Option<bool>,
     /// The container's networks, as last reported: a later update without any does not erase them.
     pub networks: Vec<NetworkStatus>,
 }
@@ -370,6 +380,7 @@ impl LastStatus {
         self.message.clone_from(&status.message);
         self.reason = status.reason;
         self.source = status.source;
+        self.healthy = status.healthy;
         self.refresh_networks(status, now);
     }
 
@@ -398,7 +409,7 @@ pub struct Termination {
     pub terminated_at: Timestamp,
     /// How the instance as a whole ended.
     pub condition: Condition,
-    /// Mesos' words about the container that ended it.
+    /// What ended it: its health check, or Mesos' words about the container that ended first.
     pub message: Option<String>,
     /// How each container ended.
     pub containers: Vec<ContainerTermination>,
@@ -420,4 +431,7 @@ pub struct ContainerTermination {
     pub message: Option<String>,
     /// Why, in Mesos' terms.
     pub reason: Option<StatusReason>,
+    /// Whether its health check was the reason.
+    #[serde(default)]
+    pub killed_by_health_check: bool,
 }

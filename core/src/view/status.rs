@@ -261,9 +261,14 @@ fn what_ended(instance: &Instance) -> Option<String> {
         .tasks
         .iter()
         .filter(|task| task.condition == instance.condition)
-        .min_by_key(|task| task.since)?;
+        .min_by_key(|task| (!task.was_killed_by_its_health_check(), task.since))?;
     let message = culprit.last.as_ref().and_then(|last| last.message.as_deref()).unwrap_or_default();
-    let what = format!("container '{}' is {}", culprit.container, culprit.condition.task_state());
+    let state = culprit.condition.task_state();
+    let what = if culprit.was_killed_by_its_health_check() {
+        format!("container '{}' is {state}, because its health check failed", culprit.container)
+    } else {
+        format!("container '{}' is {state}", culprit.container)
+    };
     Some(if message.is_empty() { what } else { format!("{what}: {message}") })
 }
 
@@ -299,7 +304,7 @@ fn container_status(container: &Container, task: &Task, instance: &Instance) -> 
         termination: task
             .condition
             .is_terminal()
-            .then(|| ContainerTerminationStatus::from_message(message.clone())),
+            .then(|| ContainerTerminationStatus::new(message.clone(), task.was_killed_by_its_health_check())),
         message,
     }
 }
@@ -386,12 +391,19 @@ impl From<ScalarResources> for ResourceAmounts {
 }
 
 impl ContainerTerminationStatus {
-    /// Reads the exit status from Mesos' words, which are the only place where it can be found.
-    pub(crate) fn from_message(message: Option<String>) -> Self {
-        let exit_code = message
+    /// Reads the exit status from Mesos' words, which are the only place where it can be found. They do not say
+    /// that a health check was the reason.
+    fn new(said: Option<String>, killed_by_health_check: bool) -> Self {
+        let exit_code = said
             .as_deref()
             .and_then(|message| message.strip_prefix("Command exited with status "))
             .and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
+        let message = if killed_by_health_check {
+            let said = said.filter(|said| !said.is_empty()).map(|said| format!(": {said}"));
+            Some(format!("was killed because its health check failed{}", said.unwrap_or_default()))
+        } else {
+            said
+        };
         Self { exit_code, message }
     }
 }
@@ -401,7 +413,10 @@ impl From<&Termination> for TerminationHistory {
         let containers = termination.containers.iter().map(|container| ContainerTerminationHistory {
             container_id: container.task_id.clone(),
             last_known_state: container.condition.task_state(),
-            termination: ContainerTerminationStatus::from_message(container.message.clone()),
+            termination: ContainerTerminationStatus::new(
+                container.message.clone(),
+                container.killed_by_health_check,
+            ),
         });
         Self {
             instance_id: termination.instance.clone(),

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use podium::api::{About, Api, EventLog, HttpSettings, bind};
-use podium::driver::{self, Handle};
+use podium::driver::{self, DriverError, Handle};
+use podium::store::{DataDir, EmbeddedStore, Store};
 use podium_core::admission::Rules;
 use podium_core::{Config, Scheduler};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -31,6 +32,7 @@ pub(crate) struct Server {
     pub(crate) driver: Handle,
     pub(crate) events: Arc<EventLog>,
     client: reqwest::Client,
+    ended: oneshot::Receiver<Result<(), DriverError>>,
     _stop: oneshot::Sender<()>,
 }
 
@@ -48,9 +50,20 @@ impl Server {
     }
 
     async fn with_all(config: Config, events: usize, http: HttpSettings) -> Self {
-        let events = Arc::new(EventLog::new(events));
         let store = JournalStore::healthy(&Journal::default());
-        let (driver, _) = driver::start(Scheduler::new(config, 1), store, Box::new(events.clone()), None);
+        Self::on(Scheduler::new(config, 1), store, events, http).await
+    }
+
+    /// One that goes on with what `folder` holds, as a daemon does that is started again.
+    pub(crate) async fn in_folder(folder: &DataDir) -> Self {
+        let mut store = EmbeddedStore::open(folder).unwrap();
+        let scheduler = Scheduler::restore(Config::default(), 1, store.load().unwrap()).unwrap();
+        Self::on(scheduler, Box::new(store), 1000, HttpSettings::default()).await
+    }
+
+    async fn on(scheduler: Scheduler, store: Box<dyn Store>, events: usize, http: HttpSettings) -> Self {
+        let events = Arc::new(EventLog::new(events));
+        let (driver, ended) = driver::start(scheduler, store, Box::new(events.clone()), None);
         let listener = bind("127.0.0.1", 0).await.unwrap();
         let address = listener.address();
         let about = About {
@@ -73,7 +86,13 @@ impl Server {
         // provider even where it is not spoken. Another test of this process may have installed it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { base: format!("http://{address}"), driver, events, client, _stop: stop }
+        Self { base: format!("http://{address}"), driver, events, client, ended, _stop: stop }
+    }
+
+    /// Ends it, and waits until it has let go of its store.
+    pub(crate) async fn stop(self) {
+        self.driver.stop().await;
+        self.ended.await.unwrap().unwrap();
     }
 
     pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
