@@ -146,3 +146,19 @@ pub enum Command {
         role_given: bool,
     },
 }
+
+impl Command {
+    /// The group in which it changes definitions, if it does: the one that contains the pod or group.
+    pub fn changed_group(&self) -> Option<GroupId> {
+        match self {
+            Self::CreateGroup { group } | Self::UpdateGroup { group } => Some(group.id.parent()),
+            Self::CreatePod { pod, .. } | Self::UpdatePod { pod, .. } => Some(pod.id.group()),
+            Self::DeleteGroup { id, .. } | Self::EnforceGroupRole { id, .. } => Some(id.parent()),
+            Self::DeletePod { id, .. } => Some(id.group()),
+            Self::CancelDeployment { .. }
+            | Self::KillInstance { .. }
+            | Self::KillInstances { .. }
+            | Self::ResetDelay { .. } => None,
+        }
+    }
+}

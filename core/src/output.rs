@@ -192,3 +192,21 @@ pub enum Refusal {
     #[error("Pod '{0}' is not waiting to be launched")]
     NotQueued(PodId),
 }
+
+impl Refusal {
+    /// Whether what the command names is not there.
+    pub fn is_about_something_unknown(&self) -> bool {
+        match self {
+            Self::NotQueued(_)
+            | Self::UnknownDeployment(_)
+            | Self::UnknownGroup(_)
+            | Self::UnknownInstance(_)
+            | Self::UnknownPod(_) => true,
+            Self::AlreadyExists(_)
+            | Self::GroupExists(_)
+            | Self::Invalid(_)
+            | Self::Locked { .. }
+            | Self::TooManyDeployments { .. } => false,
+        }
+    }
+}

@@ -221,7 +221,11 @@ impl Scheduler {
             Event::Error { .. } => {}
             // A hint only: what became of tasks comes as updates. If those got lost, reconciliation finds out.
             Event::Failure(failure) => self.on_failure(&failure),
-            Event::Heartbeat | Event::Message { .. } | Event::Unknown => {}
+            Event::Message { agent_id, executor_id, data } => {
+                let slave_id = agent_id;
+                self.publish(ApiEventKind::FrameworkMessageEvent { executor_id, slave_id, message: data });
+            }
+            Event::Heartbeat | Event::Unknown => {}
         }
     }
 

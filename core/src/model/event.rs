@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::deployment::{Deployment, Step};
-use super::ids::{AgentId, DeploymentId, FrameworkId, GroupId, InstanceId, PodId, TaskId};
+use super::ids::{AgentId, DeploymentId, ExecutorId, FrameworkId, GroupId, InstanceId, PodId, TaskId};
 use super::instance::{Condition, Goal};
 use super::mesos::TaskState;
 use super::time::Timestamp;
@@ -42,6 +42,10 @@ pub enum ApiEventKind {
     },
     /// A deployment is done.
     DeploymentSuccess { id: DeploymentId, plan: DeploymentPlan },
+    /// An executor says something. Those of pods never do by themselves.
+    FrameworkMessageEvent { executor_id: ExecutorId, slave_id: AgentId, message: Vec<u8> },
+    /// A change of definitions was refused, for a reason that needs to know what there is.
+    GroupChangeFailed { group_id: GroupId, version: Timestamp, reason: String },
     /// A change of definitions was accepted.
     GroupChangeSuccess { group_id: GroupId, version: Timestamp },
     /// An instance's condition or goal is another one.

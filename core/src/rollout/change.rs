@@ -18,7 +18,14 @@ use crate::scheduler::Scheduler;
 impl Scheduler {
     /// Does what `command` wants, or refuses and changes nothing.
     pub(crate) fn on_command(&mut self, id: CommandId, origin: Origin, command: Command) {
+        let group = command.changed_group();
         let result = self.execute(command, origin);
+        if let (Some(group_id), Err(refusal)) = (group, &result)
+            && !refusal.is_about_something_unknown()
+        {
+            let (version, reason) = (self.now, refusal.to_string());
+            self.publish(ApiEventKind::GroupChangeFailed { group_id, version, reason });
+        }
         // Whatever follows from the change belongs to the same records as the answer.
         self.drive_pods();
         self.replies.push(Action::Reply { id, result: result.map(Box::new).map_err(Box::new) });
@@ -222,7 +229,9 @@ impl Scheduler {
         steps.push(restarted);
         self.restore_groups(&deployment.original_groups, version);
         // The way back has no deadline: there is no further way back.
-        (self.deploy(original, BTreeMap::new(), version, steps, None), version)
+        let deployment = self.deploy(original, BTreeMap::new(), version, steps, None);
+        self.announce_change(GroupId::root(), version);
+        (deployment, version)
     }
 
     /// Makes sure that no deployment changes any of `pods`, cancelling those that do if `force` is given.

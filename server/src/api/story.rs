@@ -29,6 +29,12 @@ impl fmt::Display for Line<'_> {
                 write!(f, "deployment {} is done with {}", plan.id, Steps(current_step))
             }
             Kind::DeploymentSuccess { id, .. } => write!(f, "deployment {id} succeeded"),
+            Kind::FrameworkMessageEvent { executor_id, slave_id, message } => {
+                write!(f, "executor {executor_id} on agent {slave_id} says {} bytes", message.len())
+            }
+            Kind::GroupChangeFailed { group_id, reason, .. } => {
+                write!(f, "a change in group {group_id} was refused: {reason}")
+            }
             Kind::GroupChangeSuccess { group_id, version } => {
                 write!(f, "group {group_id} changed, version {version}")
             }

@@ -109,6 +109,12 @@ static FLAGS: &[Foreign] = &[
     warn("max_instances_per_offer", "an offer is used for as many instances as fit"),
     warn("max_parallel_offers", NO_INSIDE),
     warn("max_queued_offers", NO_INSIDE),
+    warn("disable_mesos_authentication", "it is off without --mesos_authentication_principal"),
+    warn("disable_leader_proxy_ssl_ignore_hostname", ONE_DAEMON),
+    warn("disable_zk_compression", NOT_YET_ZK),
+    warn("disable_store_cache", ONE_STORE),
+    warn("disable_mesos_offer_constraints", "the scheduler looks at every offer itself anyway"),
+    warn("disable_metrics_prometheus", "nothing is measured unless somebody asks"),
     warn("logging_level", "use the environment variable RUST_LOG"),
 ];
 
