@@ -20,9 +20,8 @@ async fn the_history_of_ends_is_bounded_and_survives() {
     pod["scheduling"] = json!({"backoff": {"backoff": 0, "maxLaunchDelay": 0}});
     assert_eq!(server.post_pod(&pod).await.status(), StatusCode::CREATED);
     for launch in 1..=25 {
-        let tasks = master
-            .launch_what_waits(&server.driver, &format!("offer {launch}"), TaskState::TaskRunning)
-            .await;
+        let tasks =
+            master.launch_elsewhere(&server.driver, &format!("offer {launch}"), TaskState::TaskRunning).await;
         let mut status = update(&tasks[0], TaskState::TaskFailed);
         status.message = Some(format!("Command exited with status {launch}"));
         server.driver.event(Event::Update(status)).await.unwrap();

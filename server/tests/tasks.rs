@@ -164,7 +164,7 @@ async fn a_delay_can_be_ended() {
     assert_eq!((reset.status(), reset.text().await.unwrap()), (StatusCode::NO_CONTENT, String::new()));
     let queue = server.get("/v2/queue").await;
     assert_eq!(queue["queue"][0]["delay"], json!({"timeLeftSeconds": 0, "overdue": true}));
-    master.launch_what_waits(&server.driver, "again", TaskState::TaskRunning).await;
+    master.launch_elsewhere(&server.driver, "again", TaskState::TaskRunning).await;
     let idle = eventually(async || (server.get("/v2/queue").await == json!({"queue": []})).then_some(()));
     idle.await;
     let missing = server.transcript(&[

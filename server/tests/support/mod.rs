@@ -135,8 +135,25 @@ impl FakeMaster {
         offer: &str,
         state: TaskState,
     ) -> Vec<TaskId> {
-        driver.event(Event::Offers(vec![make_offer(offer)])).await.unwrap();
-        let tasks = eventually(async || self.launched(offer)).await;
+        self.launch_on(make_offer(offer), driver, state).await
+    }
+
+    /// The same on an agent that is called like the offer: where a copy has just ended it is not launched again
+    /// at once.
+    pub(crate) async fn launch_elsewhere(
+        &self,
+        driver: &Handle,
+        offer: &str,
+        state: TaskState,
+    ) -> Vec<TaskId> {
+        let agent_id = AgentId::from(offer);
+        self.launch_on(Offer { agent_id, ..make_offer(offer) }, driver, state).await
+    }
+
+    async fn launch_on(&self, offer: Offer, driver: &Handle, state: TaskState) -> Vec<TaskId> {
+        let id = offer.id.clone();
+        driver.event(Event::Offers(vec![offer])).await.unwrap();
+        let tasks = eventually(async || self.launched(&id)).await;
         for task in &tasks {
             driver.event(Event::Update(update(task, state))).await.unwrap();
         }
@@ -144,12 +161,10 @@ impl FakeMaster {
     }
 
     /// The tasks that were launched on an offer, once it has been accepted.
-    fn launched(&self, offer: &str) -> Option<Vec<TaskId>> {
+    fn launched(&self, offer: &OfferId) -> Option<Vec<TaskId>> {
         let calls = self.calls.lock().unwrap();
         let operations = calls.iter().find_map(|call| match call {
-            Call::Accept { offer_ids, operations, .. } if offer_ids.contains(&OfferId::from(offer)) => {
-                Some(operations)
-            }
+            Call::Accept { offer_ids, operations, .. } if offer_ids.contains(offer) => Some(operations),
             _ => None,
         })?;
         let groups = operations.iter().filter_map(|operation| match &operation.info {
