@@ -352,6 +352,8 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
                 }
             }
             Fault::AgentGone { agent, .. } => {
+                // It runs if nobody could say that it is gone: there was no master, or it had no id yet.
+                self.break_cluster(Mesos::PowerOff { agent: AgentIndex(agent) });
                 self.break_cluster(Mesos::WipeAgent { agent: AgentIndex(agent) });
                 self.start_agent(agent);
             }
