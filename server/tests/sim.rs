@@ -60,7 +60,7 @@ fn runs_are_compared_with_themselves() {
 #[test]
 fn it_ends_when_its_time_is_over() {
     let folder = tempfile::tempdir().unwrap();
-    let output = run(&["--minutes", "0.01"], folder.path());
+    let output = run(&["--minutes", "0.01", "--from", "0"], folder.path());
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("0 failed"), "{}", text(&output.stdout));
     assert_eq!(folder.path().read_dir().unwrap().count(), 0, "nothing failed, nothing is kept");
@@ -69,14 +69,14 @@ fn it_ends_when_its_time_is_over() {
 #[test]
 fn an_interrupt_ends_it_with_the_summary() {
     let folder = tempfile::tempdir().unwrap();
-    let mut child = podium(&["--minutes", "600", "--jobs", "2"], folder.path())
+    let mut child = podium(&["--minutes", "600", "--from", "0", "--jobs", "2"], folder.path())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
     let first = lines.next().unwrap().unwrap();
-    assert!(first.starts_with("seeds from ") && first.ends_with("for 36000s"), "{first}");
+    assert!(first.starts_with("seeds from 0 on") && first.ends_with("for 36000s"), "{first}");
     kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
     let mut summary = String::new();
     child.stdout.take().unwrap().read_to_string(&mut summary).unwrap();

@@ -33,23 +33,24 @@ pub(super) struct Hunt {
 pub(super) enum Limit {
     /// These, or to the first violation.
     Seeds(Range<u64>),
-    /// Seeds that nobody has tried, for so long, whatever fails.
-    Time(Duration),
+    /// Seeds from `first` on, for so long, whatever fails.
+    Time { time: Duration, first: u64 },
 }
 
 impl Limit {
-    /// For so many minutes.
-    pub(super) fn from_minutes(minutes: f64) -> Result<Self, String> {
+    /// For so many minutes, the seeds from `first` on or, without it, fresh ones.
+    pub(super) fn from_minutes(minutes: f64, first: Option<u64>) -> Result<Self, String> {
         let time = Duration::try_from_secs_f64(minutes * 60.0).ok().filter(|time| !time.is_zero());
-        time.map(Self::Time).ok_or_else(|| format!("--minutes {minutes} is no time; 0.5 or 90 would be"))
+        let time = time.ok_or_else(|| format!("--minutes {minutes} is no time; 0.5 or 90 would be"))?;
+        Ok(Self::Time { time, first: first.unwrap_or_else(fresh_seed) })
     }
 
     /// The seeds to be begun from now on.
     fn seeds(&self) -> Box<dyn Iterator<Item = u64> + Send> {
         match self {
             Self::Seeds(range) => Box::new(range.clone()),
-            Self::Time(time) => {
-                let (began, first, time) = (Instant::now(), fresh_seed(), *time);
+            Self::Time { time, first } => {
+                let (began, first, time) = (Instant::now(), *first, *time);
                 eprintln!("seeds from {first} on, for {time:?}");
                 Box::new((first..).take_while(move |_| began.elapsed() < time))
             }
@@ -80,7 +81,7 @@ impl Hunt {
                 Some(violation) => {
                     let is_new = violated.insert(violation.oracle);
                     let told = self.complain(seed, &violation, is_new, &progress);
-                    let go_on = told.is_ok() && matches!(self.limit, Limit::Time(_));
+                    let go_on = told.is_ok() && matches!(self.limit, Limit::Time { .. });
                     failure = told;
                     if go_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
                 }

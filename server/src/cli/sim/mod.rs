@@ -40,6 +40,9 @@ struct HuntArgs {
     /// Run the plans of fresh seeds for so many minutes instead, and keep what fails as plan files
     #[arg(long, value_name = "M", conflicts_with = "seeds")]
     minutes: Option<f64>,
+    /// Begin with this seed and not with a fresh one
+    #[arg(long, value_name = "SEED", requires = "minutes")]
+    from: Option<u64>,
     /// So many runs at once [default: one per core]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
@@ -157,7 +160,7 @@ fn hunt(args: HuntArgs) -> Result<ExitCode, String> {
     }
     let limit = match args.minutes {
         None => Limit::Seeds(args.seeds.0),
-        Some(minutes) => Limit::from_minutes(minutes)?,
+        Some(minutes) => Limit::from_minutes(minutes, args.from)?,
     };
     let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
     hunt::Hunt { limit, jobs, how, keep: args.keep }.run()

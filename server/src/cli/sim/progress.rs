@@ -29,7 +29,7 @@ impl Progress {
     pub(super) fn new(limit: &Limit) -> Self {
         let (length, bar) = match limit {
             Limit::Seeds(seeds) => (Length::Seeds, seeds.end - seeds.start),
-            Limit::Time(time) => (Length::Time, u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+            Limit::Time { time, .. } => (Length::Time, u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
         };
         let now = Instant::now();
         Self { bar: self::bar(bar, "{elapsed_precise} {wide_bar} {msg}"), length, began: now, last_line: now }
