@@ -75,7 +75,7 @@ fn a_search_finds_moments_and_steps_lead_on() {
 #[test]
 fn a_run_full_of_faults_can_be_looked_at() {
     let folder = Folder::new();
-    let (page, url) = open(&folder, &["--seeds", "7..8"]);
+    let (page, url) = open(&folder, &["--seeds", "3..4"]);
     assert!(page.evaluate("document.querySelectorAll('.part').length").as_u64() > Some(200));
     assert!(page.evaluate("document.querySelectorAll('.shade').length").as_u64() > Some(3));
     let size = std::fs::metadata(url.trim_start_matches("file://")).expect("it is there").len();
