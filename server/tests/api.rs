@@ -34,11 +34,7 @@ async fn wait_for_status(server: &Server, status: &str) -> Value {
 #[tokio::test]
 async fn a_pod_lives_and_dies() {
     let (server, _master) = running(1).await;
-    let deployments = eventually(async || {
-        let deployments = server.get("/v2/deployments").await;
-        (deployments == json!([])).then_some(deployments)
-    });
-    deployments.await;
+    server.wait_for_no_deployments().await;
     let transcript = server
         .transcript(&[
             ("HEAD", "/v2/pods", None),
@@ -73,6 +69,48 @@ async fn creation_is_answered_with_the_normalised_pod() {
         ])
         .await;
     insta::assert_snapshot!(transcript);
+}
+
+#[tokio::test]
+async fn fields_that_mean_nothing_are_named_and_the_rest_of_many_counted() {
+    let server = Server::start().await;
+    let mut pod = pod_json("/a", 0);
+    for n in 0..30 {
+        pod[format!("unknown{n:02}")] = json!(n);
+    }
+    // Whatever it is called, it fits into a header.
+    pod["containers"][0]["\"quoted\", \u{e4}\n"] = json!(1);
+    let warnings = |response: &reqwest::Response| -> Vec<String> {
+        let warnings = response.headers().get_all("warning").iter();
+        warnings.map(|warning| warning.to_str().unwrap().to_owned()).collect()
+    };
+    let named = |path: &str| format!(r#"299 podium "unknown field {path} was ignored""#);
+    let mut expected = vec![named(r#"/containers(0)/\"quoted\", \u{e4}\n"#)];
+    expected.extend((0..19).map(|n| named(&format!("/unknown{n:02}"))));
+    expected.push(r#"299 podium "and 11 more""#.to_owned());
+    for (method, path, status) in [
+        ("POST", "/v2/pods?dryRun=true", 200),
+        ("POST", "/v2/pods", 201),
+        ("PUT", "/v2/pods/a?dryRun=true", 200),
+        ("PUT", "/v2/pods/a?force=true", 200),
+    ] {
+        let response = server.request(method, path).json(&pod).send().await.unwrap();
+        assert_eq!((response.status().as_u16(), warnings(&response)), (status, expected.clone()), "{path}");
+    }
+    // As many as fit: nothing is left to be counted.
+    pod.as_object_mut().unwrap().retain(|name, _| name.as_str() < "unknown19");
+    let response = server.request("PUT", "/v2/pods/a").json(&pod).send().await.unwrap();
+    assert_eq!(warnings(&response), expected[..20]);
+
+    let mut group: Value = json!({"groups": [{"id": "b"}]});
+    for n in 0..21 {
+        group["groups"][0][format!("unknown{n:02}")] = json!(n);
+    }
+    let response = server.request("PUT", "/v2/groups/g").json(&group).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let found = warnings(&response);
+    assert_eq!((found.len(), &*found[0]), (21, &*named("/groups(0)/unknown00")));
+    assert_eq!(found[20], r#"299 podium "and 1 more""#);
 }
 
 #[tokio::test]

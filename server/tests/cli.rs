@@ -4,11 +4,16 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use podium::store::{DataDir, EmbeddedStore};
+use serde_json::{Value, json};
+
+/// How long a condition may take to come true. Only a test that fails waits so long.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program with a clean environment.
 fn podium(args: &[&str]) -> Command {
@@ -218,6 +223,61 @@ fn help_is_for_standard_output_and_no_failure() {
     for args in [&["--help"][..], &["serve", "--help"], &["cluster", "--help"], &["--version"]] {
         let output = podium(args).output().unwrap();
         assert!(output.status.success() && output.stderr.is_empty() && !output.stdout.is_empty(), "{args:?}");
+    }
+}
+
+/// The JSON of an answer with this status.
+fn json_of(answer: &str, status: u16) -> Value {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+#[test]
+fn new_groups_enforce_their_role_if_the_flag_says_so() {
+    let pod = |id: &str, more: Value| {
+        let mut pod = json!({
+            "id": id,
+            "containers": [{"name": "c", "exec": {"command": {"shell": "sleep 1000"}}, "resources": {"cpus": 0.1}}],
+        });
+        pod.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        pod.to_string()
+    };
+    let role_of = |api: &str, id: &str| -> Value {
+        let created = exchange_with(api, "POST /v2/pods", &pod(id, json!({})));
+        json_of(&created, 201)["role"].clone()
+    };
+    for (args, role) in [(&[][..], "web"), (&["--new_group_enforce_role", "top"][..], "dev")] {
+        let folder = tempfile::tempdir().unwrap();
+        let daemon = Daemon::start(folder.path(), &[&["--mesos_role", "web"], args].concat());
+        assert_eq!(role_of(&daemon.api, "/dev/deep/pod"), role);
+        assert_eq!(role_of(&daemon.api, "/pod"), "web");
+        let group = json_of(&exchange(&daemon.api, "GET /v2/groups/dev"), 200);
+        assert_eq!(group["enforceRole"], json!(role == "dev"), "{group}");
+        let info = json_of(&exchange(&daemon.api, "GET /v2/info"), 200);
+        let shown = if role == "dev" { "top" } else { "off" };
+        assert_eq!(info["marathon_config"]["new_group_enforce_role"], shown);
+
+        // Mesos gives the copy resources of that role.
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            let status = json_of(&exchange(&daemon.api, "GET /v2/pods/dev/deep/pod::status"), 200);
+            if status["status"] == "STABLE" {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "{status:#}");
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        assert_eq!(status["instances"][0]["role"], role);
+
+        let default = pod("/dev/other", json!({"role": "web"}));
+        let answer = exchange_with(&daemon.api, "POST /v2/pods", &default);
+        if role == "dev" {
+            let details = json_of(&answer, 422)["details"].clone();
+            assert_eq!(details, json!([{"path": "/role", "errors": ["got web, expected one of: [dev]"]}]));
+        } else {
+            json_of(&answer, 201);
+        }
+        daemon.end(Signal::SIGTERM);
     }
 }
 

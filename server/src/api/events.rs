@@ -14,13 +14,11 @@ use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 use podium_core::model::time::Timestamp;
 use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
 
 use super::event_log::{EventId, EventLog, Next, Reader};
 use super::{Api, Asked, ClientAddress};
 use crate::clock;
-
-/// Something is sent at least this often, so that both sides notice a dead connection.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// `GET /v2/events[?event_type=…]`
 pub(super) async fn stream(State(api): State<Api>, request: Request) -> Response {
@@ -36,17 +34,21 @@ pub(super) async fn stream(State(api): State<Api>, request: Request) -> Response
     // A client sees that it is attached.
     let attached = Attached::new(api.events.clone(), address);
     let greeting = gap.map_or_else(
-        || ":\n\n".to_owned(),
+        || KEEP_ALIVE,
         |oldest| {
             let last_event_id = last.unwrap_or_default();
-            notice(&Notice::EventStreamGap {
-                timestamp: clock::wall(),
-                last_event_id,
-                oldest: oldest.to_string(),
-            })
+            let oldest = oldest.to_string();
+            notice(&Notice::EventStreamGap { timestamp: clock::wall(), last_event_id, oldest }).into()
         },
     );
-    let listener = Listener { reader, kinds, greeting: Some(greeting), ended: false, _attached: attached };
+    let listener = Listener {
+        reader,
+        kinds,
+        keep_alive: api.http.event_keep_alive,
+        greeting: Some(greeting),
+        ended: false,
+        _attached: attached,
+    };
     let pieces = stream::unfold(listener, async |mut listener| {
         let piece = listener.piece().await?;
         Some((Ok::<_, std::convert::Infallible>(piece), listener))
@@ -59,7 +61,9 @@ struct Listener {
     reader: Reader,
     /// The types of events it wants; all if empty.
     kinds: Vec<String>,
-    greeting: Option<String>,
+    /// Something is sent at least this often.
+    keep_alive: Duration,
+    greeting: Option<Bytes>,
     ended: bool,
     _attached: Attached,
 }
@@ -68,14 +72,16 @@ impl Listener {
     /// The next piece of the stream, or nothing at its end.
     async fn piece(&mut self) -> Option<Bytes> {
         if let Some(greeting) = self.greeting.take() {
-            return Some(greeting.into());
+            return Some(greeting);
         }
         if self.ended {
             return None;
         }
+        // What only others want to hear is no sign of life for this client.
+        let silent_until = Instant::now() + self.keep_alive;
         loop {
-            let Ok(next) = tokio::time::timeout(KEEP_ALIVE, self.reader.next()).await else {
-                return Some(Bytes::from_static(b":\n\n"));
+            let Ok(next) = timeout_at(silent_until, self.reader.next()).await else {
+                return Some(KEEP_ALIVE);
             };
             let mut piece = String::new();
             match next {
@@ -100,6 +106,9 @@ impl Listener {
         }
     }
 }
+
+/// A comment, which clients pass over.
+const KEEP_ALIVE: Bytes = Bytes::from_static(b":\n\n");
 
 /// What the stream says about itself. It has no `id`, because it is not part of the log.
 #[derive(Serialize)]

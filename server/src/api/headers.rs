@@ -63,7 +63,7 @@ pub(super) fn add_warnings(response: &mut Response, unknown_fields: &[String]) {
         add(response, WARNING, &format!("299 podium \"unknown field {field} was ignored\""));
     }
     if let Some(more) = unknown_fields.len().checked_sub(MAX_WARNINGS).filter(|more| *more > 0) {
-        add(response, WARNING, &format!("299 podium \"and {more} more unknown fields\""));
+        add(response, WARNING, &format!("299 podium \"and {more} more\""));
     }
 }
 

@@ -31,6 +31,9 @@ pub struct HttpSettings {
     pub body_timeout: Duration,
     /// A connection is given up when the other side has taken nothing of what waits to be sent for so long.
     pub stall_timeout: Duration,
+    /// An event stream sends something at least this often, so that both sides notice a dead connection. Jetty's
+    /// heartbeat, which Marathon's streams have.
+    pub event_keep_alive: Duration,
 }
 
 impl HttpSettings {
@@ -71,6 +74,7 @@ impl Default for HttpSettings {
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(60),
+            event_keep_alive: Duration::from_secs(10),
         }
     }
 }

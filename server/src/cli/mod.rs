@@ -225,4 +225,105 @@ mod tests {
         assert!(refusal("podium --zk zk://localhost:2181/marathon").contains("--zk"));
         assert!(refusal("podium --http_credentials a:b").contains("--http_credentials"));
     }
+
+    /// Every flag that Marathon 1.11 documents, and the hidden ones.
+    const MARATHONS: &str = "
+        master mesos_leader_ui_url failover_timeout ha disable_ha checkpoint disable_checkpoint local_port_min
+        local_port_max hostname webui_url http_max_concurrent_requests access_control_allow_origin mesos_role
+        new_group_enforce_role default_accepted_resource_roles accepted_resource_roles_default_behavior
+        graceful_shutdown_timeout task_launch_confirm_timeout task_launch_timeout task_reservation_timeout
+        reconciliation_initial_delay reconciliation_interval scale_apps_initial_delay scale_apps_interval
+        mesos_user framework_name mesos_authentication disable_mesos_authentication
+        mesos_authentication_principal mesos_authentication_secret mesos_authentication_secret_file
+        env_vars_prefix max_apps on_elected_prepare_timeout mesos_heartbeat_interval
+        mesos_heartbeat_failure_threshold draining_seconds maintenance_mode disable_maintenance_mode
+        gpu_scheduling_behavior max_concurrent_marathon_health_checks disable_http http_address http_port
+        https_address https_port ssl_keystore_path ssl_keystore_password http_credentials http_realm
+        http_compression disable_http_compression event_stream_max_outstanding_messages mesos_bridge_name
+        default_network_name enable_features deprecated_features leader_proxy_max_open_connections
+        leader_proxy_connection_timeout leader_proxy_read_timeout leader_proxy_ssl_ignore_hostname
+        disable_leader_proxy_ssl_ignore_hostname plugin_conf plugin_dir metrics_prometheus
+        disable_metrics_prometheus zk zk_timeout zk_session_timeout zk_connection_timeout zk_compression
+        disable_zk_compression zk_compression_threshold zk_max_node_size zk_max_versions
+        storage_compaction_interval storage_compaction_scan_batch_size group_versions_cache_size store_cache
+        disable_store_cache internal_store_backend max_running_deployments max_queued_root_group_updates
+        group_manager_request_timeout deployment_manager_request_timeout killsPerBatch killBatchDuration
+        kill_chunk_size kill_retry_timeout task_lost_expunge_initial_delay task_lost_expunge_interval
+        launch_tokens launch_token_refresh_interval launch_queue_request_timeout
+        task_operation_notification_timeout decline_offer_duration min_revive_offers_interval suppress_offers
+        disable_suppress_offers mesos_offer_constraints disable_mesos_offer_constraints
+        min_mesos_offer_constraints_update_interval offer_matching_timeout max_instances_per_offer
+        max_parallel_offers max_queued_offers";
+
+    #[test]
+    fn every_flag_of_marathon_is_known() {
+        let serve = command().find_subcommand("serve").unwrap().clone();
+        let known: Vec<_> = serve.get_arguments().filter_map(clap::Arg::get_long).collect();
+        let unknown: Vec<_> = MARATHONS.split_whitespace().filter(|flag| !known.contains(flag)).collect();
+        assert_eq!(unknown, [""; 0]);
+    }
+
+    fn settings(line: &str) -> daemon::Settings {
+        let (cli, warnings) = parse_line(line).unwrap();
+        assert_eq!(warnings, [""; 0], "{line}");
+        match cli.command {
+            Command::Serve(args) => args.into_settings().unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_can_be_switched_off_is() {
+        type Get = fn(&daemon::Settings) -> bool;
+        let toggles: [(&str, Get); 3] = [
+            ("checkpoint", |settings| settings.scheduler.checkpoint),
+            ("http_compression", |settings| settings.http.compression),
+            ("maintenance_mode", |settings| settings.scheduler.maintenance_mode),
+        ];
+        for (name, get) in toggles {
+            for (line, expected) in [
+                ("podium".to_owned(), true),
+                (format!("podium --{name}"), true),
+                (format!("podium --{name}=true"), true),
+                (format!("podium --{name}=false"), false),
+                (format!("podium --disable_{name}"), false),
+            ] {
+                let settings = settings(&line);
+                assert_eq!(get(&settings), expected, "{line}");
+                assert_eq!(settings.shown[name], expected, "what /v2/info shows after {line}");
+                assert_eq!(settings.shown.get(&format!("disable_{name}")), None);
+            }
+            let both = refusal(&format!("podium --{name} --disable_{name}"));
+            assert!(both.contains("cannot be used with"), "{both}");
+        }
+    }
+
+    #[test]
+    fn what_marathon_can_switch_off_has_both_forms() {
+        for (name, on, off) in [
+            ("ha", false, true),
+            ("http", false, false),
+            ("leader_proxy_ssl_ignore_hostname", true, true),
+            ("mesos_authentication", true, true),
+            ("mesos_offer_constraints", true, true),
+            ("metrics_prometheus", true, true),
+            ("store_cache", true, true),
+            ("suppress_offers", true, false),
+            ("zk_compression", true, true),
+        ] {
+            for (flag, is_accepted) in [(name.to_owned(), on), (format!("disable_{name}"), off)] {
+                match parse_line(&format!("podium --{flag}")) {
+                    Ok((_, warnings)) => {
+                        assert!(
+                            is_accepted && warnings[0].starts_with(&format!("--{flag} ")),
+                            "{warnings:?}"
+                        );
+                    }
+                    // `--http` is no flag of Marathon's.
+                    Err(Exit::Usage(line)) => assert!(!is_accepted && line.contains(&flag), "{flag}: {line}"),
+                    Err(other) => panic!("{other:?}"),
+                }
+            }
+        }
+    }
 }

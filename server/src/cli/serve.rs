@@ -52,7 +52,7 @@ pub(super) struct ServeArgs {
     http_compression: bool,
 
     /// The opposite of --http_compression
-    #[arg(long, help_heading = "API")]
+    #[arg(long, conflicts_with = "http_compression", help_heading = "API")]
     #[serde(skip)]
     disable_http_compression: bool,
 
@@ -99,7 +99,7 @@ pub(super) struct ServeArgs {
     checkpoint: bool,
 
     /// The opposite of --checkpoint
-    #[arg(long, help_heading = "Mesos")]
+    #[arg(long, conflicts_with = "checkpoint", help_heading = "Mesos")]
     #[serde(skip)]
     disable_checkpoint: bool,
 
@@ -165,7 +165,7 @@ pub(super) struct ServeArgs {
     maintenance_mode: bool,
 
     /// The opposite of --maintenance_mode
-    #[arg(long, help_heading = "Scheduling")]
+    #[arg(long, conflicts_with = "maintenance_mode", help_heading = "Scheduling")]
     #[serde(skip)]
     disable_maintenance_mode: bool,
 
@@ -255,7 +255,10 @@ impl ServeArgs {
     ///
     /// # Errors
     /// A line about what makes no sense or is missing.
-    pub(super) fn into_settings(self) -> Result<Settings, String> {
+    pub(super) fn into_settings(mut self) -> Result<Settings, String> {
+        self.checkpoint &= !self.disable_checkpoint;
+        self.http_compression &= !self.disable_http_compression;
+        self.maintenance_mode &= !self.disable_maintenance_mode;
         for feature in &self.enable_features {
             if matches!(feature, Feature::ExternalVolumes | Feature::Vips) {
                 tracing::warn!("--enable_features {feature:?} has no effect: it concerns apps");
@@ -283,7 +286,7 @@ impl ServeArgs {
                 max_connections: self.http_max_connections,
                 max_concurrent_requests: self.http_max_concurrent_requests,
                 allowed_origins,
-                compression: self.http_compression && !self.disable_http_compression,
+                compression: self.http_compression,
                 ..HttpSettings::default()
             },
             hostname,
@@ -305,7 +308,7 @@ impl ServeArgs {
             webui_url: self.webui_url.clone(),
             principal: self.mesos_authentication_principal.clone(),
             failover_timeout: Duration::from_secs(self.failover_timeout),
-            checkpoint: self.checkpoint && !self.disable_checkpoint,
+            checkpoint: self.checkpoint,
             mesos_role: Role::new(&*self.mesos_role),
             new_group_enforce_role: self.new_group_enforce_role == EnforceRoleArg::Top,
             accepted_resource_roles: match self.accepted_resource_roles_default_behavior {
@@ -330,7 +333,7 @@ impl ServeArgs {
             bridge_name: self.mesos_bridge_name.clone(),
             env_vars_prefix: self.env_vars_prefix.clone().unwrap_or_default(),
             draining: Duration::from_secs(self.draining_seconds),
-            maintenance_mode: self.maintenance_mode && !self.disable_maintenance_mode,
+            maintenance_mode: self.maintenance_mode,
             gpu_restricted: self.gpu_scheduling_behavior == GpuBehaviorArg::Restricted,
             gpu_resources: self.enable_features.contains(&Feature::GpuResources),
             unknown_tasks: match self.unknown_tasks {

@@ -110,6 +110,14 @@ impl Server {
         self.request("POST", "/v2/pods").json(pod).send().await.unwrap()
     }
 
+    pub(crate) async fn wait_for_no_deployments(&self) {
+        super::eventually(async || {
+            let deployments = self.get("/v2/deployments").await;
+            (deployments == serde_json::json!([])).then_some(())
+        })
+        .await;
+    }
+
     /// Sends requests, and writes down how each was answered.
     pub(crate) async fn transcript(&self, requests: &[(&str, &str, Option<&str>)]) -> String {
         let mut text = String::new();
@@ -141,7 +149,8 @@ impl Server {
         self.redact(&text)
     }
 
-    fn redact(&self, text: &str) -> String {
+    /// Without what differs from run to run.
+    pub(crate) fn redact(&self, text: &str) -> String {
         let host = self.base.strip_prefix("http://").unwrap();
         let text = text.replace(host, "HOST");
         // Ids and times differ; their form is the matter of other tests.
