@@ -49,19 +49,30 @@ impl Server {
         Self::with_all(Config::default(), 1000, http).await
     }
 
+    pub(crate) async fn with_rules(rules: Rules) -> Self {
+        let store = JournalStore::healthy(&Journal::default());
+        Self::on(Scheduler::new(Config::default(), 1), store, 1000, HttpSettings::default(), rules).await
+    }
+
     async fn with_all(config: Config, events: usize, http: HttpSettings) -> Self {
         let store = JournalStore::healthy(&Journal::default());
-        Self::on(Scheduler::new(config, 1), store, events, http).await
+        Self::on(Scheduler::new(config, 1), store, events, http, Rules::default()).await
     }
 
     /// One that goes on with what `folder` holds, as a daemon does that is started again.
     pub(crate) async fn in_folder(folder: &DataDir) -> Self {
         let mut store = EmbeddedStore::open(folder).unwrap();
         let scheduler = Scheduler::restore(Config::default(), 1, store.load().unwrap()).unwrap();
-        Self::on(scheduler, Box::new(store), 1000, HttpSettings::default()).await
+        Self::on(scheduler, Box::new(store), 1000, HttpSettings::default(), Rules::default()).await
     }
 
-    async fn on(scheduler: Scheduler, store: Box<dyn Store>, events: usize, http: HttpSettings) -> Self {
+    async fn on(
+        scheduler: Scheduler,
+        store: Box<dyn Store>,
+        events: usize,
+        http: HttpSettings,
+        rules: Rules,
+    ) -> Self {
         let events = Arc::new(EventLog::new(events));
         let (driver, ended) = driver::start(scheduler, store, Box::new(events.clone()), None);
         let listener = bind("127.0.0.1", 0).await.unwrap();
@@ -75,7 +86,7 @@ impl Server {
         let api = Api {
             driver: driver.clone(),
             events: events.clone(),
-            rules: Arc::new(Rules::default()),
+            rules: Arc::new(rules),
             about: Arc::new(about),
             http: Arc::new(http),
             metrics: Arc::default(),
