@@ -222,8 +222,8 @@ impl Recorder {
                 what: format!("{} {}", fault.name(), describe_fault(fault, scene)),
                 agent: fault.agent(),
                 from: now,
-                // What is over at once is not announced as over.
-                to: (fault.lasts() == crate::plan::Span::ZERO).then_some(now),
+                // What has no end is not announced as over.
+                to: fault.lasts().is_none().then_some(now),
                 moment,
             }),
             Seen::FaultEnded { index, .. } => {

@@ -315,12 +315,12 @@ impl Fault {
         }
     }
 
-    /// How long it lasts; zero for what is over at once.
-    pub fn lasts(&self) -> Span {
-        self.clone().lasts_mut().map_or(Span::ZERO, |lasts| *lasts)
+    /// How long it lasts; none for what has no end to wait for.
+    pub fn lasts(&self) -> Option<Span> {
+        self.clone().lasts_mut().map(|lasts| *lasts)
     }
 
-    /// How long it lasts, to be changed; none for what is over at once.
+    /// The same, to be changed.
     pub fn lasts_mut(&mut self) -> Option<&mut Span> {
         match self {
             Self::AgentDeactivated { lasts, .. }

@@ -234,7 +234,10 @@ impl Plan {
     /// When everything is mended.
     pub fn mended_at(&self) -> Span {
         let orders = self.workload.iter().map(|planned| planned.at + planned.after);
-        let faults = self.faults.iter().map(|planned| planned.at + planned.after + planned.what.lasts());
+        let faults = self
+            .faults
+            .iter()
+            .map(|planned| planned.at + planned.after + planned.what.lasts().unwrap_or_default());
         self.mended_at.unwrap_or_else(|| orders.chain(faults).max().unwrap_or_default())
     }
 

@@ -138,7 +138,6 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
         }
         let fault = &self.plan.faults[index].what;
         self.begin(index);
-        let lasts = fault.lasts();
         if let Fault::SchedulerCrashed { boundary, .. } = *fault {
             self.doom(boundary, index);
             self.die_if_doomed(Boundary::Now);
@@ -149,7 +148,12 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
             return;
         }
         self.apply(index, fault);
-        if lasts > Span::ZERO {
+        self.end_later(index);
+    }
+
+    /// Plans the end of a fault that has begun, if it is one that ends.
+    fn end_later(&mut self, index: usize) {
+        if let Some(lasts) = self.plan.faults[index].what.lasts() {
             self.faults.activate(index);
             self.queue.plan(self.now + lasts.to_duration(), Work::FaultEnds(index));
         }
@@ -427,11 +431,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
         match &mut self.daemon.process {
             Some(process) => process.doom = Some(Doom { boundary, fault }),
             // It is dead already: it stays so for longer, if this fault lasts longer.
-            None => {
-                let lasts = self.plan.faults[fault].what.lasts();
-                self.faults.activate(fault);
-                self.queue.plan(self.now + lasts.to_duration(), Work::FaultEnds(fault));
-            }
+            None => self.end_later(fault),
         }
     }
 
@@ -439,8 +439,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
     pub(super) fn die_of(&mut self, fault: usize, why: &'static str) {
         let planned = &self.plan.faults[fault].what;
         let calls_lost = matches!(planned, Fault::SchedulerCrashed { calls_lost: true, .. });
-        self.faults.activate(fault);
-        self.queue.plan(self.now + planned.lasts().to_duration(), Work::FaultEnds(fault));
+        self.end_later(fault);
         self.kill_scheduler(calls_lost, why);
     }
 
