@@ -1,5 +1,6 @@
 //! Each oracle reports the bug that it exists for, planted into an otherwise good scheduler.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -356,6 +357,41 @@ fn a_copy_that_was_given_up_and_comes_back_to_stay() {
     let strategy = r#"{ "inactiveAfterSeconds": 0, "expungeAfterSeconds": 0 }"#;
     let found = violation::<Merciful>(&partition(strategy)).to_string();
     assert!(found.starts_with("unreachable: ") && found.contains("is not killed"), "{found}");
+}
+
+#[test]
+fn a_kill_that_is_repeated_long_after_the_end() {
+    #[derive(Clone, Default)]
+    struct Stubborn {
+        now: Cell<Timestamp>,
+        ticks: bool,
+        kill: Option<Action>,
+    }
+    impl Bug for Stubborn {
+        fn clock(&self, now: Timestamp) -> Timestamp {
+            self.now.set(now);
+            now
+        }
+
+        fn hear(&mut self, input: Input) -> Input {
+            self.ticks = matches!(input, Input::Tick);
+            input
+        }
+
+        fn say(&mut self, mut output: Output) -> Output {
+            let kill = |action: &&Action| matches!(action, Action::Call(Call::Kill { .. }));
+            self.kill = self.kill.take().or_else(|| output.actions.iter().find(kill).cloned());
+            output.actions.extend(self.kill.clone().filter(|_| self.ticks));
+            output
+        }
+
+        fn deadline(&self, deadline: Option<Timestamp>) -> Option<Timestamp> {
+            let again = self.now.get() + Duration::from_secs(5);
+            Some(deadline.map_or(again, |deadline| deadline.min(again)))
+        }
+    }
+    let found = violation::<Stubborn>(&plan()).to_string();
+    assert!(found.starts_with("convergence: ") && found.contains("which has ended"), "{found}");
 }
 
 #[test]

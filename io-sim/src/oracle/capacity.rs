@@ -2,7 +2,8 @@
 //! `maximumOverCapacity` does (Pods page, Rolling upgrades).
 //!
 //! *Floor.* While a new definition replaces an old one, the scheduler may end a copy that serves only if enough
-//! others serve. What containers do by themselves, and what clients ask to be killed, is not its fault.
+//! others serve. What containers do by themselves, and what clients ask to be killed, is not its fault; but what
+//! is to be killed does not count among those that serve.
 //!
 //! *Ceiling.* A new copy may come only if there is room for it; those that are still ending take up room. Where
 //! both factors leave no room to move, one more than the ceiling is allowed, as for Marathon. Outside of
@@ -61,10 +62,10 @@ fn floor(spec: &PodSpec, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Viola
     if !is_replacing(&spec.id, scene) {
         return Ok(());
     }
-    let is_served_by = |copy: &Copy| {
+    let serves = |copy: &Copy| {
         let launched_from = scene.store.version(&spec.id, copy.version);
         let group = ledger.newest_of(copy.id.uuid).filter(|group| group.incarnation == copy.incarnation);
-        group.zip(launched_from).is_some_and(|(group, spec)| group.serves(spec))
+        !ledger.is_killed(copy) && group.zip(launched_from).is_some_and(|(group, spec)| group.serves(spec))
     };
     let is_old = |copy: &Copy| {
         let launched_from = scene.store.version(&spec.id, copy.version);
@@ -73,12 +74,11 @@ fn floor(spec: &PodSpec, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Viola
     let was_ended = |change: &&super::ledger::CopyChange| {
         change.id.pod == spec.id
             && change.is.as_ref().is_none_or(|copy| !copy.wanted)
-            && !ledger.killed.contains(&change.id.uuid)
-            && change.was.as_ref().is_some_and(|copy| copy.wanted && is_old(copy) && is_served_by(copy))
+            && change.was.as_ref().is_some_and(|copy| copy.wanted && is_old(copy) && serves(copy))
     };
     let Some(ended) = ledger.changes.iter().find(was_ended) else { return Ok(()) };
     let (least, _) = bounds(spec);
-    let serving = ledger.copies_of(&spec.id).filter(|copy| copy.wanted && is_served_by(copy)).count();
+    let serving = ledger.copies_of(&spec.id).filter(|copy| copy.wanted && serves(copy)).count();
     if serving >= least {
         return Ok(());
     }

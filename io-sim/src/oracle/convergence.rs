@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use podium_core::Scheduler;
+use podium_core::model::ids::TaskId;
 use podium_core::model::mesos::{Call, OperationInfo};
 use podium_core::model::time::Timestamp;
 use podium_core::view::{PodInstanceState, PodStatus};
@@ -26,6 +27,9 @@ pub(super) struct Convergence {
     next_look: Option<Timestamp>,
     /// Since when everything is as it should be.
     since: Option<Timestamp>,
+    /// The container that the scheduler tried to kill last although it had ended. It cannot know before it
+    /// hears of the end, but then it has to stop.
+    killed_in_vain: Option<TaskId>,
     satisfied: bool,
 }
 
@@ -45,6 +49,10 @@ impl Convergence {
                 self.next_look = Some(scene.now);
             }
             Seen::Time => return self.look(ledger, scene),
+            Seen::Call(Call::Kill { task_id, .. }) if self.since.is_some() && !ledger.is_live(task_id) => {
+                self.since = None;
+                self.killed_in_vain = Some(task_id.clone());
+            }
             _ => {
                 if let (Some(since), Some(what)) = (self.since, change(seen)) {
                     let ago = scene.now.since(since);
@@ -78,12 +86,17 @@ impl Convergence {
             Some(api) => missing(api, ledger, scene),
             None => Some("the scheduler does not run".to_owned()),
         };
-        let Some(missing) = missing else {
-            self.since = Some(scene.now);
-            return Ok(());
-        };
         let waited = scene.now.since(mended_at);
-        if waited < scene.plan.settle.to_duration() {
+        let is_late = waited >= scene.plan.settle.to_duration();
+        let missing = match (missing, &self.killed_in_vain) {
+            (Some(missing), _) => missing,
+            (None, Some(task)) if is_late => format!("the scheduler still kills {task}, which has ended"),
+            (None, _) => {
+                self.since = Some(scene.now);
+                return Ok(());
+            }
+        };
+        if !is_late {
             return Ok(());
         }
         if scene.api.is_some_and(|api| feasibility::is_excused(api, ledger, scene)) {

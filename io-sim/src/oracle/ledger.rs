@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use podium_core::model::ids::{DeploymentId, InstanceId, PodId, Uuid};
+use podium_core::model::ids::{DeploymentId, InstanceId, PodId, TaskId, Uuid};
 use podium_core::model::instance::{Condition, Goal, Instance};
 use podium_core::model::mesos::{
     Call, Event, LaunchGroup, OperationInfo, Resource, StatusReason, TaskState, TaskStatus,
@@ -230,8 +230,8 @@ pub(super) struct Ledger {
     pub(super) copies: BTreeMap<PodId, BTreeMap<Uuid, Copy>>,
     /// What the step whose records were just written made of copies.
     pub(super) changes: Vec<CopyChange>,
-    /// The copies that clients asked to end with their last command.
-    pub(super) killed: BTreeSet<Uuid>,
+    /// The copies that clients asked to end, each with the launch that was meant.
+    killed: BTreeMap<Uuid, u32>,
     /// Copies of which something is out of reach.
     pub(super) unreachable: BTreeSet<Uuid>,
     /// The pods that each deployment changes.
@@ -259,6 +259,18 @@ impl Ledger {
     /// The copies of a pod.
     pub(super) fn copies_of(&self, pod: &PodId) -> impl Iterator<Item = &Copy> {
         self.copies.get(pod).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// Whether the container of a task exists.
+    pub(super) fn is_live(&self, task_id: &TaskId) -> bool {
+        let Ok(id) = task_id.parse() else { return false };
+        let group = self.groups.get(&GroupKey { instance: id.uuid, incarnation: id.incarnation });
+        group.and_then(|group| group.members.get(id.container)).is_some_and(|member| member.truth.is_live())
+    }
+
+    /// Whether a client asked for the end of the newest launch of `copy`.
+    pub(super) fn is_killed(&self, copy: &Copy) -> bool {
+        self.killed.get(&copy.id.uuid) == Some(&copy.incarnation)
     }
 
     /// Whether a deployment changes the pod, or has just ended.
@@ -369,13 +381,12 @@ impl Ledger {
     }
 
     fn see_decision(&mut self, command: &Command, response: &Response) {
-        self.killed.clear();
         if let (
             Command::KillInstance { .. } | Command::KillInstances { .. },
             Response::InstancesKilled(killed),
         ) = (command, response)
         {
-            self.killed.extend(killed.iter().map(|instance| instance.id.uuid));
+            self.killed.extend(killed.iter().map(|instance| (instance.id.uuid, instance.incarnation)));
         }
     }
 

@@ -190,7 +190,7 @@ fn may_be_given_up(change: &CopyChange, was: &Copy, ledger: &Ledger, scene: &Sce
     let is_new =
         |copy: &Copy| ledger.changes.iter().any(|change| change.was.is_none() && change.id == copy.id);
     let others = ledger.copies_of(pod).filter(|copy| copy.wanted && !copy.inactive && !is_new(copy)).count();
-    ledger.killed.contains(&change.id.uuid)
+    ledger.is_killed(was)
         || ledger.is_deploying(pod)
         || others >= spec.instances() as usize && (!was.inactive || spec.instances() == 0)
 }
