@@ -73,24 +73,10 @@ impl Server {
         http: HttpSettings,
         rules: Rules,
     ) -> Self {
-        let events = Arc::new(EventLog::new(events));
-        let (driver, ended) = driver::start(scheduler, store, Box::new(events.clone()), None);
         let listener = bind("127.0.0.1", 0).await.unwrap();
         let address = listener.address();
-        let about = About {
-            framework_name: "podium".to_owned(),
-            leader: "leader.example:8080".to_owned(),
-            http_port: address.port(),
-            settings: serde_json::Map::from_iter([("master".to_owned(), "embedded".into())]),
-        };
-        let api = Api {
-            driver: driver.clone(),
-            events: events.clone(),
-            rules: Arc::new(rules),
-            about: Arc::new(about),
-            http: Arc::new(http),
-            metrics: Arc::default(),
-        };
+        let (api, ended) = api(scheduler, store, events, http, rules, address.port());
+        let (driver, events) = (api.driver.clone(), api.events.clone());
         let (stop, stopped) = oneshot::channel();
         tokio::spawn(listener.serve(api, stopped));
         // The embedded cluster's fetcher makes every client in this build able to speak TLS, which wants a
@@ -168,6 +154,34 @@ impl Server {
         let text = replace_shape(&text, "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", "UUID");
         replace_shape(&text, "9999-99-99T99:99:99.999Z", "TIME")
     }
+}
+
+/// The API in front of a new driver, and how that ends.
+pub(crate) fn api(
+    scheduler: Scheduler,
+    store: Box<dyn Store>,
+    events: usize,
+    http: HttpSettings,
+    rules: Rules,
+    http_port: u16,
+) -> (Api, oneshot::Receiver<Result<(), DriverError>>) {
+    let events = Arc::new(EventLog::new(events));
+    let (driver, ended) = driver::start(scheduler, store, Box::new(events.clone()), None);
+    let about = About {
+        framework_name: "podium".to_owned(),
+        leader: "leader.example:8080".to_owned(),
+        http_port,
+        settings: serde_json::Map::from_iter([("master".to_owned(), "embedded".into())]),
+    };
+    let api = Api {
+        driver,
+        events,
+        rules: Arc::new(rules),
+        about: Arc::new(about),
+        http: Arc::new(http),
+        metrics: Arc::default(),
+    };
+    (api, ended)
 }
 
 /// Replaces what looks like `shape`, in which `x` stands for a hexadecimal digit and `9` for a decimal one.
