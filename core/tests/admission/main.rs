@@ -4,4 +4,5 @@ mod accepted;
 mod documents;
 mod properties;
 mod refused;
+mod rules;
 mod sample;

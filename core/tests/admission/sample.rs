@@ -128,7 +128,11 @@ pub(crate) fn with(mut pod: Value, pointer: &str, value: Value) -> Value {
     let mut target = &mut pod;
     for step in pointer.split('/').skip(1) {
         target = match step.parse::<usize>() {
-            Ok(index) if target.is_array() => &mut target[index],
+            Ok(index) if target.is_array() => {
+                let items = target.as_array_mut().expect("it is one");
+                items.resize(items.len().max(index + 1), Value::Null);
+                &mut items[index]
+            }
             _ => &mut target[step],
         };
     }

@@ -1,6 +1,6 @@
 //! The rules for persistent volumes, and for changes of pods that have some.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::admission::report::{Rejection, Report};
 use crate::model::pod::{PersistentVolume, PersistentVolumeType, PodSpec};
@@ -52,7 +52,7 @@ pub fn check_residents(old: &PodSpec, new: &PodSpec) -> Result<(), Rejection> {
     if !old.is_resident() && !new.is_resident() {
         return Ok(());
     }
-    if !old.persistent_volumes().eq(new.persistent_volumes()) {
+    if volumes(old) != volumes(new) {
         report.violation("/volumes", "persistent volumes cannot be updated");
     }
     let (before, after) = (old.total_resources(), new.total_resources());
@@ -78,4 +78,14 @@ pub fn check_residents(old: &PodSpec, new: &PodSpec) -> Result<(), Rejection> {
         report.violation("/containers", "host ports cannot be updated if a pod has persistent volumes");
     }
     if report.is_clean() { Ok(()) } else { Err(report.into_rejection()) }
+}
+
+/// The persistent volumes by name. Neither their order nor that of their constraints says anything.
+fn volumes(pod: &PodSpec) -> BTreeMap<&str, PersistentVolume> {
+    let in_order = |(name, volume): (_, &PersistentVolume)| {
+        let mut volume = volume.clone();
+        volume.constraints.sort_unstable();
+        (name, volume)
+    };
+    pod.persistent_volumes().map(in_order).collect()
 }
