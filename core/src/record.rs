@@ -156,7 +156,7 @@ pub struct PodState {
     /// The delay before the next launch.
     pub delay: Option<LaunchDelay>,
     /// How its instances ended lately, oldest first.
-    pub terminations: Vec<Termination>,
+    pub terminations: Vec<Arc<Termination>>,
     /// How its last deployment came to nothing, until the next change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout_failure: Option<RolloutFailure>,
@@ -197,7 +197,7 @@ impl PodState {
         if self.terminations.len() >= Self::MAX_TERMINATIONS {
             self.terminations.remove(0);
         }
-        self.terminations.push(termination);
+        self.terminations.push(Arc::new(termination));
     }
 }
 

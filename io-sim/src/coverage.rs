@@ -156,5 +156,5 @@ fn phase(instance: &Instance, scene: &Scene<'_>) -> Phase {
 }
 
 fn standing(id: &AgentId, scene: &Scene<'_>) -> Option<AgentStanding> {
-    scene.cluster.agents().find(|agent| agent.agent_id == Some(id)).map(|agent| agent.standing)
+    scene.cluster.standings().find(|(agent_id, _)| *agent_id == Some(id)).map(|(_, standing)| standing)
 }

@@ -336,8 +336,8 @@ mod tests {
             hash(&("a", "bc")),
             hash(&("ab", "c")),
             hash(&1.5f64),
-            hash(&Timestamp::from_millis(1)),
-            hash(&Timestamp::from_millis(2)),
+            hash(&Timestamp::from_millis(1_000)),
+            hash(&Timestamp::from_millis(2_000)),
         ];
         for (index, value) in values.iter().enumerate() {
             assert!(!values[..index].contains(value), "{index}");

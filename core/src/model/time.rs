@@ -12,7 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// A point in time, in milliseconds since the Unix epoch.
 ///
 /// Written as UTC with exactly three fraction digits (`2017-01-03T18:21:19.310Z`), the format of every
-/// timestamp in Marathon's API; any ISO-8601 date-time with an offset is read.
+/// timestamp in Marathon's API; any ISO-8601 date-time with an offset is read. Formats that are not for people
+/// get the number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
@@ -85,7 +86,11 @@ impl FromStr for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
     }
 }
 
@@ -106,6 +111,9 @@ impl JsonSchema for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return i64::deserialize(deserializer).map(Self);
+        }
         let text = Cow::<str>::deserialize(deserializer)?;
         text.parse().map_err(de::Error::custom)
     }

@@ -74,6 +74,11 @@ impl Scheduler {
         let deployments = self.state.deployments().values();
         deployments.map(|d| DeploymentStatus::new(d, |pod| self.what_deployment_waits_for(pod))).collect()
     }
+
+    /// How many deployments are on their way.
+    pub fn deployment_count(&self) -> usize {
+        self.state.deployments().len()
+    }
 }
 
 impl DeploymentStatus {

@@ -35,6 +35,7 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+use podium_core::model::ids::AgentId;
 use podium_core::model::time::Timestamp;
 
 use self::agent::Machine;
@@ -299,13 +300,13 @@ impl Cluster {
         self.machines.iter().map(|machine| {
             let config = &self.env.config.agents[machine.index.0 as usize];
             let record = self.master.agents[machine.index.0 as usize].as_ref();
-            let agent_id = record.map(|record| &record.id).or(machine.agent.id.as_ref());
+            let (agent_id, standing) = self.standing_of(machine);
             AgentView {
                 index: machine.index,
                 config,
                 agent_id,
                 running: machine.process != agent::AgentProcess::Down,
-                standing: self.master.standing(agent_id),
+                standing,
                 registered_at: record.map(|record| record.registered_at),
                 active: self.master.allocator.is_active(machine.index),
                 deactivated: agent_id.is_some_and(|agent_id| self.master.is_deactivated(agent_id)),
@@ -313,6 +314,33 @@ impl Cluster {
                 available: self.master.allocator.available(machine.index),
             }
         })
+    }
+
+    /// The id of each machine's agent, and what the master thinks of it, in order: a part of [`Self::agents`]
+    /// that is cheap enough to look at often.
+    pub fn standings(&self) -> impl Iterator<Item = (Option<&AgentId>, AgentStanding)> {
+        self.machines.iter().map(|machine| self.standing_of(machine))
+    }
+
+    /// The machine whose agent has this id.
+    pub fn agent_index(&self, agent_id: &AgentId) -> Option<AgentIndex> {
+        let mut machines = self.machines.iter();
+        machines.find(|machine| self.standing_of(machine).0 == Some(agent_id)).map(|machine| machine.index)
+    }
+
+    /// The description of a machine.
+    pub fn agent_config(&self, agent: AgentIndex) -> Option<&AgentConfig> {
+        self.env.config.agents.get(agent.0 as usize)
+    }
+
+    fn standing_of<'a>(&'a self, machine: &'a Machine) -> (Option<&'a AgentId>, AgentStanding) {
+        match &self.master.agents[machine.index.0 as usize] {
+            Some(record) => (Some(&record.id), record.standing()),
+            None => {
+                let agent_id = machine.agent.id.as_ref();
+                (agent_id, agent_id.map_or(AgentStanding::Unknown, |id| self.master.standing(id)))
+            }
+        }
     }
 
     /// The tasks that the master knows.

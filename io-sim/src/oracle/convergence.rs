@@ -6,13 +6,14 @@
 use std::time::Duration;
 
 use podium_core::Scheduler;
-use podium_core::model::ids::TaskId;
+use podium_core::model::ids::{InstanceId, PodId, TaskId};
 use podium_core::model::mesos::{Call, OperationInfo};
+use podium_core::model::pod::PodSpec;
 use podium_core::model::time::Timestamp;
-use podium_core::view::{PodInstanceState, PodStatus};
+use podium_core::view::{InstanceStatus, PodInstanceState};
 
 use super::feasibility;
-use super::ledger::Ledger;
+use super::ledger::{Copy, Group, Ledger};
 use super::{Violation, short};
 use crate::world::{Scene, Seen};
 
@@ -31,6 +32,8 @@ pub(super) struct Convergence {
     /// hears of the end, but then it has to stop.
     killed_in_vain: Option<TaskId>,
     satisfied: bool,
+    /// The pod that was not as it should be the last time.
+    suspect: Option<PodId>,
 }
 
 impl Convergence {
@@ -82,19 +85,16 @@ impl Convergence {
             self.satisfied = scene.now.since(since) >= scene.plan.quiet.to_duration();
             return Ok(());
         }
-        let missing = match scene.api {
-            Some(api) => missing(api, ledger, scene),
-            None => Some("the scheduler does not run".to_owned()),
-        };
         let waited = scene.now.since(mended_at);
         let is_late = waited >= scene.plan.settle.to_duration();
-        let missing = match (missing, &self.killed_in_vain) {
-            (Some(missing), _) => missing,
-            (None, Some(task)) if is_late => format!("the scheduler still kills {task}, which has ended"),
-            (None, _) => {
-                self.since = Some(scene.now);
-                return Ok(());
-            }
+        let missing = match scene.api {
+            Some(api) => self.missing(api, is_late, ledger, scene),
+            None => Some(Missing::Scheduler),
+        };
+        let in_vain = || self.killed_in_vain.clone().filter(|_| is_late).map(Missing::Rest);
+        let Some(missing) = missing.or_else(in_vain) else {
+            self.since = Some(scene.now);
+            return Ok(());
         };
         if !is_late {
             return Ok(());
@@ -103,64 +103,138 @@ impl Convergence {
             self.satisfied = true;
             return Ok(());
         }
+        let missing = missing.sentence(ledger, scene);
         let sentence = format!("{} after everything was mended, {missing}", crate::plan::Span::from(waited));
         Err(Violation::new(NAME, sentence))
     }
+
+    /// Something that is not as it should be.
+    fn missing(
+        &mut self,
+        api: &Scheduler,
+        is_late: bool,
+        ledger: &Ledger,
+        scene: &Scene<'_>,
+    ) -> Option<Missing> {
+        if is_late {
+            // What is reported is the first thing that is missing.
+            self.suspect = None;
+        }
+        if ledger.answered < scene.plan.workload.iter().filter(|planned| planned.on.is_none()).count() {
+            return Some(Missing::Answers);
+        }
+        if api.deployment_count() > 0 {
+            return Some(Missing::Deployment);
+        }
+        let suspect = self.suspect.take().and_then(|pod| api.pod(&pod));
+        for spec in suspect.into_iter().chain(api.pods()) {
+            // To ask for a status is dear: nobody does as long as it is plain what it would say.
+            let missing = match is_populated(spec, ledger) || is_late {
+                true => missing_of(spec, api, ledger, scene),
+                false => Some(Missing::Copies(spec.id.clone())),
+            };
+            if missing.is_some() {
+                self.suspect = Some(spec.id.clone());
+                return missing;
+            }
+        }
+        // Every copy that is wanted is one of them.
+        let live = ledger.groups.values().filter(|group| group.is_live()).count();
+        let wanted: usize = api.pods().map(|spec| spec.instances() as usize).sum();
+        (live != wanted).then_some(Missing::End)
+    }
 }
 
-/// The first thing that is not as it should be.
-fn missing(api: &Scheduler, ledger: &Ledger, scene: &Scene<'_>) -> Option<String> {
-    if ledger.answered < scene.plan.workload.iter().filter(|planned| planned.on.is_none()).count() {
-        return Some("some request of a client has not been answered".to_owned());
-    }
-    if let Some(deployment) = api.deployments().first() {
-        let why = deployment.current_actions.iter().filter_map(|action| action.message.clone()).next();
-        let pods: Vec<&str> = deployment.affected_pods.iter().map(|pod| pod.as_str()).collect();
-        let others = deployment.affected_pods.iter().filter_map(|pod| api.pod_status(pod, scene.clock));
-        let other = others.map(|status| first_unstable(&status)).collect::<String>();
-        let why = why.unwrap_or_else(|| "it does not say why".to_owned());
-        return Some(format!("a deployment of {} is not done: {why}{other}", pods.join(", ")));
-    }
-    let mut groups = 0;
-    for spec in api.pods() {
-        let status = api.pod_status(&spec.id, scene.clock)?;
-        let wanted = spec.instances() as usize;
-        let stable = status.instances.iter().filter(|i| i.status == PodInstanceState::Stable).count();
-        if status.instances.len() != wanted || stable != wanted {
-            return Some(format!(
-                "pod {} has {stable} of {wanted} instances stable and {} in all{}",
-                spec.id,
-                status.instances.len(),
-                first_unstable(&status)
-            ));
-        }
-        for instance in &status.instances {
-            let mut live = ledger.groups_of(instance.id.uuid).filter(|group| group.is_live());
-            let is_there = live
-                .next()
-                .is_some_and(|group| group.incarnation == instance.incarnation && group.is_whole());
-            if !is_there {
-                return Some(format!("{} is STABLE, but not all of it runs", short(&instance.id)));
+/// What is not as it should be.
+enum Missing {
+    /// The scheduler does not run.
+    Scheduler,
+    /// Clients wait for answers.
+    Answers,
+    /// A deployment is on its way.
+    Deployment,
+    /// A pod does not have the copies that it shall have.
+    Copies(PodId),
+    /// A copy is shown as stable.
+    Containers(InstanceId),
+    /// Something runs that nobody wants.
+    End,
+    /// The scheduler kills what has ended.
+    Rest(TaskId),
+}
+
+impl Missing {
+    fn sentence(&self, ledger: &Ledger, scene: &Scene<'_>) -> String {
+        let status = |pod: &PodId| scene.api.and_then(|api| api.pod_status(pod, scene.clock));
+        match self {
+            Self::Scheduler => "the scheduler does not run".to_owned(),
+            Self::Answers => "some request of a client has not been answered".to_owned(),
+            Self::Deployment => {
+                let deployments = scene.api.map(Scheduler::deployments).unwrap_or_default();
+                let Some(deployment) = deployments.first() else { return String::new() };
+                let why = deployment.current_actions.iter().find_map(|action| action.message.as_deref());
+                let pods: Vec<&str> = deployment.affected_pods.iter().map(|pod| pod.as_str()).collect();
+                let others = deployment.affected_pods.iter().filter_map(status);
+                let other = others.map(|status| first_unstable(&status.instances)).collect::<String>();
+                let why = why.unwrap_or("it does not say why");
+                format!("a deployment of {} is not done: {why}{other}", pods.join(", "))
             }
-            groups += 1;
+            Self::Copies(pod) => {
+                let wanted = scene.store.spec(pod).map_or(0, |spec| spec.instances());
+                let instances = status(pod).map(|status| status.instances).unwrap_or_default();
+                format!(
+                    "pod {pod} has {} of {wanted} instances stable and {} in all{}",
+                    stable(&instances),
+                    instances.len(),
+                    first_unstable(&instances)
+                )
+            }
+            Self::Containers(instance) => {
+                format!("{} is STABLE, but not all of it runs", short(instance))
+            }
+            Self::End => {
+                let wanted = |group: &&Group| {
+                    status(&group.instance.pod)
+                        .is_some_and(|status| status.instances.iter().any(|it| it.id == group.instance))
+                };
+                let stray = ledger.groups.values().find(|group| group.is_live() && !wanted(group));
+                let name = stray.map_or_else(|| "some instance".to_owned(), |group| short(&group.instance));
+                format!("{name} still runs, and nobody wants it")
+            }
+            Self::Rest(task) => format!("the scheduler still kills {task}, which has ended"),
         }
     }
-    let live = ledger.groups.values().filter(|group| group.is_live());
-    if live.clone().count() != groups {
-        let wanted = |group: &super::ledger::Group| {
-            api.pod_status(&group.instance.pod, scene.clock)
-                .is_some_and(|status| status.instances.iter().any(|instance| instance.id == group.instance))
-        };
-        let stray = live.clone().find(|group| !wanted(group));
-        let name = stray.map_or_else(|| "some instance".to_owned(), |group| short(&group.instance));
-        return Some(format!("{name} still runs, and nobody wants it"));
+}
+
+/// What of one pod is not as it should be.
+fn missing_of(spec: &PodSpec, api: &Scheduler, ledger: &Ledger, scene: &Scene<'_>) -> Option<Missing> {
+    let status = api.pod_status(&spec.id, scene.clock);
+    let instances = status.map(|status| status.instances).unwrap_or_default();
+    let wanted = spec.instances() as usize;
+    if instances.len() != wanted || stable(&instances) != wanted {
+        return Some(Missing::Copies(spec.id.clone()));
     }
-    None
+    let is_there = |instance: &&InstanceStatus| {
+        let mut live = ledger.groups_of(instance.id.uuid).filter(|group| group.is_live());
+        live.next().is_some_and(|group| group.incarnation == instance.incarnation && group.is_whole())
+    };
+    let gone = instances.iter().find(|instance| !is_there(instance))?;
+    Some(Missing::Containers(gone.id.clone()))
+}
+
+/// Whether there are as many whole copies of a pod as there shall be.
+fn is_populated(spec: &PodSpec, ledger: &Ledger) -> bool {
+    let is_whole = |copy: &&Copy| ledger.newest_of(copy.id.uuid).is_some_and(Group::is_whole);
+    ledger.copies_of(&spec.id).filter(is_whole).count() == spec.instances() as usize
+}
+
+fn stable(instances: &[InstanceStatus]) -> usize {
+    instances.iter().filter(|instance| instance.status == PodInstanceState::Stable).count()
 }
 
 /// The first instance that is not stable, and why.
-fn first_unstable(status: &PodStatus) -> String {
-    let unstable = status.instances.iter().find(|instance| instance.status != PodInstanceState::Stable);
+fn first_unstable(instances: &[InstanceStatus]) -> String {
+    let unstable = instances.iter().find(|instance| instance.status != PodInstanceState::Stable);
     unstable
         .map(|instance| {
             let why = instance.message.as_deref().unwrap_or_default();

@@ -82,7 +82,7 @@ fn contradiction(
     };
     match claim {
         Claim::Deployments(expected) => {
-            differs("deployments are on their way", Some(*expected), api.deployments().len())
+            differs("deployments are on their way", Some(*expected), api.deployment_count())
         }
         Claim::Gone(id) => {
             if api.pod(&PodId::from(id.as_str())).is_some() {

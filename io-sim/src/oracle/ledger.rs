@@ -342,13 +342,12 @@ impl Ledger {
     fn see_launch(&mut self, launch: &LaunchGroup, scene: &Scene<'_>) {
         let Some(task) = launch.tasks.first() else { return };
         let Ok(first) = task.task_id.parse() else { return };
-        let mut agents = scene.cluster.agents();
         let members = launch.tasks.iter().filter_map(|task| task.task_id.parse().ok());
         let resources = launch.tasks.iter().flat_map(|task| &task.resources);
         let group = Group {
             members: members.map(|id| (id.container.into(), Member::default())).collect(),
             resources: resources.chain(&launch.executor.resources).cloned().collect(),
-            agent: agents.find(|agent| agent.agent_id == Some(&task.agent_id)).map(|agent| agent.index),
+            agent: scene.cluster.agent_index(&task.agent_id),
             kill_sent: false,
             incarnation: first.incarnation,
             instance: first.instance(),

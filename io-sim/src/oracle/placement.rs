@@ -131,6 +131,10 @@ fn obeys_constraints(operations: &[Operation], ledger: &Ledger, scene: &Scene<'_
         let copy = ledger.copies.get(pod).and_then(|copies| copies.get(&key.instance));
         let Some(spec) = copy.and_then(|copy| scene.store.version(pod, copy.version)) else { continue };
         let Some(agent) = config_of(group, scene) else { continue };
+        if spec.scheduling.placement.constraints.is_empty() {
+            to_come.remove(&key);
+            continue;
+        }
         let holds_place = |copy: &&Copy| {
             let old = scene.store.version(pod, copy.version);
             !copy.inactive && old.is_some_and(|old| change(old, spec) < Change::Upgrade)
@@ -164,7 +168,7 @@ fn launches(operations: &[Operation]) -> impl Iterator<Item = &LaunchGroup> {
 }
 
 fn config_of<'a>(group: &Group, scene: &Scene<'a>) -> Option<&'a AgentConfig> {
-    scene.cluster.agents().find(|agent| Some(agent.index) == group.agent).map(|agent| agent.config)
+    scene.cluster.agent_config(group.agent?)
 }
 
 fn ranges(resource: &Resource) -> &[PortRange] {

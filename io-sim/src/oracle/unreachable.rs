@@ -27,6 +27,9 @@ const NAME: &str = "unreachable";
 /// So late may be what is due: the scheduler may be writing.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// So often somebody looks for what is late.
+const INTERVAL: Duration = Duration::from_secs(1);
+
 /// Watches over copies that are out of reach.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unreachable {
@@ -38,6 +41,7 @@ pub(super) struct Unreachable {
     given_up: BTreeSet<Uuid>,
     /// Tasks of those that turned out to be alive, with when that became known: they are to be killed.
     returned: BTreeMap<TaskId, Timestamp>,
+    next_look: Timestamp,
 }
 
 impl Unreachable {
@@ -77,7 +81,10 @@ impl Unreachable {
             }
             // On the next connection the master says again what lives.
             Seen::Died { .. } | Seen::Disconnected => self.returned.clear(),
-            Seen::Time => return self.look(ledger, scene),
+            Seen::Time if self.next_look <= scene.now => {
+                self.next_look = scene.now + INTERVAL;
+                return self.look(ledger, scene);
+            }
             _ => {}
         }
         Ok(())

@@ -198,7 +198,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
         write!(out, "{:?}{:?}{:?}", self.cluster, self.containers, self.link)?;
         write!(out, "{:?}{:?}{:?}", self.daemon, self.store, self.clients)?;
         write!(out, "{:?}{:?}{:?}", self.faults, self.witness, self.store_failure)?;
-        write!(out, "{:?}{}{}", self.standings, self.mended, self.roll_call)
+        write!(out, "{:?}{}{}", self.roll, self.mended, self.roll_call)
     }
 
     /// The time, to which others are relative.

@@ -200,10 +200,9 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
 
     /// Mesos itself never gives up on an agent that lost its id with its disk.
     pub(super) fn declare_lost_agents_gone(&mut self) {
-        let views = self.cluster.agents().map(|view| view.agent_id.cloned());
-        let lost = views
-            .zip(&self.agent_ids)
-            .flat_map(|(present, all)| all.iter().filter(move |id| present.as_ref() != Some(id)).cloned());
+        let lost = self.cluster.standings().zip(&self.roll).flat_map(|((present, _), known)| {
+            known.agent_ids.iter().filter(move |id| present != Some(id)).cloned()
+        });
         for agent_id in lost.collect::<Vec<AgentId>>() {
             self.operator_call(OperatorCall::MarkAgentGone { agent_id });
         }

@@ -86,9 +86,8 @@ pub struct World<'p, S, W> {
     mended: bool,
     /// When something last broke, was mended or changed for the scheduler.
     disturbed_at: Timestamp,
-    standings: Vec<AgentStanding>,
-    /// The ids that each machine's agent has had.
-    agent_ids: Vec<BTreeSet<AgentId>>,
+    /// What is known of each machine's agent.
+    roll: Vec<Enrolled>,
     /// Whether somebody is going to look.
     roll_call: bool,
     /// How much has happened.
@@ -101,6 +100,23 @@ pub struct World<'p, S, W> {
     told_at: Timestamp,
     verdict: Option<Violation>,
     outputs: Vec<cluster::Output>,
+}
+
+/// What is known of a machine's agent.
+#[derive(Clone, Debug)]
+struct Enrolled {
+    /// What the master thinks of it.
+    standing: AgentStanding,
+    /// The newest of its ids.
+    agent_id: Option<AgentId>,
+    /// All ids that it has had.
+    agent_ids: BTreeSet<AgentId>,
+}
+
+impl Default for Enrolled {
+    fn default() -> Self {
+        Self { standing: AgentStanding::Unknown, agent_id: None, agent_ids: BTreeSet::new() }
+    }
 }
 
 /// How much has happened in a run.
@@ -150,7 +166,7 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
     pub fn new(plan: &'p Plan, witness: W) -> Self {
         let random = |name: &str| Random::new(Digest::of(&[&plan.seed.to_string(), name]));
         let cluster = Cluster::new(plan.cluster.config(), random("cluster").bits());
-        let standings = vec![AgentStanding::Unknown; plan.cluster.agents.len()];
+        let roll = vec![Enrolled::default(); plan.cluster.agents.len()];
         let mended_at = START + plan.mended_at().to_duration();
         let mut world = Self {
             plan,
@@ -172,8 +188,7 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
             slow_write: None,
             mended: false,
             disturbed_at: START,
-            standings,
-            agent_ids: vec![BTreeSet::new(); plan.cluster.agents.len()],
+            roll,
             roll_call: false,
             counts: Counts::default(),
             marks: Marks::default(),
@@ -328,19 +343,18 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
     fn call_roll(&mut self) {
         self.roll_call = false;
         let mut changes: Vec<(cluster::AgentIndex, AgentStanding)> = Vec::new();
-        let known = self.standings.iter_mut().zip(&mut self.agent_ids);
-        for (view, (standing, agent_ids)) in self.cluster.agents().zip(known) {
-            if let Some(agent_id) = view.agent_id
-                && !agent_ids.contains(agent_id)
-            {
-                agent_ids.insert(agent_id.clone());
+        for (index, ((agent_id, standing), known)) in (0..).zip(self.cluster.standings().zip(&mut self.roll))
+        {
+            if agent_id.is_some() && agent_id != known.agent_id.as_ref() {
+                known.agent_id = agent_id.cloned();
+                known.agent_ids.extend(agent_id.cloned());
             }
-            if view.standing != *standing {
-                changes.push((view.index, std::mem::replace(standing, view.standing)));
+            if standing != known.standing {
+                changes.push((cluster::AgentIndex(index), std::mem::replace(&mut known.standing, standing)));
             }
         }
         for (agent, from) in changes {
-            let to = self.standings[agent.0 as usize];
+            let to = self.roll[agent.0 as usize].standing;
             self.see(&Seen::Agent { agent, from, to });
             if to == AgentStanding::Registered {
                 self.moment(Moment::AgentReturn);

@@ -44,6 +44,7 @@ use super::env::Env;
 use super::io::{AgentIndex, Output, StreamId};
 use super::queue::Alarm;
 use super::resources::Resources;
+use super::view::AgentStanding;
 use super::wire::{DrainConfig, MasterTimer, Run, ToMaster};
 
 /// The leading master, or the place where there is none.
@@ -310,12 +311,10 @@ impl Master {
         self.agent(*self.ids.get(agent_id)?)
     }
 
-    /// The record of the agent's standing, for views.
-    pub(super) fn standing(&self, agent_id: Option<&AgentId>) -> super::view::AgentStanding {
-        use super::view::AgentStanding;
-        let Some(agent_id) = agent_id else { return AgentStanding::Unknown };
+    /// What is thought of the agent, for views.
+    pub(super) fn standing(&self, agent_id: &AgentId) -> AgentStanding {
         if let Some(agent) = self.agent_by_id(agent_id) {
-            return if agent.connected { AgentStanding::Registered } else { AgentStanding::Disconnected };
+            return agent.standing();
         }
         if self.recovered.contains_key(agent_id) {
             AgentStanding::Recovered
@@ -334,6 +333,13 @@ impl Master {
 
     pub(super) fn offer(&self, offer_id: &OfferId) -> Option<&OfferRecord> {
         self.offers.get(offer_id)
+    }
+}
+
+impl Agent {
+    /// What is thought of it, for views.
+    pub(super) fn standing(&self) -> AgentStanding {
+        if self.connected { AgentStanding::Registered } else { AgentStanding::Disconnected }
     }
 }
 
