@@ -109,24 +109,28 @@ async fn a_failing_store_stops_everything_before_anything_happens() {
 
 #[tokio::test]
 async fn what_waits_shares_one_write() {
-    let journal = Journal::default();
-    let (driver, _ended) = start(Config::default(), &journal, usize::MAX);
-    let release = occupy(&driver).await;
-    let ids: Vec<_> = (0..50).map(|number| format!("/pod-{number}")).collect();
-    let mut commands: Vec<_> = ids.iter().map(|id| Box::pin(create(&driver, id))).collect();
-    for command in &mut commands {
-        // Sends the command, and begins to wait for its answer.
-        assert!(command.as_mut().now_or_never().is_none());
-    }
-    assert_eq!(journal.take(), [""; 0]);
-    drop(release);
-    for answer in join_all(commands).await {
-        answer.unwrap().unwrap();
-    }
-    let lines = journal.take();
-    assert_eq!(lines.iter().filter(|line| line.starts_with("commit")).count(), 1, "{lines:#?}");
-    assert!(lines[0].starts_with("commit"), "{}", lines[0]);
-    assert_eq!(lines[0].matches("+pod-version").count(), 50);
+    // On a busy machine a turn may be over before it has taken everything: then this is tried again.
+    eventually(async || {
+        let journal = Journal::default();
+        let (driver, _ended) = start(Config::default(), &journal, usize::MAX);
+        let release = occupy(&driver).await;
+        let ids: Vec<_> = (0..50).map(|number| format!("/pod-{number}")).collect();
+        let mut commands: Vec<_> = ids.iter().map(|id| Box::pin(create(&driver, id))).collect();
+        for command in &mut commands {
+            // Sends the command, and begins to wait for its answer.
+            assert!(command.as_mut().now_or_never().is_none());
+        }
+        assert_eq!(journal.take(), [""; 0]);
+        drop(release);
+        for answer in join_all(commands).await {
+            answer.unwrap().unwrap();
+        }
+        let lines = journal.take();
+        assert!(lines[0].starts_with("commit"), "{}", lines[0]);
+        let commits = lines.iter().filter(|line| line.starts_with("commit")).count();
+        (commits == 1).then(|| assert_eq!(lines[0].matches("+pod-version").count(), 50))
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -102,21 +102,7 @@ pub fn start(
     audience: Box<dyn Audience>,
     secrets: Option<Box<dyn SecretStore>>,
 ) -> (Handle, oneshot::Receiver<Result<(), DriverError>>) {
-    let (input_sender, inputs) = mpsc::channel(CHANNEL_CAPACITY);
-    let (query_sender, queries) = mpsc::channel(CHANNEL_CAPACITY);
-    let metrics = Arc::<DriverMetrics>::default();
-    let driver = Driver {
-        scheduler,
-        store,
-        clock: Clock::new(),
-        outbox: Outbox::default(),
-        world: World::new(audience, secrets),
-        reports: VecDeque::new(),
-        metrics: metrics.clone(),
-        commands: 0,
-        inputs,
-        queries,
-    };
+    let (driver, handle) = Driver::new(scheduler, store, audience, secrets, CHANNEL_CAPACITY);
     let (ended, receiver) = oneshot::channel();
     std::thread::Builder::new()
         .name("driver".to_owned())
@@ -126,7 +112,7 @@ pub fn start(
             let _ = ended.send(result);
         })
         .expect("a process that has just started can start a thread");
-    (Handle { inputs: input_sender, queries: query_sender, metrics }, receiver)
+    (handle, receiver)
 }
 
 /// Reaches a driver from anywhere.
@@ -251,6 +237,32 @@ enum Wakeup {
 }
 
 impl Driver {
+    /// A driver that is not running yet. So many inputs, and likewise queries, may wait for it.
+    fn new(
+        scheduler: Scheduler,
+        store: Box<dyn Store>,
+        audience: Box<dyn Audience>,
+        secrets: Option<Box<dyn SecretStore>>,
+        capacity: usize,
+    ) -> (Self, Handle) {
+        let (input_sender, inputs) = mpsc::channel(capacity);
+        let (query_sender, queries) = mpsc::channel(capacity);
+        let metrics = Arc::<DriverMetrics>::default();
+        let driver = Self {
+            scheduler,
+            store,
+            clock: Clock::new(),
+            outbox: Outbox::default(),
+            world: World::new(audience, secrets),
+            reports: VecDeque::new(),
+            metrics: metrics.clone(),
+            commands: 0,
+            inputs,
+            queries,
+        };
+        (driver, Handle { inputs: input_sender, queries: query_sender, metrics })
+    }
+
     fn run(mut self) -> Result<(), DriverError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -299,13 +311,15 @@ impl Driver {
     fn step_waiting(&mut self, first: Option<Message>) -> Result<bool, DriverError> {
         let began = Instant::now();
         let mut next = first.or_else(|| self.inputs.try_recv().ok());
-        for _ in 0..MAX_BATCH {
-            let Some(message) = next else { break };
+        let mut taken = 0;
+        while let Some(message) = next {
             if matches!(message, Message::Stop) {
                 return Ok(true);
             }
             self.take(message)?;
-            if began.elapsed() > STEP_BUDGET {
+            taken += 1;
+            // Whatever is received from here on is taken: nobody sends it a second time.
+            if taken == MAX_BATCH || began.elapsed() > STEP_BUDGET {
                 break;
             }
             next = self.inputs.try_recv().ok();
@@ -386,4 +400,47 @@ fn catch<T>(f: impl FnOnce() -> T + UnwindSafe) -> Result<T, String> {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use podium_core::Config;
+    use podium_core::record::{Entry, Record};
+
+    use super::*;
+
+    struct Nobody;
+
+    impl Audience for Nobody {
+        fn publish(&mut self, _: ApiEvent) {}
+    }
+
+    impl Connection for Nobody {
+        fn send(&mut self, _: Call) {}
+    }
+
+    impl Store for Nobody {
+        fn load(&mut self) -> Result<Vec<Entry>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        fn commit(&mut self, _: &[Record]) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_turn_leaves_to_the_next_one_what_it_does_not_take() {
+        let scheduler = Scheduler::new(Config::default(), 1);
+        let (mut driver, handle) =
+            Driver::new(scheduler, Box::new(Nobody), Box::new(Nobody), None, 3 * MAX_BATCH);
+        for _ in 0..3 * MAX_BATCH {
+            // The cheapest input there is: a turn ends because there are too many of them.
+            handle.inputs.try_send(Message::Connected(Box::new(Nobody))).expect("there is room");
+        }
+        for turns in 1..=3 {
+            assert!(!driver.step_waiting(None).unwrap());
+            assert!(driver.inputs.len() >= (3 - turns) * MAX_BATCH, "after {turns} turns");
+        }
+    }
 }
