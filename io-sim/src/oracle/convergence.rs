@@ -85,10 +85,12 @@ impl Convergence {
             self.satisfied = scene.now.since(since) >= scene.plan.quiet.to_duration();
             return Ok(());
         }
-        let waited = scene.now.since(mended_at);
-        let is_late = waited >= scene.plan.settle.to_duration();
+        let (waited, settle) = (scene.now.since(mended_at), scene.plan.settle.to_duration());
+        let is_late = waited >= settle;
         let missing = match scene.api {
             Some(api) => self.missing(api, is_late, ledger, scene),
+            // It is in the middle of a write: the next look sees what came of it.
+            None if scene.awake_since.is_some() && waited < settle * 2 => return Ok(()),
             None => Some(Missing::Scheduler),
         };
         let in_vain = || self.killed_in_vain.clone().filter(|_| is_late).map(Missing::Rest);
