@@ -4,11 +4,13 @@ mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use podium_core::Scheduler;
 use podium_core::model::ids::PodId;
+use podium_core::model::mesos::TaskState;
 use reqwest::StatusCode;
 use serde_json::Value;
 use support::server::Server;
-use support::{PATIENCE, pod_json};
+use support::{FakeMaster, Journal, PATIENCE, eventually, make_large_offer, pod_json};
 use tokio::time::timeout;
 
 /// Far more than fit into one look.
@@ -46,6 +48,82 @@ async fn states_in_pieces_say_the_same() {
     for (id, found) in [("/large", &large), ("/a", &all[0]), ("/large", &all[1]), ("/z", &all[2])] {
         assert!(without_moment(found.clone()) == in_one_look(&server, id).await, "{id}");
     }
+}
+
+/// How many looks at the scheduler it takes to answer `path`, and the answer.
+async fn looks(server: &Server, path: &str, accept: &str) -> (u64, String) {
+    let count = async || {
+        let metrics = server.request("GET", "/metrics").send().await.unwrap().text().await.unwrap();
+        let count = metrics.lines().find_map(|line| line.strip_prefix("podium_query_seconds_count "));
+        count.unwrap().parse::<u64>().unwrap()
+    };
+    let before = count().await;
+    let answer = server.request("GET", path).header("accept", accept).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK, "{path}");
+    let text = answer.text().await.unwrap();
+    (count().await - before, text)
+}
+
+#[tokio::test]
+async fn groups_and_the_queue_are_looked_at_in_pieces_as_well() {
+    let server = server_with_many_instances().await;
+    let (few, _) = looks(&server, "/v2/pods/a::status", "*/*").await;
+    for (path, pods) in [("/v2/groups", "/pods"), ("/v2/queue", "/queue")] {
+        let (many, text) = looks(&server, path, "*/*").await;
+        assert!(many > few + 2, "{path}: {many} looks");
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        let listed = answer.pointer(pods).unwrap().as_array().unwrap();
+        assert_eq!(listed.len(), 3);
+        for (found, id) in listed.iter().zip(["/a", "/large", "/z"]) {
+            if path == "/v2/groups" {
+                assert!(without_moment(found.clone()) == in_one_look(&server, id).await, "{id}");
+            } else {
+                let item = move |scheduler: &Scheduler, now| {
+                    scheduler.queue(now).into_iter().find(|item| item.pod.id.as_str() == id)
+                };
+                let item = serde_json::to_value(server.driver.query(item).await.unwrap()).unwrap();
+                assert_eq!((found["pod"]["id"].as_str(), found), (Some(id), &item));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn tasks_are_looked_at_in_pieces_as_well() {
+    const RUNNING: u32 = 6000;
+    let server = Server::start().await;
+    let master = FakeMaster::new("m", &Journal::default());
+    master.accept(&server.driver).await;
+    for id in ["/a", "/large", "/z"] {
+        let instances = if id == "/large" { RUNNING } else { 1 };
+        assert_eq!(server.post_pod(&pod_json(id, instances)).await.status(), StatusCode::CREATED);
+    }
+    let tasks = master.launch_on(make_large_offer("large"), &server.driver, TaskState::TaskRunning).await;
+    assert_eq!(tasks.len(), RUNNING as usize + 2);
+    eventually(async || {
+        let running = |scheduler: &Scheduler, _| scheduler.deployments().is_empty();
+        server.driver.query(running).await.unwrap().then_some(())
+    })
+    .await;
+
+    let (few, _) = looks(&server, "/v2/pods/a::status", "*/*").await;
+    let (many, text) = looks(&server, "/v2/tasks", "application/json").await;
+    assert!(many > few + 2, "{many} looks");
+    let listed: Value = serde_json::from_str(&text).unwrap();
+    let in_one_look = |scheduler: &Scheduler, _| {
+        let pods = scheduler.pods().map(|pod| pod.id.clone());
+        let tasks = pods
+            .flat_map(|pod| scheduler.tasks_of(&pod, None).flat_map(|(_, tasks)| tasks).collect::<Vec<_>>());
+        serde_json::to_value(tasks.collect::<Vec<_>>()).unwrap()
+    };
+    assert!(listed["tasks"] == server.driver.query(in_one_look).await.unwrap());
+    assert_eq!(listed["tasks"].as_array().unwrap().len(), tasks.len());
+
+    let (many, text) = looks(&server, "/v2/tasks", "text/plain").await;
+    assert!(many > few + 2, "{many} looks");
+    let hosts = |count: u32| "agent.example\t".repeat(count as usize);
+    let expected = format!("a\t \t{}\nlarge\t \t{}\nz\t \t{}\n", hosts(1), hosts(RUNNING), hosts(1));
+    assert!(text == expected, "{text:.100}");
 }
 
 #[tokio::test]

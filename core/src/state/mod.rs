@@ -23,6 +23,7 @@ mod tally;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -172,7 +173,17 @@ impl State {
 
     /// The instances of a pod, oldest first.
     pub(crate) fn instances_of<'a>(&'a self, pod: &'a Pod) -> impl Iterator<Item = &'a Instance> {
-        pod.instances.iter().filter_map(|uuid| self.instance(*uuid))
+        self.instances_after(pod, None)
+    }
+
+    /// The instances of `pod`, oldest first; those after `after`, if that is given.
+    pub(crate) fn instances_after<'a>(
+        &'a self,
+        pod: &'a Pod,
+        after: Option<Uuid>,
+    ) -> impl Iterator<Item = &'a Instance> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        pod.instances.range((start, Bound::Unbounded)).filter_map(|uuid| self.instance(*uuid))
     }
 
     /// The number of all instances.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::pod_status::PodStatus;
 use crate::model::group::GroupSettings;
 use crate::model::ids::{GroupId, PathId, PodId};
 use crate::model::time::Timestamp;
@@ -103,14 +102,6 @@ impl Scheduler {
         let groups = groups.subtree(id).flat_map(|id| groups.versions(id));
         let pods = self.state.pods().below(id.as_str());
         Some(groups.chain(pods.flat_map(|pod| pod.changes())).collect())
-    }
-
-    /// The state of a pod at `now`, shown with the definition of `version`. Of a definition that counts no more,
-    /// the copies are nevertheless those there are now.
-    pub fn pod_status_of(&self, pod: &PodVersion, now: Timestamp) -> Option<PodStatus> {
-        let found = self.state.pod(&pod.id)?;
-        let spec = found.spec_of(pod.version)?.clone();
-        Some(self.status_of(found, spec, now))
     }
 
     /// A group with what was in it after all changes, or those up to `until`.

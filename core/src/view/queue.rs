@@ -1,12 +1,13 @@
 //! What waits to be launched, as `GET /v2/queue` shows it.
 
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::model::ids::{PodId, Role};
+use crate::model::ids::{PodId, Role, Uuid};
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
 use crate::scheduler::Scheduler;
@@ -55,20 +56,38 @@ impl Scheduler {
 
     /// What waits to be launched at `now`, by pod.
     pub fn queue(&self, now: Timestamp) -> Vec<QueueItem> {
-        self.waiting_pods().filter_map(|pod| self.queue_item(pod, now, false)).collect()
+        let item = |pod: &PodId| {
+            let oldest = self.waiting_copies(pod, None).map(|(_, since)| since).min();
+            self.queue_item(pod, oldest.unwrap_or(now), now, false)
+        };
+        self.waiting_pods().filter_map(item).collect()
     }
 
-    /// What waits of a pod at `now`, if something does; `with_offers` adds what the agents had left unused.
-    pub fn queue_item(&self, id: &PodId, now: Timestamp, with_offers: bool) -> Option<QueueItem> {
+    /// The copies of a pod that wait, and since when, oldest first; those after `after`, if that is given.
+    pub fn waiting_copies(&self, id: &PodId, after: Option<Uuid>) -> impl Iterator<Item = (Uuid, Timestamp)> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let pods = self.state.pod(id).into_iter();
+        let waiting = pods.flat_map(move |pod| pod.waiting.range((start, Bound::Unbounded)));
+        waiting.filter_map(|uuid| Some((*uuid, self.state.instance(*uuid)?.since)))
+    }
+
+    /// What waits of a pod at `now`, if something does, the longest `since` then, as [`Self::waiting_copies`] tells;
+    /// `with_offers` adds what the agents had left unused.
+    pub fn queue_item(
+        &self,
+        id: &PodId,
+        since: Timestamp,
+        now: Timestamp,
+        with_offers: bool,
+    ) -> Option<QueueItem> {
         let pod = self.state.pod(id).filter(|pod| !pod.waiting.is_empty())?;
         let spec = pod.spec()?.clone();
         let left = pod.state.delay.map_or(Duration::ZERO, |delay| delay.until.since(now));
-        let waiting = pod.waiting.iter().filter_map(|uuid| self.state.instance(*uuid));
         Some(QueueItem {
             count: u32::try_from(pod.waiting.len()).unwrap_or(u32::MAX),
             role: spec.role.clone(),
             delay: DelayStatus { time_left_seconds: left.as_secs(), overdue: left.is_zero() },
-            since: waiting.map(|instance| instance.since).min().unwrap_or(now),
+            since,
             processed_offers_summary: self.processed_offers(pod, &spec.role),
             last_unused_offers: with_offers.then(|| self.last_unused_offers(id)),
             message: self.why_pod_waits(pod, now),

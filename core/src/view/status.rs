@@ -2,7 +2,6 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use super::pod_status::{
@@ -23,18 +22,33 @@ use crate::state::{Pod, Stage};
 /// So many agents are asked when it is explained why a pod waits: enough for people, and a bound on the cost.
 pub(super) const EXPLAINED_AGENTS: usize = 1000;
 
+/// So many copies that wait are looked at to find out whether all of them have persistent volumes.
+const EXPLAINED_COPIES: usize = 1000;
+
 impl Scheduler {
     /// The state of a pod at `now`.
     pub fn pod_status(&self, id: &PodId, now: Timestamp) -> Option<PodStatus> {
-        let pod = self.state.pod(id)?;
-        Some(self.status_of(pod, pod.spec()?.clone(), now))
+        let mut status = self.pod_status_outline(id, None, now)?;
+        status.instances = self.instance_statuses(id, None, now).collect();
+        let changes = status.instances.iter().map(|instance| instance.last_changed);
+        status.last_changed = changes.fold(status.last_changed, Timestamp::max);
+        Some(status)
     }
 
     /// The state of a pod at `now` without its copies, which [`Self::instance_statuses`] gives: for pods that
     /// have too many of them to be looked at in one go. When anything last changed does not count them either.
-    pub fn pod_status_outline(&self, id: &PodId, now: Timestamp) -> Option<PodStatus> {
+    ///
+    /// It is shown with the definition of `version`, if one is given, or else the current one. Of a definition that
+    /// counts no more, the copies are nevertheless those there are now.
+    pub fn pod_status_outline(
+        &self,
+        id: &PodId,
+        version: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<PodStatus> {
         let pod = self.state.pod(id)?;
-        Some(self.outline_of(pod, pod.spec()?.clone(), now))
+        let spec = version.map_or_else(|| pod.spec(), |version| pod.spec_of(version))?;
+        Some(self.outline_of(pod, spec.clone(), now))
     }
 
     /// The states at `now` of a pod's copies, oldest first; of those after `after`, if that is given.
@@ -46,15 +60,6 @@ impl Scheduler {
     ) -> impl Iterator<Item = InstanceStatus> {
         let pods = self.state.pod(id).into_iter();
         pods.flat_map(move |pod| self.copies_of(pod, after, now))
-    }
-
-    /// The state of `pod` at `now`, shown with the definition `spec`.
-    pub(super) fn status_of(&self, pod: &Pod, spec: Arc<PodSpec>, now: Timestamp) -> PodStatus {
-        let mut status = self.outline_of(pod, spec, now);
-        status.instances = self.copies_of(pod, None, now).collect();
-        let changes = status.instances.iter().map(|instance| instance.last_changed);
-        status.last_changed = changes.fold(status.last_changed, Timestamp::max);
-        status
     }
 
     fn outline_of(&self, pod: &Pod, spec: Arc<PodSpec>, now: Timestamp) -> PodStatus {
@@ -78,13 +83,10 @@ impl Scheduler {
         after: Option<Uuid>,
         now: Timestamp,
     ) -> impl Iterator<Item = InstanceStatus> + 'a {
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let instances = pod.instances.range((start, Bound::Unbounded));
         // To find out why a pod waits costs a look at many agents, and holds for all copies that do.
         let why_pod_waits = OnceCell::new();
-        instances
-            .filter_map(|uuid| self.state.instance(*uuid))
-            .map(move |instance| self.instance_status(pod, instance, &why_pod_waits, now))
+        let instances = self.state.instances_after(pod, after);
+        instances.map(move |instance| self.instance_status(pod, instance, &why_pod_waits, now))
     }
 
     fn instance_status(
@@ -199,7 +201,7 @@ impl Scheduler {
             return Some(why);
         }
         let why = self.refusals_now(pod)?.sentence(&pod.constraints)?;
-        let is_bound = pod.waiting.iter().all(|uuid| self.has_home(*uuid));
+        let is_bound = self.newest_without_home(pod).is_none();
         let never = self.agents.offered_to(&pod.spec()?.role).filter(|_| !is_bound).take(EXPLAINED_AGENTS);
         let hopeless = never.fold(None, |all, pool| {
             Some(all.unwrap_or(true) && pod.constraints.check_agent(&pool.agent).is_err())
@@ -209,8 +211,10 @@ impl Scheduler {
         Some(format!("{why}{verdict}"))
     }
 
-    fn has_home(&self, uuid: Uuid) -> bool {
-        self.state.instance(uuid).is_some_and(|instance| instance.residence.is_some())
+    /// A copy that waits and may go anywhere. It is looked for among the newest ones, which have not been anywhere yet.
+    fn newest_without_home<'a>(&'a self, pod: &Pod) -> Option<&'a Instance> {
+        let newest = pod.waiting.iter().rev().take(EXPLAINED_COPIES);
+        newest.filter_map(|uuid| self.state.instance(*uuid)).find(|instance| instance.residence.is_none())
     }
 
     /// Why the agents would refuse a copy of `pod`, going by what each had to offer when it was last offered.
@@ -218,8 +222,8 @@ impl Scheduler {
     pub(crate) fn refusals_now(&self, pod: &Pod) -> Option<RefusalStatistics> {
         let spec = pod.spec()?;
         // One that may go anywhere, if there is one: the others only wait for their own agents.
-        let free = pod.waiting.iter().find(|uuid| !self.has_home(**uuid));
-        let instance = self.state.instance(*free.or(pod.waiting.first())?)?;
+        let free = self.newest_without_home(pod);
+        let instance = free.or_else(|| self.state.instance(*pod.waiting.first()?))?;
         let asker = Asker { pod, spec, instance };
         let mut refusals = RefusalStatistics::default();
         let role = if instance.residence.is_some() { &instance.role } else { &spec.role };

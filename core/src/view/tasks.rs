@@ -4,11 +4,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::event::IpAddress;
-use crate::model::ids::{AgentId, PodId, Role, TaskId};
+use crate::model::ids::{AgentId, PodId, Role, TaskId, Uuid};
 use crate::model::instance::{Instance, Task};
 use crate::model::mesos::TaskState;
+use crate::model::pod::{Endpoint, PodSpec};
 use crate::model::time::Timestamp;
 use crate::scheduler::Scheduler;
+use crate::state::Pod;
 
 /// A Mesos task: one container of a copy of a pod.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -61,6 +63,8 @@ pub struct HealthCheckResult {
 pub struct EndpointAddresses {
     /// The pod.
     pub pod: PodId,
+    /// The endpoint's name; empty for a pod without host ports.
+    pub endpoint: String,
     /// The endpoint's port in the container, if the definition names one. None for a pod without host ports.
     pub port: Option<u16>,
     /// `host:port`, or only the host for a pod without host ports, of each task that runs.
@@ -68,47 +72,75 @@ pub struct EndpointAddresses {
 }
 
 impl Scheduler {
-    /// The tasks of a pod, by copy and then in the order of the definition.
-    pub fn tasks_of(&self, pod: &PodId) -> Vec<EnrichedTask> {
-        let Some(pod) = self.state.pod(pod) else { return Vec::new() };
-        self.state.instances_of(pod).flat_map(EnrichedTask::all_of).collect()
+    /// The tasks of a pod's copies, oldest copy first; of those after `after`, if that is given. A copy's tasks are in
+    /// the order of the definition.
+    pub fn tasks_of(
+        &self,
+        pod: &PodId,
+        after: Option<Uuid>,
+    ) -> impl Iterator<Item = (Uuid, impl Iterator<Item = EnrichedTask>)> {
+        let instances = self.state.pod(pod).into_iter();
+        let instances = instances.flat_map(move |pod| self.state.instances_after(pod, after));
+        instances.map(|instance| (instance.id.uuid, EnrichedTask::all_of(instance)))
     }
 
-    /// Where the running tasks of a pod can be reached: by endpoint with a host port, or only the hosts if there
-    /// is none.
-    pub fn addresses_of(&self, pod: &PodId) -> Vec<EndpointAddresses> {
-        let Some(pod) = self.state.pod(pod) else { return Vec::new() };
-        let Some(current) = pod.spec() else { return Vec::new() };
-        let line = |port| EndpointAddresses { pod: current.id.clone(), port, addresses: Vec::new() };
-        let endpoints = || current.containers.iter().flat_map(|container| &container.endpoints);
-        let has_ports = endpoints().any(|endpoint| endpoint.host_port.is_some());
-        let mut lines: Vec<(&str, EndpointAddresses)> = if has_ports {
-            let endpoints = endpoints().filter(|endpoint| endpoint.host_port.is_some());
-            endpoints.map(|endpoint| (endpoint.name.as_str(), line(endpoint.container_port))).collect()
-        } else {
-            vec![("", line(None))]
+    /// The endpoints with a host port of a pod, for which [`Self::addresses_of`] tells where they are; one without a
+    /// name for a pod that has none.
+    pub fn reachable_endpoints(&self, pod: &PodId) -> Vec<EndpointAddresses> {
+        let Some(spec) = self.state.pod(pod).and_then(|pod| pod.spec()) else { return Vec::new() };
+        let line = |endpoint: &str, port| EndpointAddresses {
+            pod: spec.id.clone(),
+            endpoint: endpoint.to_owned(),
+            port,
+            addresses: Vec::new(),
         };
-        for instance in self.state.instances_of(pod) {
-            let (Some(agent), Some(spec)) = (&instance.agent, pod.spec_of(instance.version)) else {
-                continue;
-            };
-            let running = spec.containers.iter().zip(&instance.tasks);
-            let running = running.filter(|(_, task)| task.condition.task_state() == TaskState::TaskRunning);
-            for (container, task) in running {
-                let endpoints = container.endpoints.iter().filter(|endpoint| endpoint.host_port.is_some());
-                for (endpoint, port) in endpoints.zip(&task.host_ports) {
-                    // By name: an older definition may have had others.
-                    if let Some((_, line)) = lines.iter_mut().find(|(name, _)| *name == endpoint.name) {
-                        line.addresses.push(format!("{}:{port}", agent.host));
-                    }
-                }
-                if !has_ports && task.container == instance.tasks[0].container {
-                    lines[0].1.addresses.push(agent.host.clone());
-                }
-            }
-        }
-        lines.into_iter().map(|(_, line)| line).collect()
+        let with_ports = with_host_port(spec).map(|endpoint| line(&endpoint.name, endpoint.container_port));
+        let lines: Vec<_> = with_ports.collect();
+        if lines.is_empty() { vec![line("", None)] } else { lines }
     }
+
+    /// Where the running tasks of a pod can be reached, by copy, oldest first; of those after `after`, if that is given.
+    /// Endpoints are named, because older definitions may have had others; copies of a pod without host ports are
+    /// reached by their hosts alone.
+    pub fn addresses_of(
+        &self,
+        pod: &PodId,
+        after: Option<Uuid>,
+    ) -> impl Iterator<Item = (Uuid, Vec<(&str, String)>)> {
+        let pods = self.state.pod(pod).into_iter();
+        pods.flat_map(move |pod| {
+            let instances = self.state.instances_after(pod, after);
+            instances.map(|instance| (instance.id.uuid, addresses(pod, instance)))
+        })
+    }
+}
+
+fn with_host_port(spec: &PodSpec) -> impl Iterator<Item = &Endpoint> {
+    let endpoints = spec.containers.iter().flat_map(|container| &container.endpoints);
+    endpoints.filter(|endpoint| endpoint.host_port.is_some())
+}
+
+/// Where `instance` can be reached, by endpoint.
+fn addresses<'a>(pod: &'a Pod, instance: &Instance) -> Vec<(&'a str, String)> {
+    let (Some(agent), Some(spec)) = (&instance.agent, pod.spec_of(instance.version)) else {
+        return Vec::new();
+    };
+    let has_ports = pod.spec().is_some_and(|current| with_host_port(current).next().is_some());
+    let containers = spec.containers.iter().zip(&instance.tasks).enumerate();
+    let running = containers.filter(|(_, (_, task))| task.condition.task_state() == TaskState::TaskRunning);
+    let mut found = Vec::new();
+    for (index, (container, task)) in running {
+        let endpoints = container.endpoints.iter().filter(|endpoint| endpoint.host_port.is_some());
+        if has_ports {
+            let reachable = endpoints.zip(&task.host_ports);
+            found.extend(
+                reachable.map(|(endpoint, port)| (&*endpoint.name, format!("{}:{port}", agent.host))),
+            );
+        } else if index == 0 {
+            found.push(("", agent.host.clone()));
+        }
+    }
+    found
 }
 
 impl EnrichedTask {

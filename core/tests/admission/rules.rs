@@ -168,7 +168,7 @@ fn of_secrets_without_the_feature() {
     let pairs = |path: &str, errors: &[&str]| -> Vec<(String, String)> {
         errors.iter().map(|error| (path.to_owned(), (*error).to_owned())).collect()
     };
-    let rejection = read_pod(&apply(minimal(), &[declared.clone()]), &off).unwrap_err();
+    let rejection = read_pod(&apply(minimal(), std::slice::from_ref(&declared)), &off).unwrap_err();
     assert_eq!(
         (&*rejection.details[0].path, &*rejection.details[0].errors),
         ("/secrets", &["must be empty".to_owned(), flag.to_owned()][..])

@@ -1,7 +1,5 @@
 //! `/v2/groups` and everything below it.
 
-use std::sync::Arc;
-
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -10,15 +8,14 @@ use podium_core::admission::{AdmittedGroup, group_id_from_path, read_enforce_rol
 use podium_core::model::ids::{DeploymentId, GroupId};
 use podium_core::model::time::Timestamp;
 use podium_core::view::{GroupEmbed, GroupInfo, PodStatus, PodVersion};
-use podium_core::{Command, Refusal, Response as Reply, Scheduler};
+use podium_core::{Command, Refusal, Response as Reply};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::error::ApiError;
-use super::listing::look_at_some;
 use super::metrics::Template;
 use super::pods::other;
-use super::{Api, Asked, body, dry_run, headers, json, path, unexpected};
+use super::{Api, Asked, body, dry_run, headers, json, path, status, unexpected};
 
 /// What a path below `/v2/groups` names.
 #[derive(Debug, PartialEq)]
@@ -132,16 +129,11 @@ fn embed(asked: &Asked) -> GroupEmbed {
     })
 }
 
-/// Looks up the states of all pods in a group, a few at a time, so that the scheduler can do other things
-/// meanwhile. Pods that are gone by now are left out.
+/// A group with the states of all pods in it. Those that are gone by now are left out.
 async fn with_statuses(api: &Api, group: GroupInfo<PodVersion>) -> Result<GroupInfo<PodStatus>, ApiError> {
-    let pods: Arc<[PodVersion]> = group.all_pods().into_iter().cloned().collect();
-    let mut statuses: Vec<Option<PodStatus>> = Vec::with_capacity(pods.len());
-    while statuses.len() < pods.len() {
-        statuses.extend(look_at_some(&api.driver, &pods, statuses.len(), Scheduler::pod_status_of).await?);
-    }
-    let mut statuses = statuses.into_iter();
-    Ok(group.map_pods(&mut |_| statuses.next().flatten()))
+    let pods: Vec<_> = group.all_pods().into_iter().map(|pod| (pod.id.clone(), Some(pod.version))).collect();
+    let mut statuses = status::of(api, pods).await?.into_iter().peekable();
+    Ok(group.map_pods(&mut |pod| statuses.next_if(|status| status.id == pod.id)))
 }
 
 async fn versions(api: &Api, id: GroupId) -> Result<Response, ApiError> {

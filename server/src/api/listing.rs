@@ -1,8 +1,16 @@
 //! Long answers, looked up and written piece by piece: neither does the scheduler wait for them, nor is memory
 //! needed for all of one.
+//!
+//! ```text
+//!   Tour ──look, 2 ms──► items ──► Format ──► a piece of the body
+//!     ▲                              │
+//!     └──── when the client has taken it ─────┘
+//! ```
+//!
+//! A pod may have a hundred thousand copies, and there may be as many pods, so a tour stops in the middle of a pod if
+//! need be. What the pieces say is true at slightly different moments.
 
 use std::io;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
@@ -16,8 +24,34 @@ use serde::Serialize;
 
 use crate::driver::{Handle, Stopped};
 
-/// A query looks at things for so long, and then lets the scheduler do what else there is.
+/// A look takes so long, and then lets the scheduler do what else there is.
 const BUDGET: Duration = Duration::from_millis(2);
+
+/// A way through everything that an answer tells of.
+pub(super) trait Tour: Send + 'static {
+    /// What is found on the way.
+    type Item: Send + 'static;
+
+    /// Goes on from where it was, adding to `found` what it finds, until the end or until the `time` is up. It gets
+    /// on by a step at least.
+    fn look(&mut self, scheduler: &Scheduler, now: Timestamp, time: Budget, found: &mut Vec<Self::Item>);
+
+    /// Whether it is at the end.
+    fn is_over(&self) -> bool;
+}
+
+/// The time for one look.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    end: Instant,
+}
+
+impl Budget {
+    /// Whether the time is up.
+    pub(super) fn is_spent(self) -> bool {
+        Instant::now() >= self.end
+    }
+}
 
 /// How a long answer is written.
 pub(super) struct Format<T> {
@@ -44,72 +78,78 @@ impl<T: Serialize> Format<T> {
     }
 }
 
-/// Looks at some of `keys`, from the index `from` on: at least at one if there is one, and at as many as there is
-/// time for.
-pub(super) async fn look_at_some<K, R>(
-    driver: &Handle,
-    keys: &Arc<[K]>,
-    from: usize,
-    look: impl Fn(&Scheduler, &K, Timestamp) -> R + Send + 'static,
-) -> Result<Vec<R>, Stopped>
-where
-    K: Send + Sync + 'static,
-    R: Send + 'static,
-{
-    let keys = keys.clone();
-    let look_at_all = move |scheduler: &Scheduler, now| {
-        let start = Instant::now();
+/// Goes on with `tour` for one look.
+pub(super) async fn look<T: Tour>(driver: &Handle, mut tour: T) -> Result<(T, Vec<T::Item>), Stopped> {
+    let look = |scheduler: &Scheduler, now| {
         let mut found = Vec::new();
-        for key in keys.iter().skip(from) {
-            found.push(look(scheduler, key, now));
-            if start.elapsed() >= BUDGET {
-                break;
-            }
-        }
-        found
+        tour.look(scheduler, now, Budget { end: Instant::now() + BUDGET }, &mut found);
+        (tour, found)
     };
-    driver.query(look_at_all).await
+    driver.query(look).await
 }
 
-/// The answer that lists what `look` finds for each of `keys`, in their order.
-pub(super) fn answer<K, R>(
-    driver: &Handle,
-    keys: Vec<K>,
-    look: impl Fn(&Scheduler, &K, Timestamp) -> R + Copy + Send + 'static,
-    format: Format<R::Item>,
-) -> Response
-where
-    K: Send + Sync + 'static,
-    R: IntoIterator<Item: 'static> + Send + 'static,
-{
-    struct Place {
-        key: usize,
-        items: usize,
-        has_ended: bool,
+/// Everything that there is on `tour`, for what can only be said when all is known.
+pub(super) async fn collect<T: Tour>(driver: &Handle, mut tour: T) -> Result<Vec<T::Item>, Stopped> {
+    let mut all = Vec::new();
+    while !tour.is_over() {
+        let found;
+        (tour, found) = look(driver, tour).await?;
+        all.extend(found);
     }
-    let (driver, keys): (_, Arc<[K]>) = (driver.clone(), keys.into());
+    Ok(all)
+}
+
+/// The answer that lists what there is on `tour`.
+pub(super) fn answer<T: Tour>(driver: &Handle, tour: T, format: Format<T::Item>) -> Response {
+    answer_from(driver, tour, Vec::new(), format)
+}
+
+/// The answer that lists what has been `found` on `tour` already, and then what else there is.
+pub(super) fn answer_from<T: Tour>(
+    driver: &Handle,
+    tour: T,
+    found: Vec<T::Item>,
+    format: Format<T::Item>,
+) -> Response {
     let content_type = [(CONTENT_TYPE, format.media_type)];
-    let pieces = stream::try_unfold(Place { key: 0, items: 0, has_ended: false }, move |mut place| {
-        let (driver, keys) = (driver.clone(), keys.clone());
-        let Format { head, write, tail, .. } = format;
-        async move {
-            if place.has_ended {
-                return Ok::<_, io::Error>(None);
-            }
-            let mut piece = if place.key == 0 { head.as_bytes().to_vec() } else { Vec::new() };
-            // The answer has begun already: if the scheduler has stopped, all that is left is to break it off.
-            let found = look_at_some(&driver, &keys, place.key, look).await.map_err(io::Error::other)?;
-            place.key += found.len();
-            for item in found.into_iter().flatten() {
-                write(&mut piece, place.items, item)?;
-                place.items += 1;
-            }
-            if place.key == keys.len() {
-                piece.extend_from_slice(tail.as_bytes());
-                place.has_ended = true;
-            }
-            Ok(Some((Bytes::from(piece), place)))
-        }
+    let head = format.head.as_bytes().to_vec();
+    let listing = Listing { driver: driver.clone(), tour: Some(tour), format, written: 0 };
+    let first = (head, found);
+    let pieces = stream::try_unfold((listing, Some(first)), async |(mut listing, first)| {
+        let piece = listing.piece(first).await?;
+        Ok::<_, io::Error>(piece.map(|piece| (piece, (listing, None))))
     });
     (StatusCode::OK, content_type, Body::from_stream(pieces)).into_response()
+}
+
+/// An answer that is being written.
+struct Listing<T: Tour> {
+    driver: Handle,
+    /// Nothing once everything is written.
+    tour: Option<T>,
+    format: Format<T::Item>,
+    /// So many items.
+    written: usize,
+}
+
+impl<T: Tour> Listing<T> {
+    /// The next piece; `first` is what it begins with.
+    async fn piece(&mut self, first: Option<(Vec<u8>, Vec<T::Item>)>) -> io::Result<Option<Bytes>> {
+        let Some(mut tour) = self.tour.take() else { return Ok(None) };
+        let (mut piece, mut found) = first.unwrap_or_default();
+        if found.is_empty() {
+            // The answer has begun already: if the scheduler has stopped, all that is left is to break it off.
+            (tour, found) = look(&self.driver, tour).await.map_err(io::Error::other)?;
+        }
+        for item in found {
+            (self.format.write)(&mut piece, self.written, item)?;
+            self.written += 1;
+        }
+        if tour.is_over() {
+            piece.extend_from_slice(self.format.tail.as_bytes());
+        } else {
+            self.tour = Some(tour);
+        }
+        Ok(Some(piece.into()))
+    }
 }

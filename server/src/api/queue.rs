@@ -4,14 +4,15 @@ use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use podium_core::model::ids::PodId;
+use podium_core::model::ids::{PodId, Uuid};
+use podium_core::model::time::Timestamp;
 use podium_core::view::QueueItem;
 use podium_core::{Command, Scheduler};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::error::ApiError;
-use super::listing::{self, Format};
+use super::listing::{self, Budget, Format, Tour};
 use super::metrics::Template;
 use super::{Api, Asked, path};
 
@@ -20,9 +21,10 @@ pub(super) async fn list(State(api): State<Api>, request: Request) -> Result<Res
     let parameters = Asked::of(&request).parameters;
     // Unknown words are passed over, as in Marathon.
     let with_offers = parameters.iter().any(|(key, word)| key == "embed" && word == "lastUnusedOffers");
-    let pods = api.driver.query(|scheduler, _| scheduler.waiting_pods().cloned().collect()).await?;
-    let look = move |scheduler: &Scheduler, pod: &PodId, now| scheduler.queue_item(pod, now, with_offers);
-    Ok(listing::answer(&api.driver, pods, look, Format::json("{\"queue\":[", "]}")))
+    let pods = |scheduler: &Scheduler, _| scheduler.waiting_pods().cloned().collect::<Vec<_>>();
+    let pods = api.driver.query(pods).await?.into_iter();
+    let tour = Waiting { pods, current: None, with_offers };
+    Ok(listing::answer(&api.driver, tour, Format::json("{\"queue\":[", "]}")))
 }
 
 /// `DELETE /v2/queue/{id}/delay`: ends the wait after failures.
@@ -42,4 +44,50 @@ pub(super) async fn reset_delay(State(api): State<Api>, request: Request) -> Res
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Queue {
     queue: Vec<QueueItem>,
+}
+
+/// Through the pods of which copies wait, and those copies. Pods that wait no longer are passed over.
+struct Waiting {
+    /// Those that are not done.
+    pods: std::vec::IntoIter<PodId>,
+    /// The one that is looked at.
+    current: Option<Current>,
+    with_offers: bool,
+}
+
+struct Current {
+    pod: PodId,
+    /// The last copy that was looked at.
+    last: Option<Uuid>,
+    /// Since when the one waits that has waited longest so far.
+    since: Timestamp,
+}
+
+impl Tour for Waiting {
+    type Item = QueueItem;
+
+    fn look(&mut self, scheduler: &Scheduler, now: Timestamp, time: Budget, found: &mut Vec<QueueItem>) {
+        while !self.is_over() {
+            let Some(current) = &mut self.current else {
+                self.current = self.pods.next().map(|pod| Current { pod, last: None, since: now });
+                continue;
+            };
+            for (copy, since) in scheduler.waiting_copies(&current.pod, current.last) {
+                current.last = Some(copy);
+                current.since = current.since.min(since);
+                if time.is_spent() {
+                    return;
+                }
+            }
+            found.extend(scheduler.queue_item(&current.pod, current.since, now, self.with_offers));
+            self.current = None;
+            if time.is_spent() {
+                return;
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.current.is_none() && self.pods.as_slice().is_empty()
+    }
 }

@@ -1,18 +1,9 @@
 //! `::status`: how pods are.
-//!
-//! A pod may have a hundred thousand copies, and there may be as many pods. So states are looked up and written
-//! piece by piece: neither does the scheduler wait for an answer, nor is memory needed for all of it. What the pieces
-//! say is true at slightly different moments.
 
 use std::io;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse as _, Response};
-use futures_util::stream;
+use axum::response::Response;
 use podium_core::model::ids::{PodId, Uuid};
 use podium_core::model::time::Timestamp;
 use podium_core::view::{InstanceStatus, PodStatus};
@@ -20,197 +11,156 @@ use podium_core::{Refusal, Scheduler};
 use serde_json::Value;
 
 use super::error::ApiError;
+use super::listing::{self, Budget, Format, Tour};
 use super::{Api, json};
-use crate::driver::{Handle, Stopped};
-
-/// A look takes so long, and then lets the scheduler do what else there is.
-const BUDGET: Duration = Duration::from_millis(2);
 
 /// `GET /v2/pods/{id}::status`
 pub(super) async fn one(api: &Api, id: PodId) -> Result<Response, ApiError> {
-    let mut looker = Looker::new(api, vec![id.clone()]);
-    let parts = looker.look().await?;
-    match whole(parts) {
-        Ok(Some(status)) => Ok(json(StatusCode::OK, &status)),
-        Ok(None) => Err(Refusal::UnknownPod(id).into()),
-        Err(parts) => Ok(stream(looker, Some(parts), "", "")),
+    let (tour, parts) = listing::look(&api.driver, Statuses::new([(id.clone(), None)])).await?;
+    if !tour.is_over() {
+        return Ok(listing::answer_from(&api.driver, tour, parts, format("", "")));
     }
+    let status = whole(parts).pop().ok_or(Refusal::UnknownPod(id))?;
+    Ok(json(StatusCode::OK, &status))
 }
 
 /// `GET /v2/pods/::status`
 pub(super) async fn all(api: &Api) -> Result<Response, ApiError> {
-    let pods = api.driver.query(|scheduler, _| scheduler.pods().map(|pod| pod.id.clone()).collect()).await?;
-    Ok(stream(Looker::new(api, pods), None, "[", "]"))
+    let pods =
+        |scheduler: &Scheduler, _| scheduler.pods().map(|pod| (pod.id.clone(), None)).collect::<Vec<_>>();
+    let pods = api.driver.query(pods).await?;
+    Ok(listing::answer(&api.driver, Statuses::new(pods), format("[", "]")))
+}
+
+/// The states of all `pods` there are, each with the definition of a version, or else the current one.
+pub(super) async fn of(
+    api: &Api,
+    pods: impl IntoIterator<Item = (PodId, Option<Timestamp>)>,
+) -> Result<Vec<PodStatus>, ApiError> {
+    Ok(whole(listing::collect(&api.driver, Statuses::new(pods)).await?))
 }
 
 /// What a look finds, in the order in which it is written.
 enum Part {
     /// A pod, without its copies.
     Begin(Box<PodStatus>),
-    Copy(Box<InstanceStatus>),
+    Copy {
+        status: Box<InstanceStatus>,
+        is_first: bool,
+    },
     /// There are no more copies; when anything of the pod last changed.
     End(Timestamp),
 }
 
-/// The state of the one pod that `parts` tell of, or nothing if there is none.
-///
-/// # Errors
-/// They do not tell all of it.
-fn whole(parts: Vec<Part>) -> Result<Option<PodStatus>, Vec<Part>> {
-    if !parts.is_empty() && !matches!(parts.last(), Some(Part::End(_))) {
-        return Err(parts);
-    }
-    let mut whole = None;
+/// The states that `parts` tell of.
+fn whole(parts: Vec<Part>) -> Vec<PodStatus> {
+    let mut pods: Vec<PodStatus> = Vec::new();
     for part in parts {
-        match (part, &mut whole) {
-            (Part::Begin(outline), _) => whole = Some(*outline),
-            (Part::Copy(copy), Some(status)) => status.instances.push(*copy),
-            (Part::End(last_changed), Some(status)) => status.last_changed = last_changed,
+        match (part, pods.last_mut()) {
+            (Part::Begin(outline), _) => pods.push(*outline),
+            (Part::Copy { status, .. }, Some(pod)) => pod.instances.push(*status),
+            (Part::End(last_changed), Some(pod)) => pod.last_changed = last_changed,
             // Nothing comes before the beginning.
-            (Part::Copy(_) | Part::End(_), None) => {}
+            (Part::Copy { .. } | Part::End(_), None) => {}
         }
     }
-    Ok(whole)
+    pods
 }
 
-/// Goes through pods and their copies.
-struct Looker {
-    driver: Handle,
-    pods: Arc<[PodId]>,
-    place: Place,
+/// Through pods and their copies. Pods that are gone by now are passed over.
+struct Statuses {
+    /// Those that are not done.
+    pods: std::vec::IntoIter<(PodId, Option<Timestamp>)>,
+    /// The one that is looked at.
+    current: Option<Current>,
 }
 
-#[derive(Clone, Default)]
-struct Place {
-    /// How many pods are done.
-    pods: usize,
-    /// Within the next one, if it has begun.
-    copy: Option<Copied>,
-}
-
-#[derive(Clone)]
-struct Copied {
+struct Current {
+    pod: PodId,
     /// The last copy that was looked at.
     last: Option<Uuid>,
     /// When anything of the pod so far last changed.
     last_changed: Timestamp,
 }
 
-impl Looker {
-    fn new(api: &Api, pods: Vec<PodId>) -> Self {
-        Self { driver: api.driver.clone(), pods: pods.into(), place: Place::default() }
+impl Statuses {
+    fn new(pods: impl IntoIterator<Item = (PodId, Option<Timestamp>)>) -> Self {
+        Self { pods: pods.into_iter().collect::<Vec<_>>().into_iter(), current: None }
     }
 
-    fn is_done(&self) -> bool {
-        self.place.pods == self.pods.len()
-    }
-
-    /// Looks at as much as there is time for.
-    async fn look(&mut self) -> Result<Vec<Part>, Stopped> {
-        let (pods, mut place) = (self.pods.clone(), self.place.clone());
-        let look = move |scheduler: &Scheduler, now| {
-            let mut parts = Vec::new();
-            place.advance(&pods, scheduler, now, &mut parts);
-            (parts, place)
-        };
-        let parts;
-        (parts, self.place) = self.driver.query(look).await?;
-        Ok(parts)
+    /// Begins with the next pod, if there is one that is still there.
+    fn begin(&mut self, scheduler: &Scheduler, now: Timestamp, found: &mut Vec<Part>) {
+        let Some((pod, version)) = self.pods.next() else { return };
+        if let Some(outline) = scheduler.pod_status_outline(&pod, version, now) {
+            self.current = Some(Current { pod, last: None, last_changed: outline.last_changed });
+            found.push(Part::Begin(Box::new(outline)));
+        }
     }
 }
 
-impl Place {
-    /// Adds to `parts` what can be found in the time there is. Pods that are gone by now are passed over.
-    fn advance(&mut self, pods: &[PodId], scheduler: &Scheduler, now: Timestamp, parts: &mut Vec<Part>) {
-        let began = Instant::now();
-        while let Some(id) = pods.get(self.pods).filter(|_| began.elapsed() < BUDGET) {
-            if self.copy.is_none() {
-                let Some(outline) = scheduler.pod_status_outline(id, now) else {
-                    self.pods += 1;
-                    continue;
-                };
-                self.copy = Some(Copied { last: None, last_changed: outline.last_changed });
-                parts.push(Part::Begin(Box::new(outline)));
-            }
-            if let Some(copied) = &mut self.copy {
-                for copy in scheduler.instance_statuses(id, copied.last, now) {
-                    copied.last = Some(copy.id.uuid);
-                    copied.last_changed = copied.last_changed.max(copy.last_changed);
-                    parts.push(Part::Copy(Box::new(copy)));
-                    if began.elapsed() >= BUDGET {
-                        return;
-                    }
+impl Tour for Statuses {
+    type Item = Part;
+
+    fn look(&mut self, scheduler: &Scheduler, now: Timestamp, time: Budget, found: &mut Vec<Part>) {
+        while !self.is_over() {
+            let Some(current) = &mut self.current else {
+                self.begin(scheduler, now, found);
+                continue;
+            };
+            for status in scheduler.instance_statuses(&current.pod, current.last, now) {
+                let is_first = current.last.replace(status.id.uuid).is_none();
+                current.last_changed = current.last_changed.max(status.last_changed);
+                found.push(Part::Copy { status: Box::new(status), is_first });
+                if time.is_spent() {
+                    return;
                 }
-                parts.push(Part::End(copied.last_changed));
             }
-            self.copy = None;
-            self.pods += 1;
+            found.push(Part::End(current.last_changed));
+            self.current = None;
+            if time.is_spent() {
+                return;
+            }
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.current.is_none() && self.pods.as_slice().is_empty()
     }
 }
 
-/// An answer that is written while it is looked up. `parts` have been looked up already.
-fn stream(looker: Looker, parts: Option<Vec<Part>>, head: &'static str, tail: &'static str) -> Response {
-    let writer = Writer { looker, parts, head: Some(head), tail: Some(tail), needs_comma: false };
-    let pieces = stream::try_unfold(writer, async |mut writer| {
-        let piece = writer.piece().await?;
-        Ok::<_, io::Error>(piece.map(|piece| (piece, writer)))
-    });
-    ([(CONTENT_TYPE, "application/json")], Body::from_stream(pieces)).into_response()
+/// Pods as JSON, between `head` and `tail`.
+const fn format(head: &'static str, tail: &'static str) -> Format<Part> {
+    Format { media_type: "application/json", head, write, tail }
 }
 
-struct Writer {
-    looker: Looker,
-    parts: Option<Vec<Part>>,
-    head: Option<&'static str>,
-    tail: Option<&'static str>,
-    needs_comma: bool,
-}
-
-impl Writer {
-    async fn piece(&mut self) -> io::Result<Option<Bytes>> {
-        let mut piece = self.head.take().unwrap_or_default().as_bytes().to_vec();
-        let parts = match self.parts.take() {
-            Some(parts) => parts,
-            // If the scheduler has stopped, all that is left is to break the answer off.
-            None if !self.looker.is_done() => self.looker.look().await.map_err(io::Error::other)?,
-            None => Vec::new(),
-        };
-        for part in &parts {
-            self.write(&mut piece, part)?;
-        }
-        if self.looker.is_done() {
-            let Some(tail) = self.tail.take() else { return Ok(None) };
-            piece.extend_from_slice(tail.as_bytes());
-        }
-        Ok(Some(piece.into()))
-    }
-
-    fn write(&mut self, piece: &mut Vec<u8>, part: &Part) -> io::Result<()> {
-        if self.needs_comma && !matches!(part, Part::End(_)) {
-            piece.push(b',');
-        }
-        self.needs_comma = !matches!(part, Part::Begin(_));
-        match part {
-            Part::Begin(outline) => {
-                let mut fields = serde_json::to_value(outline)?;
-                if let Value::Object(fields) = &mut fields {
-                    // They come at the end, when they are known.
-                    fields.shift_remove("instances");
-                    fields.shift_remove("lastChanged");
-                }
-                serde_json::to_writer(&mut *piece, &fields)?;
-                // The object goes on.
-                piece.pop();
-                piece.extend_from_slice(b",\"instances\":[");
+fn write(piece: &mut Vec<u8>, before: usize, part: Part) -> io::Result<()> {
+    match part {
+        Part::Begin(outline) => {
+            if before > 0 {
+                piece.push(b',');
             }
-            Part::Copy(copy) => serde_json::to_writer(piece, copy)?,
-            Part::End(last_changed) => {
-                piece.extend_from_slice(b"],\"lastChanged\":");
-                serde_json::to_writer(&mut *piece, last_changed)?;
-                piece.push(b'}');
+            let mut fields = serde_json::to_value(outline)?;
+            if let Value::Object(fields) = &mut fields {
+                // They come at the end, when they are known.
+                fields.shift_remove("instances");
+                fields.shift_remove("lastChanged");
             }
+            serde_json::to_writer(&mut *piece, &fields)?;
+            // The object goes on.
+            piece.pop();
+            piece.extend_from_slice(b",\"instances\":[");
         }
-        Ok(())
+        Part::Copy { status, is_first } => {
+            if !is_first {
+                piece.push(b',');
+            }
+            serde_json::to_writer(piece, &status)?;
+        }
+        Part::End(last_changed) => {
+            piece.extend_from_slice(b"],\"lastChanged\":");
+            serde_json::to_writer(&mut *piece, &last_changed)?;
+            piece.push(b'}');
+        }
     }
+    Ok(())
 }

@@ -1,51 +1,41 @@
 //! `/v2/tasks`: the containers of all pods, as Mesos tasks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write as _};
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use podium_core::admission::read_task_ids;
-use podium_core::model::ids::{InstanceId, PodId, TaskId};
+use podium_core::model::ids::{InstanceId, PodId, TaskId, Uuid};
 use podium_core::model::mesos::TaskState;
+use podium_core::model::time::Timestamp;
 use podium_core::view::{EndpointAddresses, EnrichedTask};
 use podium_core::{Command, Response as Reply, Scheduler};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::error::ApiError;
-use super::listing::{self, Format};
+use super::listing::{self, Budget, Format, Tour};
 use super::{Api, Asked, accept, body, json, unexpected};
 
 /// `GET /v2/tasks[?status=running][&status=staging]`, as JSON, or as text for load balancers.
 pub(super) async fn list(State(api): State<Api>, request: Request) -> Result<Response, ApiError> {
-    let pods = api.driver.query(|scheduler, _| scheduler.pods().map(|pod| pod.id.clone()).collect()).await?;
+    let pods = |scheduler: &Scheduler, _| scheduler.pods().map(|pod| pod.id.clone()).collect::<Vec<_>>();
+    let pods = Pods::new(api.driver.query(pods).await?);
     if wants_text(request.headers()) {
-        let look = |scheduler: &Scheduler, pod: &PodId, _| scheduler.addresses_of(pod);
         let format = Format { media_type: "text/plain", head: "", write: write_line, tail: "" };
-        return Ok(listing::answer(&api.driver, pods, look, format));
+        return Ok(listing::answer(&api.driver, Reachable { pods, lines: Vec::new() }, format));
     }
-    let [running, staging] = [TaskState::TaskRunning, TaskState::TaskStaging];
-    let named = |word: &str| match word {
-        "running" => Some(running),
-        "staging" => Some(staging),
+    let asked = Asked::of(&request).parameters.into_iter();
+    let words = asked.filter(|(key, _)| key == "status" || key == "status[]");
+    let wanted = words.filter_map(|(_, word)| match word.as_str() {
+        "running" => Some(TaskState::TaskRunning),
+        "staging" => Some(TaskState::TaskStaging),
         _ => None,
-    };
-    let words =
-        Asked::of(&request).parameters.into_iter().filter(|(key, _)| key == "status" || key == "status[]");
-    let wanted: Vec<TaskState> = words.filter_map(|(_, word)| named(&word)).collect();
-    let (all, running, staging) = (wanted.is_empty(), wanted.contains(&running), wanted.contains(&staging));
-    let look = move |scheduler: &Scheduler, pod: &PodId, _| {
-        let mut tasks = scheduler.tasks_of(pod);
-        tasks.retain(|task| match task.state {
-            TaskState::TaskRunning => all || running,
-            TaskState::TaskStaging => all || staging,
-            _ => all,
-        });
-        tasks
-    };
-    Ok(listing::answer(&api.driver, pods, look, Format::json("{\"tasks\":[", "]}")))
+    });
+    let tour = Listed { pods, wanted: wanted.collect() };
+    Ok(listing::answer(&api.driver, tour, Format::json("{\"tasks\":[", "]}")))
 }
 
 /// `POST /v2/tasks/delete[?wipe=true]`: ends the copies that the tasks belong to. What is unknown is passed over.
@@ -95,6 +85,102 @@ pub(super) struct Tasks {
 /// Whether a client reads text, and not rather or as gladly JSON.
 fn wants_text(headers: &HeaderMap) -> bool {
     accept::accepts(headers, "text/plain") && !accept::accepts(headers, "application/json")
+}
+
+/// A place among pods and their copies.
+struct Pods {
+    /// Those that are not done, the current one first.
+    rest: VecDeque<PodId>,
+    /// The last copy of the current one that was looked at.
+    last: Option<Uuid>,
+}
+
+impl Pods {
+    fn new(pods: Vec<PodId>) -> Self {
+        Self { rest: pods.into(), last: None }
+    }
+
+    /// The current one is done.
+    fn next(&mut self) {
+        self.rest.pop_front();
+        self.last = None;
+    }
+}
+
+/// Through the tasks that are in a state that is wanted, or through all of them if none is named.
+struct Listed {
+    pods: Pods,
+    wanted: Vec<TaskState>,
+}
+
+impl Tour for Listed {
+    type Item = EnrichedTask;
+
+    fn look(&mut self, scheduler: &Scheduler, _: Timestamp, time: Budget, found: &mut Vec<EnrichedTask>) {
+        let is_wanted = |task: &EnrichedTask| self.wanted.is_empty() || self.wanted.contains(&task.state);
+        while let Some(pod) = self.pods.rest.front() {
+            for (copy, tasks) in scheduler.tasks_of(pod, self.pods.last) {
+                self.pods.last = Some(copy);
+                found.extend(tasks.filter(is_wanted));
+                if time.is_spent() {
+                    return;
+                }
+            }
+            self.pods.next();
+            if time.is_spent() {
+                return;
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.pods.rest.is_empty()
+    }
+}
+
+/// Through what can be reached, pod by pod.
+struct Reachable {
+    pods: Pods,
+    /// What is known of the current pod, once something is.
+    lines: Vec<EndpointAddresses>,
+}
+
+impl Tour for Reachable {
+    type Item = EndpointAddresses;
+
+    fn look(
+        &mut self,
+        scheduler: &Scheduler,
+        _: Timestamp,
+        time: Budget,
+        found: &mut Vec<EndpointAddresses>,
+    ) {
+        while let Some(pod) = self.pods.rest.front() {
+            if self.pods.last.is_none() {
+                self.lines = scheduler.reachable_endpoints(pod);
+            }
+            for (copy, addresses) in scheduler.addresses_of(pod, self.pods.last) {
+                self.pods.last = Some(copy);
+                for (endpoint, address) in addresses {
+                    if let Some(line) = self.lines.iter_mut().find(|line| line.endpoint == endpoint) {
+                        line.addresses.push(address);
+                    }
+                }
+                if time.is_spent() {
+                    return;
+                }
+            }
+            found.append(&mut self.lines);
+            self.pods.next();
+            if time.is_spent() {
+                return;
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.pods.rest.is_empty()
+    }
 }
 
 /// Writes where an endpoint can be reached: the pod with `_` for `/`, the port, and the addresses, separated by

@@ -151,7 +151,8 @@ impl FakeMaster {
         self.launch_on(Offer { agent_id, ..make_offer(offer) }, driver, state).await
     }
 
-    async fn launch_on(&self, offer: Offer, driver: &Handle, state: TaskState) -> Vec<TaskId> {
+    /// The same on what is offered.
+    pub(crate) async fn launch_on(&self, offer: Offer, driver: &Handle, state: TaskState) -> Vec<TaskId> {
         let id = offer.id.clone();
         driver.event(Event::Offers(vec![offer])).await.unwrap();
         let tasks = eventually(async || self.launched(&id)).await;
@@ -185,7 +186,17 @@ impl Connection for FakeMaster {
     }
 }
 
+/// An offer of an ordinary agent.
 pub(crate) fn make_offer(id: &str) -> Offer {
+    make_offer_of(id, 8.0)
+}
+
+/// An offer of an agent that has room for thousands.
+pub(crate) fn make_large_offer(id: &str) -> Offer {
+    make_offer_of(id, 8000.0)
+}
+
+fn make_offer_of(id: &str, cpus: f64) -> Offer {
     let role = Role::from("*");
     let scalar = |kind, amount| Resource::scalar(kind, Scalar::from_f64(amount)).allocated_to(role.clone());
     Offer {
@@ -195,9 +206,9 @@ pub(crate) fn make_offer(id: &str) -> Offer {
         hostname: "agent.example".to_owned(),
         role: Some(role.clone()),
         resources: vec![
-            scalar(ResourceKind::Cpus, 8.0),
-            scalar(ResourceKind::Mem, 16_384.0),
-            scalar(ResourceKind::Disk, 10_000.0),
+            scalar(ResourceKind::Cpus, cpus),
+            scalar(ResourceKind::Mem, cpus * 2048.0),
+            scalar(ResourceKind::Disk, cpus * 1250.0),
             Resource::ports(vec![PortRange { begin: 31_000, end: 31_009 }]).allocated_to(role.clone()),
         ],
         attributes: Vec::new(),
