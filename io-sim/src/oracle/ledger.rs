@@ -150,13 +150,13 @@ impl Copy {
 
 impl Group {
     /// The newest launch of `instance`, before it is sent.
-    fn of(instance: &Instance) -> Self {
+    fn of(instance: &Instance, scene: &Scene<'_>) -> Self {
         Self {
             instance: instance.id.clone(),
             incarnation: instance.incarnation,
             members: instance.tasks.iter().map(|task| (task.container.clone(), Member::default())).collect(),
             resources: Vec::new(),
-            agent: None,
+            agent: instance.agent_id().and_then(|id| scene.cluster.agent_index(id)),
             kill_sent: false,
         }
     }
@@ -294,7 +294,7 @@ impl Ledger {
                 self.changes.clear();
                 self.deployed.clear();
                 for record in *records {
-                    self.see_record(record);
+                    self.see_record(record, scene);
                 }
             }
             Seen::Ended { container, exit } => {
@@ -389,7 +389,7 @@ impl Ledger {
         }
     }
 
-    fn see_record(&mut self, record: &Record) {
+    fn see_record(&mut self, record: &Record, scene: &Scene<'_>) {
         let (id, is) = match record {
             Record::Delete(Key::Instance(id)) => (id, None),
             Record::Put(Entry::Instance(instance)) => (&instance.id, Some(Copy::of(instance))),
@@ -414,7 +414,7 @@ impl Ledger {
             Record::Put(Entry::Instance(instance))
                 if was.as_ref().map_or(0, |copy| copy.incarnation) < instance.incarnation =>
             {
-                self.add_group(Group::of(instance));
+                self.add_group(Group::of(instance, scene));
             }
             Record::Put(_) => {}
             Record::Delete(_) => {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use podium_core::Input;
-use podium_core::admission::{Change, change};
+use podium_core::admission::{self, Change};
 use podium_core::model::ids::{OfferId, Role};
 use podium_core::model::mesos::{
     Call, Event, LaunchGroup, Offer, Operation, OperationInfo, PortRange, Resource, ResourceKind,
@@ -15,7 +15,7 @@ use podium_core::model::mesos::{
 };
 use podium_core::model::number::Scalar;
 
-use super::ledger::{Copy, Group, GroupKey, Ledger};
+use super::ledger::{Copy, CopyChange, Group, GroupKey, Ledger};
 use super::{Violation, constraints, short};
 use crate::cluster::AgentConfig;
 use crate::world::{Scene, Seen};
@@ -50,10 +50,10 @@ impl Placement {
             Seen::Call(Call::Accept { offer_ids, operations, .. }) => {
                 let offers: Vec<Offer> = offer_ids.iter().filter_map(|id| self.offers.remove(id)).collect();
                 if offers.len() == offer_ids.len() {
-                    fits(&offers, operations)?;
+                    return fits(&offers, operations);
                 }
-                return obeys_constraints(operations, ledger, scene);
             }
+            Seen::Written(_) => return obeys_constraints(ledger, scene),
             Seen::Died { .. } | Seen::Disconnected => self.offers.clear(),
             _ => {}
         }
@@ -118,26 +118,34 @@ fn fits(offers: &[Offer], operations: &[Operation]) -> Result<(), Violation> {
     Ok(())
 }
 
-/// Whether each launch may be on its machine beside the copies that are there already.
-fn obeys_constraints(operations: &[Operation], ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
-    let key = |launch: &LaunchGroup| {
-        let id = launch.tasks.first()?.task_id.parse().ok()?;
-        Some(GroupKey { instance: id.uuid, incarnation: id.incarnation })
+/// Whether each copy that the step gave a machine may be there beside those that were there already.
+///
+/// What counts is what was known at that step, not what has been heard until the call is sent. The order among
+/// the launches of one step makes no difference: what a constraint allows at last it has allowed before.
+fn obeys_constraints(ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
+    let is_launch = |change: &&CopyChange| {
+        let before = change.was.as_ref().map_or(0, |copy| copy.incarnation);
+        change.is.as_ref().is_some_and(|copy| copy.incarnation > before)
     };
-    let mut to_come: BTreeSet<GroupKey> = launches(operations).filter_map(key).collect();
-    for key in launches(operations).filter_map(key) {
-        let Some(group) = ledger.groups.get(&key) else { continue };
-        let pod = &group.instance.pod;
-        let copy = ledger.copies.get(pod).and_then(|copies| copies.get(&key.instance));
-        let Some(spec) = copy.and_then(|copy| scene.store.version(pod, copy.version)) else { continue };
+    let launched = |change: &CopyChange| ledger.newest_of(change.id.uuid);
+    let mut to_come: BTreeSet<GroupKey> =
+        ledger.changes.iter().filter(is_launch).filter_map(launched).map(Group::key).collect();
+    for (change, group) in
+        ledger.changes.iter().filter(is_launch).filter_map(|change| Some((change, launched(change)?)))
+    {
+        to_come.remove(&group.key());
+        let pod = &change.id.pod;
+        let version = change.is.as_ref().map(|copy| copy.version);
+        let Some(spec) = version.and_then(|version| scene.store.version(pod, version)) else { continue };
         let Some(agent) = config_of(group, scene) else { continue };
         if spec.scheduling.placement.constraints.is_empty() {
-            to_come.remove(&key);
             continue;
         }
         let holds_place = |copy: &&Copy| {
             let old = scene.store.version(pod, copy.version);
-            !copy.inactive && old.is_some_and(|old| change(old, spec) < Change::Upgrade)
+            copy.id != change.id
+                && !copy.inactive
+                && old.is_some_and(|old| admission::change(old, spec) < Change::Upgrade)
         };
         let others = ledger.copies_of(pod).filter(holds_place).filter_map(|copy| {
             let group = ledger.newest_of(copy.id.uuid)?;
@@ -155,7 +163,6 @@ fn obeys_constraints(operations: &[Operation], ledger: &Ledger, scene: &Scene<'_
             );
             return Err(Violation::new(NAME, sentence));
         }
-        to_come.remove(&key);
     }
     Ok(())
 }
