@@ -61,6 +61,7 @@ async fn measure(scheduler: Scheduler, pods: u32, readers: usize, time: Duration
         }),
         http: Arc::new(HttpSettings::default()),
         metrics: Arc::default(),
+        abdication: Arc::default(),
     };
     let (stop, stopped) = oneshot::channel();
     tokio::spawn(listener.serve(api, stopped));

@@ -353,7 +353,18 @@ async fn the_daemon_tells_about_itself() {
             "leader": "leader.example:8080",
             "frameworkId": "framework",
             "marathon_config": {"master": "embedded"},
-            "http_config": {"http_port": server.base.rsplit(':').next().unwrap().parse::<u16>().unwrap()}
+            "buildref": null,
+            "zookeeper_config": {
+                "zk": null,
+                "zk_timeout": null,
+                "zk_session_timeout": null,
+                "zk_connection_timeout": null,
+                "zk_max_versions": null
+            },
+            "http_config": {
+                "http_port": server.base.rsplit(':').next().unwrap().parse::<u16>().unwrap(),
+                "https_port": null
+            }
         })
     );
     assert_eq!(server.get("/v2/leader").await, json!({"leader": "leader.example:8080"}));

@@ -120,6 +120,35 @@ fn a_daemon_is_ready_when_it_says_so_and_ends_when_asked() {
 }
 
 #[test]
+fn a_daemon_that_gives_up_leadership_ends_in_order_and_can_be_started_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = podium(&["--http_port", "0", "--data_dir", folder.path().to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (api, _stdout) = wait_until_ready(&mut child);
+    assert!(post_pod(&api, 1).starts_with("HTTP/1.1 201 "));
+    for parameter in ["backup=file:///tmp/b", "restore="] {
+        let refused = json_of(&exchange(&api, &format!("DELETE /v2/leader?{parameter}")), 422);
+        assert!(refused["message"].as_str().unwrap().contains("is not supported"), "{refused}");
+    }
+    let answer = json_of(&exchange(&api, "DELETE /v2/leader"), 200);
+    assert_eq!(answer, json!({"message": "Leadership abdicated", "details": []}));
+    let output = child.wait_with_output().unwrap();
+    // Not 0, or a supervisor that restarts what fails would leave it at that.
+    assert_eq!(output.status.code(), Some(1));
+    let words = String::from_utf8(output.stderr).unwrap();
+    assert!(words.contains("ending the embedded cluster with all its containers"), "{words}");
+    assert!(
+        words.lines().last().unwrap().starts_with("podium: gave up leadership, as DELETE /v2/leader asked")
+    );
+
+    let daemon = Daemon::start(folder.path(), &[]);
+    assert_eq!(json_of(&exchange(&daemon.api, "GET /v2/pods/pod-1"), 200)["id"], "/pod-1");
+}
+
+#[test]
 fn two_daemons_do_not_share_data_or_a_port() {
     let parent = tempfile::tempdir().unwrap();
     let (one, two) = (parent.path().join("one"), parent.path().join("two"));

@@ -46,6 +46,7 @@ use axum::routing::{MethodRouter, any, delete, get, post};
 use podium_core::admission::Rules;
 use podium_core::{Command, Origin};
 use serde::Serialize;
+use tokio::sync::Notify;
 
 use crate::driver::Handle;
 pub use crate::metrics::HttpMetrics;
@@ -69,6 +70,8 @@ pub struct Api {
     pub http: Arc<HttpSettings>,
     /// What is counted for `/metrics`.
     pub metrics: Arc<HttpMetrics>,
+    /// Notified when the daemon is to give up leadership (`DELETE /v2/leader`).
+    pub abdication: Arc<Notify>,
 }
 
 /// What a daemon says about itself.
@@ -119,7 +122,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/v2/groups/", any(groups::dispatch)),
         ("/v2/groups/{*rest}", any(groups::dispatch)),
         ("/v2/info", get(system::info)),
-        ("/v2/leader", get(system::leader)),
+        ("/v2/leader", get(system::leader).delete(system::abdicate)),
         ("/v2/openapi.json", get(openapi::show)),
         ("/v2/pods", any(pods::dispatch)),
         ("/v2/pods/", any(pods::dispatch)),

@@ -24,7 +24,7 @@ use podium_core::{Config, RestoreError, Scheduler};
 use podium_local::EmbeddedCluster;
 use podium_mesos::client::StaticMasters;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 pub use master::{InvalidMaster, Master};
 
@@ -68,6 +68,11 @@ pub struct Settings {
 /// Why a daemon did not start, or did not end as it should. A line for a person.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
+    /// `DELETE /v2/leader`. Not a failure of its own, but a supervisor that restarts only what fails must see one.
+    #[error(
+        "gave up leadership, as DELETE /v2/leader asked: whoever watches over this process is to start it again"
+    )]
+    Abdicated,
     /// The embedded cluster does not start.
     #[error(transparent)]
     Cluster(#[from] podium_local::StartError),
@@ -114,7 +119,7 @@ pub enum Failure {
     },
 }
 
-/// Runs a daemon until a signal ends it.
+/// Runs a daemon until a signal or `DELETE /v2/leader` ends it.
 ///
 /// # Errors
 /// It could not start, or had to stop.
@@ -162,6 +167,7 @@ async fn serve(mut settings: Settings) -> Result<(), Failure> {
     let events = Arc::new(EventLog::new(settings.event_log_capacity));
     let (driver, mut ended) = driver::start(scheduler, Box::new(store), Box::new(events.clone()), secrets);
     let (stop_api, stopped) = oneshot::channel();
+    let abdication = Arc::new(Notify::new());
     let api = Api {
         driver: driver.clone(),
         events: events.clone(),
@@ -169,6 +175,7 @@ async fn serve(mut settings: Settings) -> Result<(), Failure> {
         about: about.into(),
         http: settings.http.into(),
         metrics: Arc::default(),
+        abdication: abdication.clone(),
     };
     let address = listener.address();
     let api = tokio::spawn(listener.serve(api, stopped));
@@ -177,6 +184,7 @@ async fn serve(mut settings: Settings) -> Result<(), Failure> {
 
     let result = tokio::select! {
         () = signals.next() => Ok(()),
+        () = abdication.notified() => Err(Failure::Abdicated),
         end = &mut ended => Err(end.map_or(Failure::DriverGone, driver_failure)),
         end = &mut subscription => Err(Failure::Mesos(end.unwrap_or_else(|error| error.to_string()))),
     };

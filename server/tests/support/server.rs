@@ -180,6 +180,7 @@ pub(crate) fn api(
         about: Arc::new(about),
         http: Arc::new(http),
         metrics: Arc::default(),
+        abdication: Arc::default(),
     };
     (api, ended)
 }

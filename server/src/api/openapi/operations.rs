@@ -355,6 +355,16 @@ pub(super) const OPERATIONS: &[Operation] = &[
         &[json(200, "Its address", one::<system::Leader<'static>>())],
         &[],
     ),
+    Operation {
+        method: "DELETE",
+        path: "/v2/leader",
+        id: "abdicate",
+        summary: "End the daemon in order, for its supervisor to start it again",
+        parameters: &[],
+        body: None,
+        answers: &[json(200, "It is ending", one::<system::Abdicated>())],
+        refusals: &[(422, "A backup was asked for, which is to be made otherwise")],
+    },
     read(
         "/v2/openapi.json",
         "openapi",
