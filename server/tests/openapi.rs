@@ -1,10 +1,12 @@
-//! The API's document against the API: methods, and what a pod definition may and must have.
+//! The API's document against the API: methods, and what the definitions of pods and groups may and must have.
 
 mod support;
 
 use std::collections::BTreeSet;
 
-use podium_core::admission::{Rules, read_pod};
+use podium_core::admission::{Rules, read_enforce_role, read_group, read_pod};
+use podium_core::model::group::GroupUpdate;
+use podium_core::model::ids::GroupId;
 use serde_json::{Map, Value, json};
 use support::server::Server;
 
@@ -257,4 +259,55 @@ async fn pod_definitions_have_the_documented_fields() {
     }
     let unused: Vec<_> = documented.difference(&walk.met).collect();
     assert!(unused.is_empty(), "no definition has {unused:?}");
+}
+
+fn names(object: &Value) -> BTreeSet<String> {
+    object.as_object().unwrap().keys().cloned().collect()
+}
+
+#[tokio::test]
+async fn groups_have_the_documented_fields() {
+    let server = Server::start().await;
+    let document = server.get("/v2/openapi.json").await;
+    let documented = names(&document["components"]["schemas"]["GroupUpdateInput"]["properties"]);
+    let read = |body: &Value| read_group(body, &"/g".into(), &rules());
+
+    // What is documented is known.
+    let fields = |id: &str, groups: Value| json!({"id": id, "apps": [], "dependencies": ["/x"], "enforceRole": false, "groups": groups, "pods": []});
+    let group = fields("/g", json!([fields("a", json!([]))]));
+    assert_eq!(read(&group).unwrap().unknown_fields, [""; 0]);
+    assert!(read(&json!({"version": "2017-01-03T18:21:19.310Z"})).unwrap().update.version.is_some());
+    let mut known = names(&group);
+    known.insert("version".to_owned());
+    assert_eq!(known, documented);
+
+    // What is kept, or answered, is documented.
+    let kept = names(&serde_json::to_value(GroupUpdate::new(GroupId::root())).unwrap());
+    let sent = server.request("PUT", "/v2/groups").json(&group).send().await.unwrap();
+    assert_eq!(sent.status(), 200, "{}", sent.text().await.unwrap());
+    let answered = names(&server.get("/v2/groups/g").await);
+    assert_eq!(kept.union(&answered).collect::<Vec<_>>(), Vec::from_iter(&documented));
+
+    // The only thing that is required is the id of a group in another one.
+    for path in ["", "/groups/0"] {
+        for field in &documented {
+            let mut without = group.clone();
+            without.pointer_mut(path).unwrap().as_object_mut().unwrap().remove(field);
+            assert_eq!(
+                read(&without).is_err(),
+                (path, field.as_str()) == ("/groups/0", "id"),
+                "{path} {field}"
+            );
+        }
+    }
+    let schema = &document["components"]["schemas"]["GroupUpdateInput"];
+    assert_eq!(schema.get("required"), None);
+    assert_eq!(schema["properties"]["groups"]["items"]["allOf"][1], json!({"required": ["id"]}));
+
+    // The body that only says whether the role is enforced.
+    let patch = document["paths"]["/v2/groups/{id}"]["patch"]["requestBody"].clone();
+    let patch = &patch["content"]["application/json"]["schema"];
+    assert_eq!(names(&patch["properties"]), BTreeSet::from(["enforceRole".to_owned()]));
+    assert_eq!(read_enforce_role(&json!({"enforceRole": true})), Ok(true));
+    assert!(patch["required"] == json!(["enforceRole"]) && read_enforce_role(&json!({})).is_err());
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ids::{GroupId, PathId};
@@ -36,12 +37,12 @@ pub struct GroupSettings {
 }
 
 /// What a person wants a group to be (Marathon's `GroupUpdate`), with all paths made absolute.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupUpdate {
-    /// The group.
+    /// The group; may be relative to the path of the request or to the containing group.
     pub id: GroupId,
-    /// Its new dependencies; absent, it keeps those it has.
+    /// Its new dependencies, which may be relative to it; absent, it keeps those it has.
     pub dependencies: Option<BTreeSet<PathId>>,
     /// All its direct sub-groups; absent, they are left alone.
     pub groups: Option<Vec<GroupUpdate>>,
@@ -49,7 +50,7 @@ pub struct GroupUpdate {
     pub pods: Option<Vec<PodSpec>>,
     /// Whether its pods may only use the role of its name; absent, it stays as it is.
     pub enforce_role: Option<bool>,
-    /// Lead back to how things were at this version, instead of all the above.
+    /// Alone: lead back to how things were at this version.
     pub version: Option<Timestamp>,
 }
 

@@ -1,6 +1,7 @@
 //! The schemas of the document: of what is answered, derived from the types that are serialised, and of what may
 //! be sent, which is the same with less required.
 
+use podium_core::model::group::GroupUpdate;
 use podium_core::model::ids::InstanceId;
 use podium_core::model::pod::PodSpec;
 use schemars::generate::SchemaSettings;
@@ -169,28 +170,7 @@ impl Schemas {
 
     /// The body of a request that begins or changes a group.
     pub(super) fn group_update(&mut self) -> Value {
-        let text = |description: &str| json!({"type": "string", "description": description});
-        let list = |description: &str| json!({"type": "array", "description": description});
-        let mut apps = list("Must be empty");
-        apps["maxItems"] = json!(0);
-        let mut dependencies = list("Groups that must be healthy before pods of this one change");
-        dependencies["items"] = json!({"type": "string"});
-        let mut groups = list("All groups directly in this one");
-        groups["items"] = json!({"type": "object"});
-        let mut version = text("Alone: lead the group back to this version");
-        version["format"] = json!("date-time");
-        json!({
-            "type": "object",
-            "properties": {
-                "id": text("The group; may be relative to the path of the request"),
-                "apps": apps,
-                "dependencies": dependencies,
-                "enforceRole": {"type": "boolean", "description": "Whether its pods may only use the role of its name"},
-                "groups": groups,
-                "pods": list("What there is already; read-only"),
-                "version": version,
-            }
-        })
+        as_input(self.input.subschema_for::<GroupUpdate>().to_value())
     }
 
     /// The body of a `PATCH` of a group.
@@ -226,6 +206,9 @@ impl Schemas {
             open(&mut schema);
             require(&name, &mut schema);
             limit(&name, &mut schema);
+            if name == "GroupUpdate" {
+                complete_group_update(&mut schema);
+            }
             plain_words(&mut schema);
             components.insert(format!("{name}{INPUT}"), schema);
         }
@@ -304,6 +287,18 @@ fn limit(name: &str, schema: &mut Value) {
             property.extend(limits);
         }
     }
+}
+
+/// Adds what is read and not kept.
+fn complete_group_update(schema: &mut Value) {
+    let properties = &mut schema["properties"];
+    properties["apps"] =
+        json!({"type": "array", "maxItems": 0, "description": "Must be empty: there are no apps"});
+    // As `GET` of a group or of a pod shows it.
+    properties["pods"]["items"] = json!({"type": "object"});
+    // The one that the request is sent to need not be named.
+    let group = properties["groups"]["items"].take();
+    properties["groups"]["items"] = json!({"allOf": [group, {"required": ["id"]}]});
 }
 
 /// Refers to the types of what is sent.
