@@ -47,6 +47,37 @@ fn kills_are_repeated_for_what_is_left_and_in_the_end_the_executor_is_shut_down(
     insta::assert_snapshot!(driver.story());
 }
 
+/// The default executor ignores a kill that comes before a container was started.
+#[test]
+fn a_copy_that_comes_up_after_it_was_asked_to_end_is_asked_again_at_once() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 2, 1));
+    driver.offer("s1", 8.0, 8192.0);
+    driver.force_pod(pod("/p", 2, 0));
+    assert_eq!(driver.kills(), ["/p.a.1", "/p.b.1"]);
+    driver.update(0, "a", TaskState::TaskStarting);
+    assert_eq!(driver.kills(), ["/p.a.1"]);
+    driver.update(0, "a", TaskState::TaskRunning);
+    assert_eq!(driver.kills(), ["/p.a.1"]);
+    driver.update(0, "a", TaskState::TaskRunning);
+    driver.health(0, "a", true);
+    assert_eq!(driver.kills(), NOTHING, "that is no news of its life");
+    driver.update(0, "a", TaskState::TaskKilling);
+    driver.update(0, "a", TaskState::TaskRunning);
+    assert_eq!(driver.kills(), NOTHING, "it was heard");
+    driver.wait(2.0);
+    assert_eq!(driver.kills(), ["/p.a.1", "/p.b.1"], "what is asked for so often is not asked for less");
+}
+
+#[test]
+fn a_copy_that_is_wanted_is_left_alone_when_it_comes_up() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 1, 1));
+    driver.offer("s1", 8.0, 8192.0);
+    driver.run(0);
+    assert_eq!(driver.kills(), NOTHING);
+}
+
 #[test]
 fn stray_containers_of_one_group_are_all_killed() {
     let mut driver = Driver::running(pod("/p", 3, 1));

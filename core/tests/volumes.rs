@@ -361,7 +361,7 @@ fn an_unreachable_copy_is_waited_for_unless_it_is_wiped() {
     assert_eq!(driver.picture(), ["v1.1 s1 Degraded"], "it can only be launched again where its volumes are");
     driver.run(0);
     driver.wait(3.0);
-    assert_eq!(driver.confirm_kills(), 3, "it is back, and somebody wanted it killed");
+    assert_eq!(driver.confirm_kills(), 4, "it is back, and somebody wanted it killed: each, and once more");
     driver.wait(2.0);
     offer(&mut driver, "s1", &kept);
     driver.run(0);

@@ -2,9 +2,9 @@
 //!
 //! Whether an instance must die is a property of the instance (`lifecycle::must_die`), durable with it. This
 //! queue only paces the asking: a limited number at a time, oldest request first, each repeated with growing
-//! pauses until Mesos confirms the end, because a `KILL` can get lost without a trace (the default executor
-//! ignores one that comes before a container has been started). When repeating does not help, the executor
-//! itself is shut down.
+//! pauses until Mesos confirms the end, because a `KILL` can get lost without a trace. The default executor ignores
+//! one that comes before a container has been started, so a container that starts after it was asked to end is
+//! asked again at once. When repeating does not help, the executor itself is shut down.
 
 mod selection;
 
@@ -68,6 +68,11 @@ impl KillQueue {
         if let Some(attempts) = self.in_flight.remove(&uuid) {
             self.timers.remove(&(attempts.next, uuid));
         }
+    }
+
+    /// Whether an instance was asked and has not ended.
+    pub(crate) fn was_asked(&self, uuid: Uuid) -> bool {
+        self.in_flight.contains_key(&uuid)
     }
 
     /// When somebody has to be asked again; at once if somebody has not been asked and may be.

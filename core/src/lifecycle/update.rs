@@ -74,6 +74,13 @@ impl Scheduler {
         match apply(&mut task, status, now) {
             Effect::None => {}
             Effect::Changed => {
+                let comes_up = matches!(task.condition, Condition::Starting | Condition::Running)
+                    && task.condition != instance.tasks[member].condition;
+                if comes_up && self.state.kills.was_asked(uuid) {
+                    // The executor ignored the request, because there was nothing to end.
+                    self.mark(Mark::KillRepeated);
+                    self.kill_stray(status);
+                }
                 self.state.edit(&self.config, uuid, |instance| {
                     instance.tasks[member] = task;
                     refresh(instance, &spec, now);
