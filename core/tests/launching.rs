@@ -263,6 +263,65 @@ fn a_launch_that_got_lost_is_asked_about_and_repeated() {
     assert_eq!(driver.picture(), ["v1.2 s1 Pending"]);
 }
 
+/// What was asked about with its agent, since the last time.
+fn questions(driver: &mut Driver) -> Vec<String> {
+    let calls = std::mem::take(&mut driver.calls);
+    let tasks = calls.into_iter().filter_map(|call| match call {
+        Call::Reconcile { tasks } => Some(tasks),
+        _ => None,
+    });
+    let text = |task: podium_core::model::mesos::ReconcileTask| {
+        format!(
+            "{} on {}",
+            harness::short(&task.task_id),
+            task.agent_id.map_or_else(String::new, |id| id.to_string())
+        )
+    };
+    tasks.flatten().map(text).collect()
+}
+
+/// A master that has just taken over says nothing about agents that have not come back yet. An offer says that
+/// one has.
+#[test]
+fn a_launch_without_a_word_is_asked_about_when_its_agent_makes_an_offer() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 1, 1));
+    driver.offer("s1", 8.0, 8192.0);
+    driver.wait(100.0);
+    assert_eq!(questions(&mut driver).len(), 3, "at 10, 25 and 55 s");
+    driver.offer("s2", 8.0, 8192.0);
+    assert_eq!(questions(&mut driver), NOTHING, "another agent's offer says nothing");
+    driver.offer("s1", 8.0, 8192.0);
+    assert_eq!(questions(&mut driver), ["/p.a.1 on s1"]);
+    driver.wait(5.0);
+    driver.offer("s1", 8.0, 8192.0);
+    assert_eq!(questions(&mut driver), NOTHING, "the answer is on its way");
+    // The master's own word that it has passed the launch on does not come from the agent.
+    driver.update(0, "a", TaskState::TaskStaging);
+    driver.wait(10.0);
+    questions(&mut driver);
+    driver.offer("s1", 8.0, 8192.0);
+    assert_eq!(questions(&mut driver), ["/p.a.1 on s1"]);
+    driver.update(0, "a", TaskState::TaskStarting);
+    driver.wait(60.0);
+    driver.offer("s1", 8.0, 8192.0);
+    assert_eq!(questions(&mut driver), NOTHING, "it has spoken");
+}
+
+#[test]
+fn a_launch_without_a_word_is_asked_about_after_a_restart_when_its_agent_makes_an_offer() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 1, 1));
+    driver.offer("s1", 8.0, 8192.0);
+    driver.wait(20.0);
+    driver.restart();
+    driver.subscribe();
+    driver.wait(1.0);
+    questions(&mut driver);
+    driver.offer("s1", 8.0, 8192.0);
+    assert_eq!(questions(&mut driver), ["/p.a.1 on s1"]);
+}
+
 #[test]
 fn a_launch_on_an_offer_that_was_withdrawn_is_repeated() {
     let mut driver = Driver::connected();
@@ -285,7 +344,10 @@ fn a_launch_that_nobody_ever_confirms_ends() {
     driver.wait(299.0);
     assert_eq!(driver.kills(), NOTHING);
     driver.wait(1.0);
+    let calls = driver.calls.clone();
     assert_eq!(driver.kills(), ["/p.a.1"]);
+    driver.calls = calls;
+    assert_eq!(questions(&mut driver), ["/p.a.1 on s1"], "perhaps nobody knows of it any more");
     assert_eq!(driver.picture(), ["v1.1 s1 Terminal"]);
     let message = driver.status_of("/p").instances[0].message.clone();
     assert_eq!(message.as_deref(), Some("did not start in time and is being killed"));

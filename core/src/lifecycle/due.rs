@@ -134,6 +134,8 @@ impl Scheduler {
             Due::LaunchTimeout => {
                 self.mark(Mark::LaunchTimedOut);
                 self.request_kill(uuid, KillReason::LaunchTimeout);
+                // Perhaps nobody knows of it any more.
+                self.ask_about(uuid);
             }
             Due::Inactive => {
                 self.mark(Mark::Inactive);

@@ -43,6 +43,10 @@ impl Scheduler {
         let mut pools: Vec<Pool> = pools.into_values().collect();
         for pool in &pools {
             self.state.note_offer(&pool.role, self.now);
+            // It is there: what became of its launches can be told.
+            for uuid in self.state.overdue_launches_on(&pool.agent.agent_id) {
+                self.ask_about(uuid);
+            }
         }
         let releases: Vec<Release> = pools.iter_mut().map(|pool| self.release_leftovers(pool)).collect();
         let epoch = self.state.waiting().epoch();

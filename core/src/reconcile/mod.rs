@@ -43,6 +43,8 @@ pub(crate) struct Reconciliation {
     implicit: bool,
     /// Questions without an answer so far.
     unanswered: BTreeSet<TaskId>,
+    /// Those of them to be asked once more.
+    repeated: BTreeSet<TaskId>,
     /// When the next chunk may be sent.
     next_chunk: Option<Timestamp>,
     /// When to repeat what is unanswered, and the pause before that.
@@ -60,7 +62,28 @@ impl Reconciliation {
 
     /// Mesos said something about `task`.
     pub(crate) fn answered(&mut self, task: &TaskId) {
-        self.unanswered.remove(task);
+        let was_open = self.unanswered.remove(task) || self.repeated.remove(task);
+        if was_open && self.unanswered.is_empty() && self.repeated.is_empty() {
+            // The pauses of later questions are their own.
+            self.retry = None;
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.queue.is_empty() && self.repeated.is_empty()
+    }
+
+    /// The next instance to be asked about.
+    fn next(&mut self) -> Option<Uuid> {
+        let uuid_of = |task: &TaskId| task.parse().ok().map(|id| id.uuid);
+        self.queue.pop_front().or_else(|| {
+            let uuid = uuid_of(&self.repeated.pop_first()?)?;
+            // All tasks of an instance are asked about together. Their ids begin with its own.
+            while self.repeated.first().is_some_and(|task| uuid_of(task) == Some(uuid)) {
+                self.repeated.pop_first();
+            }
+            Some(uuid)
+        })
     }
 }
 
@@ -110,9 +133,11 @@ impl Scheduler {
 
     fn send_chunk(&mut self) {
         let mut tasks = Vec::new();
-        while tasks.len() < CHUNK
-            && let Some(uuid) = self.reconciliation.queue.pop_front()
-        {
+        for _ in 0..CHUNK {
+            if tasks.len() >= CHUNK {
+                break;
+            }
+            let Some(uuid) = self.reconciliation.next() else { break };
             let Some(instance) = self.state.instance(uuid) else { continue };
             let alive = instance.tasks.iter().filter(|task| !task.condition.is_terminal());
             tasks.extend(alive.map(|task| ReconcileTask {
@@ -126,7 +151,7 @@ impl Scheduler {
             self.reconciliation.retry.get_or_insert((self.now + FIRST_RETRY, FIRST_RETRY));
             self.call(Call::Reconcile { tasks });
         }
-        if !self.reconciliation.queue.is_empty() {
+        if !self.reconciliation.is_done() {
             self.reconciliation.next_chunk = Some(self.now + CHUNK_PAUSE);
         } else if std::mem::take(&mut self.reconciliation.implicit) {
             self.call(Call::Reconcile { tasks: Vec::new() });
@@ -135,11 +160,9 @@ impl Scheduler {
 
     /// Asks again about what is unanswered and still matters.
     fn repeat_unanswered(&mut self) {
-        let unanswered = std::mem::take(&mut self.reconciliation.unanswered);
-        let instances: BTreeSet<Uuid> =
-            unanswered.iter().filter_map(|task| task.parse().ok()).map(|id| id.uuid).collect();
-        self.reconciliation.queue.extend(instances);
-        self.reconciliation.next_chunk.get_or_insert(self.now);
+        if self.reconciliation.repeated.is_empty() {
+            self.reconciliation.repeated = std::mem::take(&mut self.reconciliation.unanswered);
+        }
         self.send_chunk();
     }
 

@@ -18,6 +18,7 @@
 mod deployments;
 mod gone;
 mod groups;
+mod overdue;
 mod pod;
 mod tally;
 mod waiting;
@@ -30,6 +31,7 @@ use rustc_hash::FxHashMap;
 
 use self::deployments::Deployments;
 pub(crate) use self::groups::Groups;
+use self::overdue::OverdueLaunches;
 pub(crate) use self::pod::{Pod, Pods};
 pub(crate) use self::tally::{Stage, Tally};
 use crate::config::Config;
@@ -91,6 +93,7 @@ pub(crate) struct State {
     unfinished: BTreeMap<DeploymentId, usize>,
     /// Instances to be looked at, by time.
     timers: BTreeSet<(Timestamp, Uuid)>,
+    overdue_launches: OverdueLaunches,
     /// Pods of which some instance waits for an offer.
     waiting: WaitingPods,
     /// Secrets that copies wait for, by their paths in the store, and why they cannot be had.
@@ -456,6 +459,7 @@ impl State {
     /// Takes `slot` out of everything that is derived from it, its timer apart, and says in which status it was shown.
     fn forget_derived(&mut self, slot: &Slot) -> Option<PodInstanceState> {
         let instance = &slot.instance;
+        self.overdue_launches.remove(instance);
         let mut status = None;
         if let Some(pod) = self.pods.get_mut(&instance.id.pod) {
             let stage = pod.stage(instance);
@@ -478,6 +482,7 @@ impl State {
     fn derive(&mut self, config: &Config, slot: &mut Slot, status: Option<PodInstanceState>) {
         let instance = &mut slot.instance;
         let uuid = instance.id.uuid;
+        self.overdue_launches.add(instance, self.now);
         let pod = self.pods.get_or_insert(&instance.id.pod);
         let stage = pod.stage(instance);
         if status.is_some_and(|status| status != PodInstanceState::of(stage, instance)) {
