@@ -33,6 +33,7 @@ mod marks;
 pub mod model;
 pub mod output;
 pub mod placement;
+mod portion;
 mod queue;
 mod random;
 mod reconcile;

@@ -7,12 +7,13 @@ use crate::config::Config;
 use crate::input::Input;
 use crate::marks::{Mark, Marks};
 use crate::model::event::{ApiEvent, ApiEventKind};
-use crate::model::ids::{FrameworkId, PodId, Role, TaskId};
+use crate::model::ids::{FrameworkId, PodId, Role, TaskId, Uuid};
 use crate::model::mesos::{Call, Event, FrameworkInfo, MasterInfo, Operation};
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
 use crate::output::{Accept, Action, Output};
 use crate::placement::{Agents, Site};
+use crate::portion::{PORTION, Portion};
 use crate::queue::Demand;
 use crate::random::Random;
 use crate::reconcile::Reconciliation;
@@ -44,6 +45,8 @@ pub struct Scheduler {
     pub(crate) launch_cursor: Option<PodId>,
     /// When to look again for the secrets that are missing.
     pub(crate) next_look_for_secrets: Option<Timestamp>,
+    /// What the current step may still do for pods.
+    pub(crate) portion: Portion,
     /// What the output being made will ask of the driver, answers apart.
     pub(crate) actions: Vec<Action>,
     /// The rare paths that were taken.
@@ -98,6 +101,7 @@ impl Scheduler {
             agents: Agents::default(),
             launch_cursor: None,
             next_look_for_secrets: None,
+            portion: Portion::new(),
             actions: Vec::new(),
             marks: Marks::default(),
             replies: Vec::new(),
@@ -130,6 +134,7 @@ impl Scheduler {
     pub fn step(&mut self, now: Timestamp, input: Input) -> Output {
         self.now = self.now.max(now);
         self.state.begin_step(self.now);
+        self.portion = Portion::new();
         self.state.refresh_waiting(self.now);
         match input {
             Input::Command { id, origin, command } => self.on_command(id, origin, *command),
@@ -138,7 +143,8 @@ impl Scheduler {
             Input::Secrets(report) => self.on_secrets(report),
             Input::Tick => {}
         }
-        for uuid in self.state.due(self.now) {
+        let due: Vec<Uuid> = self.state.due(self.now).take(PORTION).collect();
+        for uuid in due {
             self.on_instance_due(uuid);
         }
         self.drive_pods();
@@ -151,12 +157,15 @@ impl Scheduler {
         self.take_output()
     }
 
-    /// When to send [`Input::Tick`] at the latest; never if absent.
+    /// When to send [`Input::Tick`] at the latest; never if absent. A time that has come already says that there
+    /// is more to do than one step does: other inputs may come first.
     pub fn deadline(&self) -> Option<Timestamp> {
         let connected = self
             .is_connected()
             .then(|| [self.state.kills.deadline(), self.reconciliation.deadline(), self.demand.deadline()]);
-        let own = [self.state.deadline(), self.state.waiting().deadline(), self.next_look_for_secrets];
+        let unfinished = (!self.state.changes.touched.is_empty()).then_some(self.now);
+        let own =
+            [unfinished, self.state.deadline(), self.state.waiting().deadline(), self.next_look_for_secrets];
         connected.into_iter().flatten().chain(own).flatten().min()
     }
 

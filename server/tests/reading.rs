@@ -22,7 +22,17 @@ async fn server_with_many_instances() -> Server {
         let instances = if id == "/large" { INSTANCES } else { 2 };
         assert_eq!(server.post_pod(&pod_json(id, instances)).await.status(), StatusCode::CREATED);
     }
+    wait_for_instances(&server, INSTANCES + 4).await;
     server
+}
+
+/// Waits until there are so many instances: large pods come in portions.
+async fn wait_for_instances(server: &Server, instances: u32) {
+    eventually(async || {
+        let count = server.driver.query(|scheduler, _| scheduler.instance_count()).await.unwrap();
+        (count == instances as usize).then_some(())
+    })
+    .await;
 }
 
 /// The state of a pod as the scheduler sees it in one look, apart from the moment of the look.
@@ -98,6 +108,7 @@ async fn tasks_are_looked_at_in_pieces_as_well() {
         let instances = if id == "/large" { RUNNING } else { 1 };
         assert_eq!(server.post_pod(&pod_json(id, instances)).await.status(), StatusCode::CREATED);
     }
+    wait_for_instances(&server, RUNNING + 2).await;
     let tasks = master.launch_on(make_large_offer("large"), &server.driver, TaskState::TaskRunning).await;
     assert_eq!(tasks.len(), RUNNING as usize + 2);
     eventually(async || {

@@ -65,7 +65,7 @@ impl Scheduler {
         let roles = self.used_roles();
         let mut wanted = self.wanted_roles();
         let due = self.state.waiting().due(now);
-        wanted.extend(due.iter().filter_map(|id| Some(self.pod(id)?.role.clone())));
+        wanted.extend(due.filter_map(|id| Some(self.pod(id)?.role.clone())));
         let suppressed = roles.difference(&wanted).cloned().collect();
         (roles.into_iter().collect(), suppressed)
     }

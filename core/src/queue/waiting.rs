@@ -116,8 +116,8 @@ impl WaitingPods {
     }
 
     /// Pods to be looked at again by `now`. They have to be [updated](Self::update).
-    pub(crate) fn due(&self, now: Timestamp) -> Vec<PodId> {
-        self.wakes.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| id.clone()).collect()
+    pub(crate) fn due(&self, now: Timestamp) -> impl Iterator<Item = &PodId> {
+        self.wakes.iter().take_while(move |(at, _)| *at <= now).map(|(_, id)| id)
     }
 
     /// The pods waiting for offers of `role` whose needs each fit `free`; of those only the ones that changed

@@ -26,7 +26,7 @@ impl Scheduler {
             let (version, reason) = (self.now, refusal.to_string());
             self.publish(ApiEventKind::GroupChangeFailed { group_id, version, reason });
         }
-        // Whatever follows from the change belongs to the same records as the answer.
+        // What follows from the change belongs to the same records as the answer, as far as one step goes.
         self.drive_pods();
         self.replies.push(Action::Reply { id, result: result.map(Box::new).map_err(Box::new) });
     }

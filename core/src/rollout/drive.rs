@@ -22,8 +22,8 @@ struct Moves {
     old_ready: u32,
     /// So many copies of older definitions may go that do not serve.
     old_unready: u32,
-    /// Whether copies that are out of reach and were replaced are of no use any more.
-    inactive: bool,
+    /// So many copies that are out of reach and were replaced are of no use any more.
+    inactive: u32,
 }
 
 impl Moves {
@@ -36,11 +36,23 @@ impl Moves {
 }
 
 impl Scheduler {
-    /// Looks at every pod that something happened to, until nothing more is to be done.
+    /// Looks at every pod that something happened to, until nothing more is to be done or this step's portion is
+    /// used up.
     pub(crate) fn drive_pods(&mut self) {
         self.note_settled_pods();
-        while let Some(id) = self.state.changes.touched.pop_first() {
+        while self.portion.take(1) > 0
+            && let Some(id) = self.state.changes.touched.pop_first()
+        {
             self.drive_pod(&id);
+            if self.portion.is_used_up() {
+                // Perhaps not all was done for it.
+                self.state.changes.touched.insert(id);
+                return;
+            }
+            if self.state.changes.touched.contains(&id) {
+                // It is not at rest: there may be more to do for it.
+                continue;
+            }
             self.note_stability(&id);
             self.advance_deployment_of(&id);
             self.note_settled(&id);
@@ -71,7 +83,7 @@ impl Scheduler {
             moves.keep_up(before, there);
             self.mark(Mark::DependencyAwaited);
         }
-        for _ in 0..moves.create {
+        for _ in 0..self.portion.take(moves.create) {
             self.create_instance(&spec);
         }
         let selection = spec.scheduling.kill_selection;
@@ -94,9 +106,8 @@ impl Scheduler {
                 },
             );
         }
-        if moves.inactive {
-            let all = u32::MAX;
-            self.decommission(id, all, by_selection, GoalReason::OverCapacity, |stage, _| {
+        if moves.inactive > 0 {
+            self.decommission(id, moves.inactive, by_selection, GoalReason::OverCapacity, |stage, _| {
                 stage == Stage::Inactive
             });
         }
@@ -150,6 +161,10 @@ impl Scheduler {
         reason: GoalReason,
         eligible: impl Fn(Stage, bool) -> bool,
     ) {
+        let count = self.portion.take(count);
+        if count == 0 {
+            return;
+        }
         let Some(pod) = self.state.pod(id) else { return };
         let candidates = self
             .state
@@ -178,6 +193,7 @@ impl Scheduler {
             .instances_of(pod)
             .filter(|instance| instance.goal != Goal::Decommissioned)
             .map(|instance| instance.id.uuid)
+            .take_while(|_| self.portion.take(1) > 0)
             .collect();
         for uuid in wanted {
             self.decommission_instance(uuid, GoalReason::DeletingPod);
@@ -219,7 +235,7 @@ fn plan(tally: Tally, spec: &PodSpec, replacing: bool) -> Moves {
         return Moves {
             create: wanted.saturating_sub(there),
             surplus: there.saturating_sub(wanted),
-            inactive: wanted == 0 && tally.get(Stage::Inactive) > 0,
+            inactive: if wanted == 0 { tally.get(Stage::Inactive) } else { 0 },
             ..Moves::default()
         };
     }
@@ -246,6 +262,6 @@ fn plan(tally: Tally, spec: &PodSpec, replacing: bool) -> Moves {
         surplus: current.counted().saturating_sub(wanted),
         old_ready,
         old_unready,
-        inactive: wanted == 0 && tally.get(Stage::Inactive) > 0,
+        inactive: if wanted == 0 { tally.get(Stage::Inactive) } else { 0 },
     }
 }

@@ -21,6 +21,7 @@ use crate::model::instance::{Condition, Goal, Instance, Task};
 use crate::model::pod::{Container, PodSpec};
 use crate::model::time::Timestamp;
 use crate::output::{Refusal, Response};
+use crate::portion::Portion;
 use crate::scheduler::Scheduler;
 use crate::state::Stage;
 use crate::view::{Plan, PlannedKill, PlannedStart, StepStatus};
@@ -82,6 +83,7 @@ impl Rehearsal {
         let scheduler = &mut self.scheduler;
         scheduler.now = scheduler.now.max(now);
         scheduler.state.begin_step(scheduler.now);
+        scheduler.portion = Portion::unlimited();
         let mut story = Story::new(scheduler, &self.pods);
         let response = scheduler.execute(self.command, Origin::default())?;
         let deployment = response.deployment().cloned();

@@ -332,8 +332,8 @@ impl State {
     }
 
     /// The instances that are due at `now`, the longest due first.
-    pub(crate) fn due(&self, now: Timestamp) -> Vec<Uuid> {
-        self.timers.iter().take_while(|(at, _)| *at <= now).map(|(_, uuid)| *uuid).collect()
+    pub(crate) fn due(&self, now: Timestamp) -> impl Iterator<Item = Uuid> {
+        self.timers.iter().take_while(move |(at, _)| *at <= now).map(|(_, uuid)| *uuid)
     }
 
     /// Takes over an entry of a store. [`State::rebuild`] has to follow.

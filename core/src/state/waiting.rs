@@ -8,6 +8,7 @@ use crate::model::ids::{PodId, Role, Uuid};
 use crate::model::instance::{AgentInfo, Instance};
 use crate::model::time::Timestamp;
 use crate::placement::NoMatch;
+use crate::portion::PORTION;
 use crate::queue::{Roles, WaitingPods};
 
 impl State {
@@ -16,12 +17,13 @@ impl State {
         &self.waiting
     }
 
-    /// Looks again at who waits: at the pods that changed since the last time, and those whose delay has ended.
+    /// Looks again at who waits: at the pods that changed since the last time, and a portion of those whose delay has
+    /// ended.
     pub(crate) fn refresh_waiting(&mut self, now: Timestamp) {
         let mut changed = std::mem::take(&mut self.changes.waiting);
-        for id in self.waiting.due(now) {
+        for id in self.waiting.due(now).take(PORTION) {
             self.changes.demand = true;
-            changed.insert(id);
+            changed.insert(id.clone());
         }
         for id in &changed {
             if let Some(pod) = self.pods.get(id) {

@@ -111,6 +111,13 @@ impl Driver {
         let _ = self.step(Input::Event(Box::new(event)));
     }
 
+    /// Has the scheduler do what it left for later steps.
+    pub(crate) fn finish(&mut self) {
+        while self.scheduler.deadline().is_some_and(|at| at <= self.now) {
+            let _ = self.step(Input::Tick);
+        }
+    }
+
     /// Lets `seconds` go by, ticking whenever the scheduler wants it.
     pub(crate) fn wait(&mut self, seconds: f64) {
         let end = self.now + Duration::from_secs_f64(seconds);
@@ -139,6 +146,7 @@ impl Driver {
         let id = CommandId(self.commands);
         let origin = Origin::default();
         let output = self.step(Input::Command { id, origin, command: Box::new(command) });
+        self.finish();
         output
             .actions
             .into_iter()

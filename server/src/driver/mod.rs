@@ -15,9 +15,11 @@
 //!
 //! Nothing leaves in step 3 or 4 that is not durable after step 2; if step 2 fails the driver ends with an
 //! error and performs nothing. Steps 1 and 4 are bounded in time, so that neither inputs nor queries hold up
-//! the other for long. Inputs wait in a bounded channel: a master that talks faster than the scheduler
+//! the other for long: the scheduler does a bounded portion of work with each input, and wants a tick at once if
+//! that was not all; offers, which it always answers at once, it is given in portions. Inputs wait in a bounded channel: a master that talks faster than the scheduler
 //! thinks is slowed down by its own connection.
 
+mod offers;
 mod outbox;
 
 use std::collections::VecDeque;
@@ -37,15 +39,16 @@ use crate::clock::Clock;
 use crate::metrics::DriverMetrics;
 use crate::secrets::SecretStore;
 use crate::store::{Store, StoreError};
+use offers::split_off;
 use outbox::{Outbox, World};
 
 /// So many inputs share one write at most.
 const MAX_BATCH: usize = 1024;
 /// Stepping makes room for the write and for queries after so long.
-const STEP_BUDGET: Duration = Duration::from_millis(20);
+const STEP_BUDGET: Duration = Duration::from_millis(5);
 /// Queries make room for stepping after so long. A single query is never cut short: whoever asks much asks in
 /// pieces.
-const QUERY_BUDGET: Duration = Duration::from_millis(5);
+const QUERY_BUDGET: Duration = Duration::from_millis(2);
 /// Inputs, and likewise queries, that may wait.
 const CHANNEL_CAPACITY: usize = 1024;
 /// The longest sleep, so that a wall clock that was set forward is noticed.
@@ -222,6 +225,8 @@ struct Driver {
     metrics: Arc<DriverMetrics>,
     /// What the secret store said, for the next turn.
     reports: VecDeque<SecretsReport>,
+    /// Offers that came with others, which are to be looked at before anything else.
+    offers: VecDeque<Event>,
     /// How many commands there were, to number them.
     commands: u64,
     inputs: mpsc::Receiver<Message>,
@@ -255,6 +260,7 @@ impl Driver {
             outbox: Outbox::default(),
             world: World::new(audience, secrets),
             reports: VecDeque::new(),
+            offers: VecDeque::new(),
             metrics: metrics.clone(),
             commands: 0,
             inputs,
@@ -288,6 +294,9 @@ impl Driver {
 
     /// Sleeps until there is something to do.
     async fn wait(&mut self) -> Wakeup {
+        if let Some(offers) = self.offers.pop_front() {
+            return Wakeup::Message(Message::Event(Box::new(offers)));
+        }
         if let Some(report) = self.reports.pop_front() {
             return Wakeup::Report(report);
         }
@@ -310,7 +319,7 @@ impl Driver {
     /// Steps `first`, then what else waits. True if the driver is to end after this turn.
     fn step_waiting(&mut self, first: Option<Message>) -> Result<bool, DriverError> {
         let began = Instant::now();
-        let mut next = first.or_else(|| self.inputs.try_recv().ok());
+        let mut next = first.or_else(|| self.next_waiting());
         let mut taken = 0;
         while let Some(message) = next {
             if matches!(message, Message::Stop) {
@@ -322,13 +331,22 @@ impl Driver {
             if taken == MAX_BATCH || began.elapsed() > STEP_BUDGET {
                 break;
             }
-            next = self.inputs.try_recv().ok();
+            next = self.next_waiting().or_else(|| self.is_tick_due().then_some(Message::Tick));
         }
-        // Inputs may have kept the driver from sleeping until the deadline.
-        if self.scheduler.deadline().is_some_and(|deadline| deadline <= self.clock.now()) {
+        // Inputs may have kept it from coming to that.
+        if self.is_tick_due() {
             self.take(Message::Tick)?;
         }
         Ok(false)
+    }
+
+    fn next_waiting(&mut self) -> Option<Message> {
+        let offers = self.offers.pop_front().map(|offers| Message::Event(Box::new(offers)));
+        offers.or_else(|| self.inputs.try_recv().ok())
+    }
+
+    fn is_tick_due(&mut self) -> bool {
+        self.scheduler.deadline().is_some_and(|deadline| deadline <= self.clock.now())
     }
 
     fn take(&mut self, message: Message) -> Result<(), DriverError> {
@@ -347,7 +365,10 @@ impl Driver {
                 self.outbox.disconnect();
                 Input::Disconnected
             }
-            Message::Event(event) => {
+            Message::Event(mut event) => {
+                if let Event::Offers(offers) = &mut *event {
+                    self.offers.extend(split_off(offers).map(Event::Offers));
+                }
                 self.metrics.heard(&event);
                 Input::Event(event)
             }

@@ -1,0 +1,41 @@
+//! How much one step does, so that none holds up the next input for long.
+//!
+//! An input can lead to any amount of work: a pod of 100,000 copies is created by one command, and their timers
+//! fall due in one moment. A step does a portion of it, counted in copies and pods and never in time, so that equal
+//! histories stay equal. What is left stays where it is kept anyway (among the timers that are due, or the pods that
+//! were touched), [`Scheduler::deadline`](crate::Scheduler::deadline) has come already, and the next step of
+//! whatever kind goes on. A crash in between loses nothing: all of it follows from what is durable.
+//!
+//! What is never cut: the command itself, which is accepted whole or not at all; the answer to a batch of offers,
+//! because no offer is kept; and the choice of copies that go, which has to compare all of its pod's.
+
+/// So much is done in one step: some 2 ms of work.
+pub(crate) const PORTION: usize = 500;
+
+/// What a step may still do for pods: an instance made or ended costs one, and so does a look at a pod.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Portion(usize);
+
+impl Portion {
+    /// For one step.
+    pub(crate) const fn new() -> Self {
+        Self(PORTION)
+    }
+
+    /// For a rehearsal, which holds nobody up.
+    pub(crate) const fn unlimited() -> Self {
+        Self(usize::MAX)
+    }
+
+    /// Whether nothing is left.
+    pub(crate) fn is_used_up(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Takes `wanted`, or what is left.
+    pub(crate) fn take(&mut self, wanted: u32) -> u32 {
+        let taken = usize::try_from(wanted).unwrap_or(usize::MAX).min(self.0);
+        self.0 -= taken;
+        u32::try_from(taken).unwrap_or(wanted)
+    }
+}
