@@ -135,27 +135,32 @@ async fn what_waits_shares_one_write() {
 
 #[tokio::test]
 async fn calls_go_to_the_connection_they_were_meant_for() {
-    let journal = Journal::default();
-    let (driver, _ended) = start(Config::default(), &journal, usize::MAX);
-    create(&driver, "/a").await.unwrap().unwrap();
-    journal.take();
-    // Everything below is one turn: the connection changes between steps, not between turns.
-    let release = occupy(&driver).await;
-    let (first, second) = (FakeMaster::new("first", &journal), FakeMaster::new("second", &journal));
-    first.accept(&driver).await;
-    driver.event(Event::Offers(vec![support::make_offer("o")])).await.unwrap();
-    driver.disconnected().await.unwrap();
-    second.accept(&driver).await;
-    drop(release);
-    journal.wait_for("call to second").await;
-    let lines = journal.take();
-    let calls: Vec<_> = lines.iter().filter(|line| line.starts_with("call")).collect();
-    let accept = calls.iter().position(|line| *line == "call to first: Accept").expect("the launch");
-    let reconcile =
-        calls.iter().position(|line| *line == "call to second: Reconcile").expect("the comparison");
-    assert!(accept < reconcile, "{calls:?}");
-    assert!(!calls.iter().any(|line| *line == "call to second: Accept"), "{calls:?}");
-    assert_eq!(lines.iter().filter(|line| line.starts_with("commit")).count(), 1, "{lines:#?}");
+    eventually(async || {
+        let journal = Journal::default();
+        let (driver, _ended) = start(Config::default(), &journal, usize::MAX);
+        create(&driver, "/a").await.unwrap().unwrap();
+        journal.take();
+        // What follows shall be one turn: the connection changes between steps, not between turns.
+        let release = occupy(&driver).await;
+        let (first, second) = (FakeMaster::new("first", &journal), FakeMaster::new("second", &journal));
+        first.accept(&driver).await;
+        driver.event(Event::Offers(vec![support::make_offer("o")])).await.unwrap();
+        driver.disconnected().await.unwrap();
+        second.accept(&driver).await;
+        drop(release);
+        journal.wait_for("call to second").await;
+        let lines = journal.take();
+        let calls: Vec<_> = lines.iter().filter(|line| line.starts_with("call")).collect();
+        let accept = calls.iter().position(|line| *line == "call to first: Accept").expect("the launch");
+        let reconcile =
+            calls.iter().position(|line| *line == "call to second: Reconcile").expect("the comparison");
+        assert!(accept < reconcile, "{calls:?}");
+        assert!(!calls.iter().any(|line| *line == "call to second: Accept"), "{calls:?}");
+        // If it was one; on a busy machine it may be over before, and this is tried again.
+        let commits = lines.iter().filter(|line| line.starts_with("commit")).count();
+        (commits == 1).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -7,16 +7,16 @@ use crate::pod::{all_task_ids, container, list, main_process, pod, text};
 
 const ANSWER: &str = env!("CARGO_BIN_EXE_answer");
 
-/// A pod that is healthy until its sandbox has a file `broken`. Three failures in a row, each with time enough for a
-/// busy machine, make it unhealthy.
+/// A pod that is healthy until its sandbox has a file `broken`. Two failures in a row make it unhealthy: a machine
+/// that is so busy that twice nothing answers within seconds is not to be taken for that.
 fn checked(id: &str, shell: &str, check: (&str, Value)) -> Value {
     let mut definition = pod(id, 1, &[container("main", shell)]);
     definition["containers"][0]["endpoints"] = json!([{ "name": "web", "hostPort": 0, "protocol": ["tcp"] }]);
     definition["containers"][0]["healthCheck"] = json!({
         "gracePeriodSeconds": 60,
-        "intervalSeconds": 3,
-        "maxConsecutiveFailures": 3,
-        "timeoutSeconds": 2,
+        "intervalSeconds": 7,
+        "maxConsecutiveFailures": 2,
+        "timeoutSeconds": 6,
         "delaySeconds": 0,
     });
     definition["containers"][0]["healthCheck"][check.0] = check.1;
@@ -60,14 +60,16 @@ fn a_pod_is_stable_once_it_is_healthy_and_replaced_when_it_is_not_any_more() {
 
     for (pod, process) in pods.iter().zip(&processes) {
         let status = daemon.wait_for_status(text(pod, "id"), "a healthy one is back", |status| {
-            (is_healthy(status)?["incarnation"] == 2).then(|| status.clone())
+            // It may take more than one attempt, if somebody else on this machine has its port for a moment.
+            (is_healthy(status)?["incarnation"].as_u64()? >= 2).then(|| status.clone())
         });
         assert!(!process.is_alive());
-        let [ended] = list(&status, "terminationHistory") else { panic!("{status:#}") };
+        let Some(ended) = list(&status, "terminationHistory").last() else { panic!("{status:#}") };
         assert_eq!(ended["containers"][0]["lastKnownState"], "TASK_KILLED");
         let told = "container 'main' was killed because its health check failed: Command terminated";
         assert!(text(ended, "message").starts_with(told), "{ended:#}");
-        assert!(all_task_ids(&status)[0].ends_with(".2"));
+        let incarnation = &list(&status, "instances")[0]["incarnation"];
+        assert!(all_task_ids(&status)[0].ends_with(&format!(".{incarnation}")), "{status:#}");
         let (log, told) = (daemon.log(), format!("{}: unhealthy", text(ended, "instanceID")));
         assert!(log.contains(&told), "no '{told}' in:\n{log}");
     }

@@ -291,6 +291,7 @@ fn limit(name: &str, schema: &mut Value) {
 
 /// Adds what is read and not kept.
 fn complete_group_update(schema: &mut Value) {
+    schema["description"] = json!("What a group shall be");
     let properties = &mut schema["properties"];
     properties["apps"] =
         json!({"type": "array", "maxItems": 0, "description": "Must be empty: there are no apps"});
