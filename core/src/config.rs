@@ -64,7 +64,8 @@ pub struct Config {
     pub gpu_restricted: bool,
     /// `--enable_features gpu_resources`: ask for offers of agents with GPUs.
     pub gpu_resources: bool,
-    /// What to do with tasks of ours that Mesos reports and we have no record of.
+    /// `--unknown_tasks`: what to do with tasks of ours that Mesos reports and we have no record of, and with what is
+    /// kept on agents for instances that we have no record of.
     pub unknown_tasks: UnknownTasks,
 }
 
@@ -80,14 +81,14 @@ pub enum AcceptedResourceRoles {
     Unreserved,
 }
 
-/// What to do with tasks of ours that Mesos reports and we have no record of.
+/// What to do with tasks and reservations of ours that Mesos reports and we have no record of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UnknownTasks {
     /// List them, and leave them alone. The default: after a loss of records they may be all that is left of
     /// a running service.
     Ignore,
-    /// Kill them.
+    /// Kill the tasks; destroy the volumes, and unreserve the rest.
     Kill,
 }
 

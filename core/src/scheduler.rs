@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::input::Input;
 use crate::marks::{Mark, Marks};
 use crate::model::event::{ApiEvent, ApiEventKind};
-use crate::model::ids::{FrameworkId, PodId, Role, TaskId, Uuid};
+use crate::model::ids::{AgentId, FrameworkId, PodId, Role, TaskId, Uuid};
 use crate::model::mesos::{Call, Event, FrameworkInfo, MasterInfo, Operation};
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
@@ -20,7 +20,7 @@ use crate::reconcile::Reconciliation;
 use crate::record::Entry;
 use crate::rollout::Dependencies;
 use crate::state::State;
-use crate::view::UnknownTask;
+use crate::view::{UnknownReservation, UnknownTask};
 
 /// The scheduler.
 #[derive(Clone, Debug)]
@@ -39,6 +39,8 @@ pub struct Scheduler {
     pub(crate) reconciliation: Reconciliation,
     /// Tasks of ours that Mesos reported and that we have no record of.
     pub(crate) unknown_tasks: BTreeMap<TaskId, UnknownTask>,
+    /// What carries our marks, was offered, and names instances that we have no record of; by agent and instance.
+    pub(crate) unknown_reservations: BTreeMap<(AgentId, Uuid), UnknownReservation>,
     /// What the agents had to offer.
     pub(crate) agents: Agents,
     /// Where the next batch of offers begins to ask who waits.
@@ -98,6 +100,7 @@ impl Scheduler {
             dependencies: Dependencies::default(),
             reconciliation: Reconciliation::default(),
             unknown_tasks: BTreeMap::new(),
+            unknown_reservations: BTreeMap::new(),
             agents: Agents::default(),
             launch_cursor: None,
             next_look_for_secrets: None,
@@ -350,6 +353,11 @@ impl Scheduler {
     /// Tasks of ours that Mesos reports and that we have no record of, by id.
     pub fn unknown_tasks(&self) -> impl Iterator<Item = &UnknownTask> {
         self.unknown_tasks.values()
+    }
+
+    /// What is kept on agents for instances that we have no record of, by agent.
+    pub fn unknown_reservations(&self) -> impl Iterator<Item = &UnknownReservation> {
+        self.unknown_reservations.values()
     }
 }
 

@@ -5,6 +5,7 @@ mod harness;
 use std::time::Duration;
 
 use harness::{Driver, changed, from_json, pod};
+use podium_core::config::UnknownTasks;
 use podium_core::model::ids::Role;
 use podium_core::model::mesos::{
     Call, Label, LaunchGroup, Offer, Operation, OperationInfo, Reservation, ReservationType, Resource,
@@ -129,7 +130,11 @@ fn leftovers(driver: &Driver) -> usize {
 
 /// A driver with the only copy of `pod` running on `s1`, and what is kept for it there.
 fn running(pod: PodSpec) -> (Driver, Vec<Resource>) {
-    let mut driver = Driver::connected_with(config());
+    running_with(config(), pod)
+}
+
+fn running_with(config: Config, pod: PodSpec) -> (Driver, Vec<Resource>) {
+    let mut driver = Driver::connected_with(config);
     driver.create(pod);
     let kept = used(&offer(&mut driver, "s1", &[]));
     driver.run(0);
@@ -296,25 +301,95 @@ fn a_first_launch_that_got_lost_leaves_nothing_behind() {
     assert_eq!(driver.picture(), ["v1.1 s1 Stable"]);
 }
 
+/// An instance that there is no record of.
+const UNKNOWN: &str = "gone.instance-0190163d-8694-739b-aea5-966c26f8ad91";
+
+/// What is kept, as if it was so by `framework` for `instance`.
+fn relabel(kept: &[Resource], framework: &str, instance: &str) -> Vec<Resource> {
+    let mut kept = kept.to_vec();
+    for resource in &mut kept {
+        resource.reservations[0].labels[0].value = Some(framework.to_owned());
+        resource.reservations[0].labels[1].value = Some(instance.to_owned());
+    }
+    kept
+}
+
+/// For whom something is kept that we have no record of, and how many volumes that are.
+fn unknown(driver: &Driver) -> Vec<(String, usize)> {
+    let found = driver.scheduler.unknown_reservations();
+    found.map(|found| (found.instance_id.to_string(), found.volumes.len())).collect()
+}
+
 #[test]
-fn what_nobody_knows_is_given_back_and_what_others_reserved_is_not() {
+fn what_there_is_no_record_of_is_kept_and_listed() {
     let (mut driver, kept) = running(one());
-    let relabel = |framework: &str, instance: &str| -> Vec<Resource> {
-        let mut kept = kept.clone();
-        for resource in &mut kept {
-            resource.reservations[0].labels[0].value = Some(framework.to_owned());
-            resource.reservations[0].labels[1].value = Some(instance.to_owned());
-        }
-        kept
-    };
-    let unknown = "gone.instance-0190163d-8694-739b-aea5-966c26f8ad91";
-    assert_eq!(offer(&mut driver, "s1", &relabel("other", unknown)), []);
-    assert_eq!(offer(&mut driver, "s1", &relabel("fw", "no id")), []);
-    assert_eq!(story(&offer(&mut driver, "s1", &relabel("fw", unknown))).len(), 2);
-    assert_eq!(leftovers(&driver), 1);
+    let lost = relabel(&kept, "fw", UNKNOWN);
+    for foreign in [relabel(&kept, "other", UNKNOWN), relabel(&kept, "fw", "no id")] {
+        assert_eq!((offer(&mut driver, "s1", &foreign), unknown(&driver)), (vec![], vec![]));
+    }
+    let first = driver.now;
+    assert_eq!(offer(&mut driver, "s1", &lost), []);
+    driver.wait(10.0);
+    assert_eq!(offer(&mut driver, "s1", &lost), []);
+    assert_eq!((unknown(&driver), leftovers(&driver)), (vec![(UNKNOWN.to_owned(), 1)], 0));
+    let found = driver.scheduler.unknown_reservations().next().unwrap();
+    assert_eq!((found.since, found.last_offered), (first, driver.now));
+    assert_eq!((found.agent_id.as_str(), found.role.as_str()), ("s1", "dev"));
+    // Nor is it used for anything else.
+    driver.update_pod(resident(2, &json!({})));
+    assert_eq!(offer_of(&mut driver, "s1", 0.2, &lost), []);
+    offer(&mut driver, "s2", &[]);
+    assert_eq!(unknown(&driver).len(), 1, "another agent has nothing to do with it");
+    offer(&mut driver, "s1", &[]);
+    assert_eq!(unknown(&driver), [], "it is offered no more");
+}
+
+#[test]
+fn whoever_wants_unknown_tasks_killed_has_unknown_volumes_destroyed() {
+    let config = Config { unknown_tasks: UnknownTasks::Kill, ..config() };
+    let (mut driver, kept) = running_with(config, one());
+    assert_eq!(offer(&mut driver, "s1", &relabel(&kept, "other", UNKNOWN)), []);
+    assert_eq!(offer(&mut driver, "s1", &relabel(&kept, "fw", "no id")), []);
+    assert_eq!(story(&offer(&mut driver, "s1", &relabel(&kept, "fw", UNKNOWN))).len(), 2);
+    assert_eq!((leftovers(&driver), unknown(&driver)), (1, vec![]));
     let (instance, ..) = driver.instance(0);
     // Volumes of a living copy are not offered while they are in use; if they are all the same, they are left alone.
-    assert_eq!(offer(&mut driver, "s1", &relabel("fw", &instance.to_string())), []);
+    assert_eq!(offer(&mut driver, "s1", &relabel(&kept, "fw", &instance.to_string())), []);
+}
+
+/// The records say who is gone, also after a restart.
+#[test]
+fn what_is_known_to_be_gone_is_given_back_whatever_becomes_of_the_unknown() {
+    let (mut driver, kept) = running(one());
+    let (instance, ..) = driver.instance(0);
+    driver.kill(0, true);
+    driver.confirm_kills();
+    driver.restart();
+    driver.subscribe();
+    let known = relabel(&kept, "fw", &instance.to_string());
+    assert_eq!(story(&offer_of(&mut driver, "s1", 0.2, &known)).len(), 2);
+    // A living copy is known as well, and that it lives elsewhere.
+    offer(&mut driver, "s2", &[]);
+    let (instance, ..) = driver.instance(0);
+    let elsewhere = relabel(&kept, "fw", &instance.to_string());
+    assert_eq!(story(&offer(&mut driver, "s3", &elsewhere)).len(), 2);
+    assert_eq!(unknown(&driver), []);
+}
+
+/// An older backup knows neither the newer copies nor that they have volumes.
+#[test]
+fn a_restored_backup_costs_no_volumes() {
+    let mut driver = Driver::connected_with(config());
+    let backup = driver.store.clone();
+    driver.create(one());
+    let kept = used(&offer(&mut driver, "s1", &[]));
+    driver.run(0);
+    let (instance, ..) = driver.instance(0);
+    driver.store = backup;
+    driver.restart();
+    driver.subscribe();
+    assert_eq!(offer(&mut driver, "s1", &kept), []);
+    assert_eq!(unknown(&driver), [(instance.to_string(), 1)]);
 }
 
 #[test]

@@ -303,7 +303,7 @@ async fn tasks_without_a_record_are_listed() {
     let server = Server::start().await;
     let master = FakeMaster::new("m", &Journal::default());
     master.accept(&server.driver).await;
-    assert_eq!(server.get("/v2/unknown_tasks").await, json!({"unknownTasks": []}));
+    assert_eq!(server.get("/v2/unknown_tasks").await, json!({"unknownTasks": [], "unknownReservations": []}));
     let id = "lost.instance-2a7ea5c4-c6d1-11f0-8000-0242ac110002.c.1";
     let status = update(&TaskId::from(id), TaskState::TaskRunning);
     server.driver.event(Event::Update(status)).await.unwrap();

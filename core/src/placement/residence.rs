@@ -13,19 +13,22 @@
 //!
 //! - A first launch that ends without any sign that it reached its agent is given up, home and all; a new copy takes its
 //!   place.
-//! - Whatever carries this framework's labels, and is offered, belongs to the instance that the labels name. If that is
-//!   gone from the records, its home goes, too, as often as it is offered; the role stays unsuppressed until it is not.
+//! - Whatever carries this framework's labels, and is offered, belongs to the instance that the labels name. If the
+//!   records say that it is gone, or lives elsewhere, its home goes, too, as often as it is offered; the role stays
+//!   unsuppressed until it is not. If there is no record at all of it, the records may have been lost and the volumes
+//!   be all that is left of a service: `--unknown_tasks` decides, like about tasks.
 //!
 //! The resources of the containers, the executor and the ports are reserved as well as the disk: a copy that cannot
 //! move must find room where it is.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::pool::Pool;
 use super::{Launch, NoMatch};
-use crate::config::Config;
+use crate::config::{Config, UnknownTasks};
 use crate::model::ids::{FrameworkId, InstanceId, Uuid, new_uuid};
 use crate::model::instance::Instance;
 use crate::model::mesos::{
@@ -37,6 +40,7 @@ use crate::model::regex::JavaRegex;
 use crate::model::residence::{LocalVolume, reservation, resident_of};
 use crate::record::Leftover;
 use crate::scheduler::Scheduler;
+use crate::view::UnknownReservation;
 
 /// Something left over is no longer looked for when the agent is offered without it so long after it was thought to be
 /// there. What was asked of Mesos has surely come to an end by then.
@@ -225,8 +229,13 @@ impl Scheduler {
         let agent = pool.agent.agent_id.clone();
         let mut release = Release::default();
         let mut released: Vec<InstanceId> = Vec::new();
-        let mut is_left = |reservations: &[Reservation]| {
+        let mut unknown: BTreeMap<InstanceId, Vec<String>> = BTreeMap::new();
+        let mut is_left = |reservations: &[Reservation], volume: Option<&String>| {
             let Some(resident) = resident_of(&framework, reservations) else { return false };
+            if self.config.unknown_tasks == UnknownTasks::Ignore && !self.state.has_record_of(resident.uuid) {
+                unknown.entry(resident).or_default().extend(volume.cloned());
+                return false;
+            }
             let lives_here = self.state.instance(resident.uuid).is_some_and(|instance| {
                 instance.id == resident && instance.residence.is_some() && instance.agent_id() == Some(&agent)
             });
@@ -235,18 +244,46 @@ impl Scheduler {
             }
             !lives_here
         };
-        for disk in pool.disks.extract_if(.., |disk| is_left(&disk.reservations)) {
+        for disk in pool.disks.extract_if(.., |disk| is_left(&disk.reservations, persistence_id(disk))) {
             release.resources.push(plain_disk(&disk));
             if persistence_id(&disk).is_some() {
                 release.volumes.push(disk);
             }
         }
         let role = pool.role.clone();
-        for stack in pool.stacks.extract_if(.., |stack| is_left(&stack.reservations)) {
+        for stack in pool.stacks.extract_if(.., |stack| is_left(&stack.reservations, None)) {
             release.resources.extend(stack.into_resources(&role));
         }
         self.note_released(pool, released);
+        self.note_unknown(pool, unknown);
         release
+    }
+
+    /// Notes what is kept in `pool` for instances without a record, with the volumes among it.
+    fn note_unknown(&mut self, pool: &Pool, unknown: BTreeMap<InstanceId, Vec<String>>) {
+        if unknown.is_empty() && self.unknown_reservations.is_empty() {
+            return;
+        }
+        let (agent_id, now) = (&pool.agent.agent_id, self.now);
+        // What is not offered any more is gone, or in use; then it will be offered again.
+        let of_agent = (agent_id.clone(), Uuid::nil())..=(agent_id.clone(), Uuid::max());
+        let is_gone =
+            |found: &UnknownReservation| found.role == pool.role && !unknown.contains_key(&found.instance_id);
+        self.unknown_reservations.extract_if(of_agent, |_, found| is_gone(found)).for_each(drop);
+        for (instance_id, volumes) in unknown {
+            let key = (agent_id.clone(), instance_id.uuid);
+            let since = self.unknown_reservations.get(&key).map_or(now, |found| found.since);
+            let found = UnknownReservation {
+                instance_id,
+                agent_id: agent_id.clone(),
+                host: pool.agent.host.clone(),
+                role: pool.role.clone(),
+                volumes,
+                since,
+                last_offered: now,
+            };
+            self.unknown_reservations.insert(key, found);
+        }
     }
 
     /// Notes what was seen of what is kept for instances that are gone: it will be looked for again. What was not

@@ -39,6 +39,13 @@ impl State {
         self.leftovers.values()
     }
 
+    /// Whether an instance is, or is known to be gone.
+    pub(crate) fn has_record_of(&self, uuid: Uuid) -> bool {
+        self.instance(uuid).is_some()
+            || self.forgotten.contains_key(&uuid)
+            || self.leftovers.contains_key(&uuid)
+    }
+
     /// Notes that something is kept for an instance that is gone, or that it was seen again.
     pub(crate) fn put_leftover(&mut self, leftover: Leftover) {
         self.changes.keys.insert(Key::Leftover(leftover.instance.clone()));

@@ -9,6 +9,7 @@ mod pod_status;
 mod queue;
 mod status;
 mod tasks;
+mod unknown_reservation;
 mod unknown_task;
 
 pub use census::Census;
@@ -26,4 +27,5 @@ pub use pod_status::{
 };
 pub use queue::{DelayStatus, QueueItem};
 pub use tasks::{EndpointAddresses, EnrichedTask, HealthCheckResult};
+pub use unknown_reservation::UnknownReservation;
 pub use unknown_task::UnknownTask;

@@ -1,9 +1,10 @@
-//! `/v2/unknown_tasks`: tasks of this framework of which there is no record. Marathon has no such list; it kills them.
+//! `/v2/unknown_tasks`: tasks of this framework of which there is no record, and what is kept on agents for instances
+//! of which there is none. Marathon has no such list; it kills the ones and destroys the others.
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use podium_core::view::UnknownTask;
+use podium_core::view::{UnknownReservation, UnknownTask};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -12,12 +13,16 @@ use super::{Api, json};
 
 /// `GET /v2/unknown_tasks`
 pub(super) async fn list(State(api): State<Api>) -> Result<Response, ApiError> {
-    let unknown_tasks = api.driver.query(|scheduler, _| scheduler.unknown_tasks().cloned().collect()).await?;
-    Ok(json(StatusCode::OK, &UnknownTasks { unknown_tasks }))
+    let look = api.driver.query(|scheduler, _| UnknownTasks {
+        unknown_tasks: scheduler.unknown_tasks().cloned().collect(),
+        unknown_reservations: scheduler.unknown_reservations().cloned().collect(),
+    });
+    Ok(json(StatusCode::OK, &look.await?))
 }
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct UnknownTasks {
     unknown_tasks: Vec<UnknownTask>,
+    unknown_reservations: Vec<UnknownReservation>,
 }

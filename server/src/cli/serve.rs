@@ -111,7 +111,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "FILE", requires = "mesos_authentication_principal", help_heading = "Mesos")]
     mesos_authentication_secret_file: Option<PathBuf>,
 
-    /// What to do with tasks of this framework that Mesos has and the daemon has no record of
+    /// What to do with tasks and persistent volumes of this framework that the daemon has no record of
     #[arg(long, value_name = "WHAT", default_value = "ignore", help_heading = "Mesos")]
     unknown_tasks: UnknownTasksArg,
 
@@ -229,7 +229,7 @@ enum GpuBehaviorArg {
 enum UnknownTasksArg {
     /// Leave them alone
     Ignore,
-    /// Kill them
+    /// Kill the tasks, destroy the volumes
     Kill,
 }
 

@@ -511,7 +511,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     read(
         "/v2/unknown_tasks",
         "readUnknownTasks",
-        "The tasks of this framework of which there is no record",
+        "The tasks, and what is kept on agents, of this framework of which there is no record",
         &[],
         &[json(200, "The tasks", one::<unknown_tasks::UnknownTasks>())],
         &[],
