@@ -181,6 +181,47 @@ async fn what_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
+async fn a_slash_at_the_end_says_nothing() {
+    let server = Server::start().await;
+    // Without a master its deployment does not end.
+    let created = server.post_pod(&pod_json("/a", 1)).await;
+    let id = created.headers()["marathon-deployment-id"].to_str().unwrap();
+    let deployment = format!("/v2/deployments/{id}");
+    for path in [
+        "/ping",
+        "/v2/deployments",
+        &deployment,
+        "/v2/events",
+        "/v2/groups",
+        "/v2/groups/a",
+        "/v2/info",
+        "/v2/leader",
+        "/v2/openapi.json",
+        "/v2/pods",
+        "/v2/pods/a",
+        "/v2/pods/a::versions",
+        "/v2/queue",
+        "/v2/tasks",
+        "/v2/unknown_tasks",
+        "/v2/nothing",
+    ] {
+        let get = async |path: &str| {
+            let response = server.request("GET", path).send().await.unwrap();
+            let kind = response.headers()["content-type"].to_str().unwrap().to_owned();
+            let is_stream = kind.starts_with("text/event-stream");
+            let body = if is_stream { String::new() } else { response.text().await.unwrap() };
+            (kind, server.redact(&body.replace("nothing/", "nothing")))
+        };
+        assert_eq!(get(&format!("{path}/")).await, get(path).await, "{path}");
+    }
+    let options = |path| server.request("OPTIONS", path).send();
+    let (one, other) = (options("/v2/queue/").await.unwrap(), options("/v2/queue").await.unwrap());
+    assert_eq!(one.headers()["allow"], other.headers()["allow"]);
+    let metrics = server.request("GET", "/metrics/").send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains(r#"route="/v2/queue""#) && !metrics.contains(r#"route="/v2/queue/""#));
+}
+
+#[tokio::test]
 async fn methods_that_do_not_exist_are_named() {
     let server = Server::start().await;
     for path in [

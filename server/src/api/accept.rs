@@ -10,7 +10,7 @@ use super::error::ApiError;
 
 /// Refuses requests whose client cannot read what the API answers with.
 pub(super) async fn check(request: Request, next: Next) -> Response {
-    let path = request.uri().path();
+    let path = request.uri().path().trim_end_matches('/');
     let produces = match path {
         // They say themselves what they can be read as.
         "/metrics" | "/metrics/prometheus" | "/ping" => return next.run(request).await,

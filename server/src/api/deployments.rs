@@ -44,7 +44,7 @@ pub(super) async fn cancel(State(api): State<Api>, request: Request) -> Result<R
 /// The deployment that a path names. axum's own way says in plain text what is wrong with a path.
 fn named(asked: &Asked) -> Result<DeploymentId, ApiError> {
     let path = path::decode(&asked.origin.uri)?;
-    Ok(DeploymentId::new(path.strip_prefix("/v2/deployments/").unwrap_or(&path)))
+    Ok(DeploymentId::new(path.strip_prefix("/v2/deployments/").unwrap_or(&path).trim_end_matches('/')))
 }
 
 #[derive(Serialize, JsonSchema)]

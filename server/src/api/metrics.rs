@@ -37,7 +37,8 @@ pub(super) async fn show(State(api): State<Api>, headers: HeaderMap) -> Result<R
 pub(super) async fn count(State(api): State<Api>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let method = method_name(request.method());
-    let matched = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let matched = request.extensions().get::<MatchedPath>();
+    let matched = matched.map(|path| path.as_str().trim_end_matches('/').to_owned());
     let response = next.run(request).await;
     let route = match response.extensions().get::<Template>() {
         Some(Template(template)) => Cow::Borrowed(*template),

@@ -98,7 +98,13 @@ impl Api {
         let http = self.http.clone();
         let router = routes()
             .into_iter()
-            .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
+            .fold(Router::new(), |router, (path, methods)| {
+                // Marathon passes over a slash at the end.
+                let takes_slash = path.ends_with("{*rest}");
+                let router =
+                    if takes_slash { router } else { router.route(&format!("{path}/"), methods.clone()) };
+                router.route(path, methods)
+            })
             .method_not_allowed_fallback(method_not_allowed)
             .fallback(not_found)
             .layer(axum::middleware::from_fn(accept::check))
@@ -119,13 +125,11 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/v2/deployments/{id}", get(deployments::read).delete(deployments::cancel)),
         ("/v2/events", get(events::stream)),
         ("/v2/groups", any(groups::dispatch)),
-        ("/v2/groups/", any(groups::dispatch)),
         ("/v2/groups/{*rest}", any(groups::dispatch)),
         ("/v2/info", get(system::info)),
         ("/v2/leader", get(system::leader).delete(system::abdicate)),
         ("/v2/openapi.json", get(openapi::show)),
         ("/v2/pods", any(pods::dispatch)),
-        ("/v2/pods/", any(pods::dispatch)),
         ("/v2/pods/{*rest}", any(pods::dispatch)),
         ("/v2/queue", get(queue::list)),
         ("/v2/queue/{*rest}", delete(queue::reset_delay)),
