@@ -122,3 +122,61 @@ async fn a_dry_run_changes_nothing() {
         .await;
     insta::assert_snapshot!(transcript);
 }
+
+#[tokio::test]
+async fn what_was_only_to_be_tried_is_never_done() {
+    let server = Server::start().await;
+    let master = FakeMaster::new("m", &Journal::default());
+    master.accept(&server.driver).await;
+    server.post_pod(&pod_json("/g/p", 1)).await;
+    let tasks = master.launch_what_waits(&server.driver, "offer", TaskState::TaskRunning).await;
+    server.wait_for_no_deployments().await;
+    server.post_pod(&pod_json("/waits", 1)).await;
+    let deployment = server.get("/v2/deployments").await[0]["id"].as_str().unwrap().to_owned();
+    let instance =
+        server.get("/v2/pods/g/p::status").await["instances"][0]["id"].as_str().unwrap().to_owned();
+
+    // Where there is no trying, and where it is not clear whether it is to be tried.
+    let everywhere = [
+        ("DELETE", format!("/v2/pods/g/p::instances/{instance}"), Value::Null),
+        ("DELETE", "/v2/pods/g/p::instances".to_owned(), json!([instance])),
+        ("POST", "/v2/tasks/delete".to_owned(), json!({"ids": [tasks[0].as_str()]})),
+        ("DELETE", format!("/v2/deployments/{deployment}"), Value::Null),
+        ("DELETE", "/v2/queue/waits/delay".to_owned(), Value::Null),
+        ("DELETE", "/v2/leader".to_owned(), Value::Null),
+        ("PATCH", "/v2/groups/g".to_owned(), json!({"enforceRole": true})),
+    ];
+    let where_it_can = [
+        ("POST", "/v2/pods".to_owned(), pod_json("/new", 1)),
+        ("PUT", "/v2/pods/g/p".to_owned(), pod_json("/g/p", 2)),
+        ("DELETE", "/v2/pods/g/p".to_owned(), Value::Null),
+        ("POST", "/v2/groups".to_owned(), json!({"id": "new"})),
+        ("PUT", "/v2/groups/g".to_owned(), json!({"dependencies": ["/x"]})),
+        ("DELETE", "/v2/groups/g".to_owned(), Value::Null),
+    ];
+    let unclear = everywhere.iter().chain(&where_it_can).flat_map(|request| {
+        ["", "1", "yes", "tru"]
+            .map(|value| (request, value, format!("dryRun is true or false, got '{value}'")))
+    });
+    let impossible = everywhere.iter().flat_map(|request| {
+        ["true", "TRUE"]
+            .map(|value| (request, value, "dryRun is for POST, PUT and DELETE of pods".to_owned()))
+    });
+    let state = async || {
+        let [pods, groups, deployments] =
+            ["/v2/pods", "/v2/groups?embed=group.groups", "/v2/deployments"].map(|path| server.get(path));
+        (pods.await, groups.await, deployments.await)
+    };
+    let before = state().await;
+    for ((method, path, body), value, words) in unclear.chain(impossible) {
+        let request = server.request(method, &format!("{path}?dryRun={value}"));
+        let request = if body.is_null() { request } else { request.json(body) };
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY, "{method} {path} {value}");
+        let refused: Value = response.json().await.unwrap();
+        assert!(refused["message"].as_str().unwrap().starts_with(&words), "{method} {path}: {refused}");
+    }
+    assert_eq!(state().await, before);
+    let calls = master.journal.lines();
+    assert!(!calls.iter().any(|line| line.contains("Kill")), "{calls:?}");
+}

@@ -12,8 +12,32 @@ use super::error::ApiError;
 use super::{Api, Asked, json, unexpected};
 
 /// Whether only the plan is asked for.
-pub(super) fn is_wanted(asked: &Asked) -> bool {
-    asked.flag("dryRun")
+///
+/// # Errors
+/// It is not clear. Of other flags what is not `true` counts as false; here that might do what was only to be tried.
+pub(super) fn is_wanted(asked: &Asked) -> Result<bool, ApiError> {
+    let value = asked.parameters.iter().find(|(name, _)| name == "dryRun").map(|(_, value)| value.as_str());
+    match value.map(str::to_ascii_lowercase).as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => {
+            let value = value.unwrap_or_default().escape_debug();
+            Err(refusal(format!("dryRun is true or false, got '{value}'. Nothing was done")))
+        }
+    }
+}
+
+/// Refuses to do what was only to be tried, where that is not possible.
+pub(super) fn must_not_be_wanted(asked: &Asked) -> Result<(), ApiError> {
+    if !is_wanted(asked)? {
+        return Ok(());
+    }
+    let possible = "dryRun is for POST, PUT and DELETE of pods and groups only. Nothing was done";
+    Err(refusal(possible.to_owned()))
+}
+
+fn refusal(message: String) -> ApiError {
+    ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, message)
 }
 
 /// Tries `command`. The scheduler only gives what is needed for that; the rest happens here.

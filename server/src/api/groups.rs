@@ -184,7 +184,7 @@ async fn change(
     status: StatusCode,
     command: Command,
 ) -> Result<Response, ApiError> {
-    if dry_run::is_wanted(asked) {
+    if dry_run::is_wanted(asked)? {
         return Ok(json(StatusCode::OK, &dry_run::preview(api, command).await?.plan));
     }
     match api.command(asked, command).await? {

@@ -191,6 +191,8 @@ impl Asked {
 impl Api {
     /// Has the scheduler do something, and says no in Marathon's way if it does.
     async fn command(&self, asked: &Asked, command: Command) -> Result<podium_core::Response, ApiError> {
+        // Where it can be done, it has been.
+        dry_run::must_not_be_wanted(asked)?;
         let answer = self.driver.command(asked.origin.clone(), command).await?;
         Ok(*answer.map_err(|refusal| *refusal)?)
     }

@@ -68,7 +68,7 @@ async fn create(api: &Api, request: Request) -> Result<Response, ApiError> {
     let asked = Asked::of(&request);
     let Admitted { pod, role_given, unknown_fields } = read_definition(api, request).await?;
     let command = Command::CreatePod { pod, force: asked.flag("force"), role_given };
-    if dry_run::is_wanted(&asked) {
+    if dry_run::is_wanted(&asked)? {
         return plan(api, command, &unknown_fields).await;
     }
     let Reply::PodCreated { pod, deployment } = api.command(&asked, command).await? else {
@@ -95,7 +95,7 @@ async fn update(api: &Api, id: PodId, request: Request) -> Result<Response, ApiE
         return Err(ApiError::new(StatusCode::BAD_REQUEST, message));
     }
     let command = Command::UpdatePod { pod, force: asked.flag("force"), role_given };
-    if dry_run::is_wanted(&asked) {
+    if dry_run::is_wanted(&asked)? {
         return plan(api, command, &unknown_fields).await;
     }
     let Reply::PodUpdated { pod, deployment } = api.command(&asked, command).await? else {
@@ -109,7 +109,7 @@ async fn update(api: &Api, id: PodId, request: Request) -> Result<Response, ApiE
 
 async fn remove(api: &Api, id: PodId, asked: Asked) -> Result<Response, ApiError> {
     let command = Command::DeletePod { id, force: asked.flag("force") };
-    if dry_run::is_wanted(&asked) {
+    if dry_run::is_wanted(&asked)? {
         return plan(api, command, &[]).await;
     }
     let Reply::PodDeleted { deployment } = api.command(&asked, command).await? else {

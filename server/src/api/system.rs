@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
-use super::{Api, Asked, accept, json};
+use super::{Api, Asked, accept, dry_run, json};
 
 /// `GET /ping`: the API is ready.
 pub(super) async fn ping(headers: HeaderMap) -> Response {
@@ -45,8 +45,9 @@ pub(super) async fn leader(State(api): State<Api>) -> Response {
 
 /// `DELETE /v2/leader`: the daemon ends, so that another one leads: the one that its supervisor starts in its place.
 pub(super) async fn abdicate(State(api): State<Api>, request: Request) -> Result<Response, ApiError> {
-    let parameters = Asked::of(&request).parameters;
-    if let Some((name, _)) = parameters.iter().find(|(name, _)| name == "backup" || name == "restore") {
+    let asked = Asked::of(&request);
+    dry_run::must_not_be_wanted(&asked)?;
+    if let Some((name, _)) = asked.parameters.iter().find(|(name, _)| name == "backup" || name == "restore") {
         let message = format!(
             "'{name}' is not supported, nothing is done: stop the daemon, and copy or replace the file podium.redb in \
              --data_dir"

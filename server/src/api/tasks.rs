@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::error::ApiError;
 use super::listing::{self, Budget, Format, Tour};
-use super::{Api, Asked, accept, body, json, unexpected};
+use super::{Api, Asked, accept, body, dry_run, json, unexpected};
 
 /// `GET /v2/tasks[?status=running][&status=staging]`, as JSON, or as text for load balancers.
 pub(super) async fn list(State(api): State<Api>, request: Request) -> Result<Response, ApiError> {
@@ -41,6 +41,7 @@ pub(super) async fn list(State(api): State<Api>, request: Request) -> Result<Res
 /// `POST /v2/tasks/delete[?wipe=true]`: ends the copies that the tasks belong to. What is unknown is passed over.
 pub(super) async fn kill(State(api): State<Api>, request: Request) -> Result<Response, ApiError> {
     let asked = Asked::of(&request);
+    dry_run::must_not_be_wanted(&asked)?;
     if asked.flag("scale") && asked.flag("wipe") {
         let message = "You cannot use scale and wipe at the same time.";
         return Err(ApiError::new(StatusCode::BAD_REQUEST, message));
