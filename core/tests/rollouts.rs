@@ -582,3 +582,70 @@ fn deployments_are_listed_in_the_order_in_which_they_began() {
     let listed: Vec<DeploymentId> = driver.scheduler.deployments().into_iter().map(|d| d.id).collect();
     assert_eq!(listed, began);
 }
+
+#[test]
+fn an_update_finds_copies_that_were_never_launched_also_after_a_restart() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 1, 2));
+    driver.offer("s1", 0.2, 8192.0);
+    driver.run(0);
+    assert_eq!(driver.picture(), ["v1.1 s1 Stable", "v1.0 - Pending"]);
+    driver.restart();
+    driver.subscribe();
+    driver.force_pod(changed(pod("/p", 1, 2), "2"));
+    for _ in 0..3 {
+        driver.offer("s2", 8.0, 8192.0);
+        for n in 0..driver.instances().len() {
+            if driver.picture()[n].ends_with("s2 Pending") {
+                driver.run(n);
+            }
+        }
+        driver.wait(6.0);
+        driver.confirm_kills();
+    }
+    assert_eq!(driver.picture(), ["v2.1 s2 Stable"; 2]);
+    assert_eq!(driver.deployments(), NOTHING);
+}
+
+#[test]
+fn a_version_whose_copies_finish_at_once_ends_no_old_copy() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    driver.update_pod(changed(pod("/p", 1, 1), "2"));
+    for _ in 0..5 {
+        driver.offer("s2", 8.0, 8192.0);
+        driver.run(1);
+        driver.wait(4.0);
+        driver.update_all(1, TaskState::TaskFinished);
+        driver.wait(60.0);
+        assert_eq!(driver.picture()[0], "v1.1 s1 Stable");
+    }
+    assert_eq!(driver.kills(), NOTHING);
+    assert_eq!(driver.deployments().len(), 1);
+}
+
+#[test]
+fn copies_that_will_be_replaced_do_not_take_the_places_of_their_successors() {
+    let unique = json!([{"fieldName": "@hostname", "operator": "UNIQUE"}]);
+    let unique = pod_with("/p", 1, 1, &json!({"scheduling": {"placement": {"constraints": unique}}}));
+    let mut driver = Driver::running(unique.clone());
+    driver.update_pod(changed(unique, "2"));
+    driver.offer("s1", 8.0, 8192.0);
+    assert_eq!(driver.picture(), ["v1.1 s1 Stable", "v2.1 s1 Pending"], "there is no other agent");
+    driver.run(1);
+    driver.wait(5.0);
+    driver.confirm_kills();
+    assert_eq!((driver.picture(), driver.deployments()), (vec!["v2.1 s1 Stable".to_owned()], vec![]));
+}
+
+#[test]
+fn an_update_is_done_when_the_last_old_copy_has_ended() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    driver.update_pod(changed(pod("/p", 1, 1), "2"));
+    driver.offer("s2", 8.0, 8192.0);
+    driver.run(1);
+    driver.wait(5.0);
+    assert_eq!(driver.picture(), ["v1.1 s1 Terminal", "v2.1 s2 Stable"]);
+    assert_eq!(driver.deployments(), ["RestartPod /p: waits for 1 instance of older versions to end"]);
+    driver.confirm_kills();
+    assert_eq!((driver.picture(), driver.deployments()), (vec!["v2.1 s2 Stable".to_owned()], vec![]));
+}

@@ -550,3 +550,62 @@ fn time_alone_does_nothing_to_volumes() {
     let _ = driver.step(Input::Tick);
     assert_eq!(used(&offer(&mut driver, "s1", &kept)), kept);
 }
+
+#[test]
+fn a_copy_that_goes_back_shows_its_agent_as_it_is_now() {
+    let (mut driver, kept) = running(one());
+    driver.crash(0);
+    driver.wait(2.0);
+    let mut moved = make_offer(&mut driver, "s1", 8.0, &kept);
+    moved.hostname = "new-name.example".to_owned();
+    driver.offer_all(vec![moved]);
+    let instance = &driver.instances()[0];
+    assert_eq!(
+        (instance.agent_id.clone().unwrap().as_str(), instance.agent_hostname.as_deref()),
+        ("s1", Some("new-name.example"))
+    );
+}
+
+#[test]
+fn copies_with_volumes_that_are_launched_together_keep_their_constraints() {
+    let constraints =
+        json!({ "placement": { "constraints": [{ "fieldName": "@hostname", "operator": "UNIQUE" }] } });
+    let mut driver = Driver::connected_with(config());
+    driver.create(resident(3, &json!({ "scheduling": constraints })));
+    let offers = ["s1", "s2"].map(|agent| make_offer(&mut driver, agent, 8.0, &[])).to_vec();
+    let calls = driver.offer_all(offers);
+    let launches = operations(&calls).into_iter();
+    let launches = launches.filter(|operation| matches!(operation.info, OperationInfo::LaunchGroup(_)));
+    assert_eq!(launches.count(), 2);
+    assert_eq!(driver.picture(), ["v1.1 s1 Pending", "v1.1 s2 Pending", "v1.0 - Pending"]);
+}
+
+#[test]
+fn an_update_of_copies_with_volumes_can_be_taken_back_midway() {
+    let (mut driver, kept) = running(one());
+    driver.update_pod(changed(one(), "two"));
+    driver.confirm_kills();
+    driver.wait(2.0);
+    assert_eq!(used(&offer(&mut driver, "s1", &kept)), kept);
+    assert_eq!(driver.picture(), ["v2.2 s1 Pending"]);
+    driver.cancel(false);
+    driver.confirm_kills();
+    driver.wait(2.0);
+    assert_eq!(used(&offer(&mut driver, "s1", &kept)), kept, "the same volumes");
+    driver.run(0);
+    driver.wait(6.0);
+    assert_eq!(driver.picture(), ["v3.3 s1 Stable"]);
+    assert_eq!(driver.deployments(), [""; 0]);
+}
+
+#[test]
+fn the_kill_that_makes_room_for_an_update_is_repeated() {
+    let (mut driver, _) = running(one());
+    driver.update_pod(changed(one(), "two"));
+    assert_eq!(driver.kills(), ["/db.a.1", "/db.b.1"]);
+    driver.wait(2.0);
+    assert_eq!(driver.kills(), ["/db.a.1", "/db.b.1"], "the first may have got lost");
+    driver.restart();
+    driver.subscribe();
+    assert_eq!(driver.kills(), ["/db.a.1", "/db.b.1"], "also by the next leader");
+}
