@@ -44,6 +44,9 @@ pub struct Config {
     pub kill_retry_timeout: Duration,
     /// `--kill_chunk_size`: how many instances are killed at once.
     pub kill_chunk_size: usize,
+    /// How many instances one step makes, ends or finds due, and how many pods it looks at, at most: see
+    /// [`Scheduler::deadline`](crate::Scheduler::deadline). At least 2, or nothing is ever finished.
+    pub portion: usize,
     /// `--reconciliation_interval`: time between two comparisons of all tasks with Mesos.
     pub reconciliation_interval: Duration,
     /// `--minimum_ready`: how long a copy without health checks must have run without interruption before an
@@ -111,6 +114,7 @@ impl Default for Config {
             task_launch_timeout: Duration::from_secs(300),
             kill_retry_timeout: Duration::from_secs(30),
             kill_chunk_size: 100,
+            portion: 500,
             reconciliation_interval: Duration::from_secs(600),
             minimum_ready: Duration::from_secs(5),
             max_running_deployments: 100,

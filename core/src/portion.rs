@@ -9,17 +9,14 @@
 //! What is never cut: the command itself, which is accepted whole or not at all; the answer to a batch of offers,
 //! because no offer is kept; and the choice of copies that go, which has to compare all of its pod's.
 
-/// So much is done in one step: some 2 ms of work.
-pub(crate) const PORTION: usize = 500;
-
 /// What a step may still do for pods: an instance made or ended costs one, and so does a look at a pod.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Portion(usize);
 
 impl Portion {
-    /// For one step.
-    pub(crate) const fn new() -> Self {
-        Self(PORTION)
+    /// For one step: [`Config::portion`](crate::Config::portion).
+    pub(crate) const fn new(portion: usize) -> Self {
+        Self(portion)
     }
 
     /// For a rehearsal, which holds nobody up.

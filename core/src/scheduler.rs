@@ -13,7 +13,7 @@ use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
 use crate::output::{Accept, Action, Output};
 use crate::placement::{Agents, Site};
-use crate::portion::{PORTION, Portion};
+use crate::portion::Portion;
 use crate::queue::Demand;
 use crate::random::Random;
 use crate::reconcile::Reconciliation;
@@ -104,7 +104,7 @@ impl Scheduler {
             agents: Agents::default(),
             launch_cursor: None,
             next_look_for_secrets: None,
-            portion: Portion::new(),
+            portion: Portion::unlimited(),
             actions: Vec::new(),
             marks: Marks::default(),
             replies: Vec::new(),
@@ -128,7 +128,7 @@ impl Scheduler {
             return Err(RestoreError::MissingVersion { pod, version });
         }
         scheduler.state.rebuild(&scheduler.config);
-        scheduler.state.refresh_waiting(scheduler.now);
+        scheduler.state.refresh_waiting(scheduler.now, usize::MAX);
         scheduler.note_settled_pods();
         Ok(scheduler)
     }
@@ -137,8 +137,8 @@ impl Scheduler {
     pub fn step(&mut self, now: Timestamp, input: Input) -> Output {
         self.now = self.now.max(now);
         self.state.begin_step(self.now);
-        self.portion = Portion::new();
-        self.state.refresh_waiting(self.now);
+        self.portion = Portion::new(self.config.portion);
+        self.state.refresh_waiting(self.now, self.config.portion);
         match input {
             Input::Command { id, origin, command } => self.on_command(id, origin, *command),
             Input::Disconnected => self.on_disconnected(),
@@ -146,13 +146,13 @@ impl Scheduler {
             Input::Secrets(report) => self.on_secrets(report),
             Input::Tick => {}
         }
-        let due: Vec<Uuid> = self.state.due(self.now).take(PORTION).collect();
+        let due: Vec<Uuid> = self.state.due(self.now).take(self.config.portion).collect();
         for uuid in due {
             self.on_instance_due(uuid);
         }
         self.drive_pods();
         self.end_overdue_deployments();
-        self.state.refresh_waiting(self.now);
+        self.state.refresh_waiting(self.now, self.config.portion);
         self.pump_kills();
         self.pump_reconciliation();
         self.pump_demand();

@@ -8,7 +8,6 @@ use crate::model::ids::{PodId, Role, Uuid};
 use crate::model::instance::{AgentInfo, Instance};
 use crate::model::time::Timestamp;
 use crate::placement::NoMatch;
-use crate::portion::PORTION;
 use crate::queue::{Roles, WaitingPods};
 
 impl State {
@@ -19,9 +18,9 @@ impl State {
 
     /// Looks again at who waits: at the pods that changed since the last time, and a portion of those whose delay has
     /// ended.
-    pub(crate) fn refresh_waiting(&mut self, now: Timestamp) {
+    pub(crate) fn refresh_waiting(&mut self, now: Timestamp, portion: usize) {
         let mut changed = std::mem::take(&mut self.changes.waiting);
-        for id in self.waiting.due(now).take(PORTION) {
+        for id in self.waiting.due(now).take(portion) {
             self.changes.demand = true;
             changed.insert(id.clone());
         }

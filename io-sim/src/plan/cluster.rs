@@ -122,6 +122,9 @@ pub struct SchedulerPlan {
     /// `--kill_retry_timeout`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kill_retry_timeout: Option<Span>,
+    /// How much one step does at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub portion: Option<usize>,
     /// `--max_running_deployments`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_running_deployments: Option<usize>,
@@ -141,6 +144,7 @@ impl Default for SchedulerPlan {
             task_launch_confirm_timeout: None,
             task_launch_timeout: None,
             kill_chunk_size: None,
+            portion: None,
             kill_retry_timeout: None,
             max_running_deployments: None,
             kill_unknown_tasks: false,
@@ -170,6 +174,8 @@ impl SchedulerPlan {
             config.mesos_role = Role::new(role.as_str());
         }
         config.kill_chunk_size = self.kill_chunk_size.unwrap_or(config.kill_chunk_size);
+        // One that is smaller is never done.
+        config.portion = self.portion.map_or(config.portion, |portion| portion.max(2));
         config.max_running_deployments =
             self.max_running_deployments.unwrap_or(config.max_running_deployments);
         if self.kill_unknown_tasks {

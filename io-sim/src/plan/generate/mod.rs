@@ -94,6 +94,9 @@ fn scheduler(random: &mut Random) -> SchedulerPlan {
     if random.chance(200) {
         plan.kill_chunk_size = Some(index_below(random, 5) + 1);
     }
+    if random.chance(300) {
+        plan.portion = Some(index_below(random, 20) + 2);
+    }
     plan
 }
 
