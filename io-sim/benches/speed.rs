@@ -12,6 +12,10 @@ use podium_sim::plan::{AgentPlan, ClusterPlan, Plan, Planned, Request, Span, gen
 use podium_sim::run::{Report, run};
 use serde_json::json;
 
+/// The `podium` program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// So many plans are run if nobody says otherwise.
 const SEEDS: u64 = 100;
 /// The quiet cluster's machines, and how long it is left alone.

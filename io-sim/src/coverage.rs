@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use podium_core::model::deployment::ActionKind;
-use podium_core::model::ids::AgentId;
 use podium_core::model::instance::{Condition, Instance};
 use podium_core::{Entry, Mark, Marks, Record};
 
@@ -129,7 +128,7 @@ impl Surveyor {
         let combination = Combination {
             condition: instance.condition,
             deployment: phase(instance, scene),
-            agent: instance.agent_id().and_then(|id| standing(id, scene)),
+            agent: instance.agent_id().and_then(|id| Some(scene.cluster.standing(id)?.1)),
             connection: self.connection,
         };
         self.reached.insert(combination, 1);
@@ -153,8 +152,4 @@ fn phase(instance: &Instance, scene: &Scene<'_>) -> Phase {
         Some(ActionKind::RestartPod) => Phase::Restart,
         Some(ActionKind::StopPod) => Phase::Stop,
     }
-}
-
-fn standing(id: &AgentId, scene: &Scene<'_>) -> Option<AgentStanding> {
-    scene.cluster.standings().find(|(agent_id, _)| *agent_id == Some(id)).map(|(_, standing)| standing)
 }

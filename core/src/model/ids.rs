@@ -247,9 +247,14 @@ impl FromStr for InstanceId {
     }
 }
 
+// Formats that are not for people get the parts.
 impl Serialize for InstanceId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            (&self.pod, self.uuid).serialize(serializer)
+        }
     }
 }
 
@@ -270,6 +275,9 @@ impl JsonSchema for InstanceId {
 
 impl<'de> Deserialize<'de> for InstanceId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return Deserialize::deserialize(deserializer).map(|(pod, uuid)| Self { pod, uuid });
+        }
         Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }

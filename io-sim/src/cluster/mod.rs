@@ -322,10 +322,14 @@ impl Cluster {
         self.machines.iter().map(|machine| self.standing_of(machine))
     }
 
-    /// The machine whose agent has this id.
-    pub fn agent_index(&self, agent_id: &AgentId) -> Option<AgentIndex> {
-        let mut machines = self.machines.iter();
-        machines.find(|machine| self.standing_of(machine).0 == Some(agent_id)).map(|machine| machine.index)
+    /// The machine whose agent has this id, and what the master thinks of it.
+    pub fn standing(&self, agent_id: &AgentId) -> Option<(AgentIndex, AgentStanding)> {
+        if let Some(record) = self.master.agent_by_id(agent_id) {
+            return Some((record.index, record.standing()));
+        }
+        let mut others = self.machines.iter().map(|machine| (machine.index, self.standing_of(machine)));
+        let (index, (_, standing)) = others.find(|(_, (known, _))| *known == Some(agent_id))?;
+        Some((index, standing))
     }
 
     /// The description of a machine.

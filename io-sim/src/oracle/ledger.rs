@@ -156,7 +156,7 @@ impl Group {
             incarnation: instance.incarnation,
             members: instance.tasks.iter().map(|task| (task.container.clone(), Member::default())).collect(),
             resources: Vec::new(),
-            agent: instance.agent_id().and_then(|id| scene.cluster.agent_index(id)),
+            agent: instance.agent_id().and_then(|id| Some(scene.cluster.standing(id)?.0)),
             kill_sent: false,
         }
     }
@@ -347,7 +347,7 @@ impl Ledger {
         let group = Group {
             members: members.map(|id| (id.container.into(), Member::default())).collect(),
             resources: resources.chain(&launch.executor.resources).cloned().collect(),
-            agent: scene.cluster.agent_index(&task.agent_id),
+            agent: scene.cluster.standing(&task.agent_id).map(|(agent, _)| agent),
             kill_sent: false,
             incarnation: first.incarnation,
             instance: first.instance(),

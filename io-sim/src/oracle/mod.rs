@@ -47,6 +47,7 @@ use self::ledger::Ledger;
 use self::offers::Offers;
 use self::placement::Placement;
 use self::restore::Restore;
+use self::single::Single;
 use self::unreachable::Unreachable;
 use self::volumes::Volumes;
 use crate::world::{Scene, Seen};
@@ -100,6 +101,7 @@ pub struct Jury {
     offers: Offers,
     placement: Placement,
     restore: Restore,
+    single: Single,
     unreachable: Unreachable,
     volumes: Volumes,
     calm_since: Option<Timestamp>,
@@ -118,7 +120,7 @@ impl Witness for Jury {
         self.ledger.see(seen, scene);
         self.durability.see(seen, scene)?;
         self.offers.see(seen, scene)?;
-        single::see(seen, &self.ledger, scene)?;
+        self.single.see(seen, &self.ledger)?;
         capacity::see(seen, &self.ledger, scene)?;
         self.unreachable.see(seen, &self.ledger, scene)?;
         self.placement.see(seen, &self.ledger, scene)?;

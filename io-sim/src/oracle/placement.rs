@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use podium_core::Input;
 use podium_core::admission::{self, Change};
-use podium_core::model::ids::{OfferId, Role};
+use podium_core::model::ids::{AgentId, OfferId, Role};
 use podium_core::model::mesos::{
     Call, Event, LaunchGroup, Offer, Operation, OperationInfo, PortRange, Resource, ResourceKind,
     ResourceValue,
@@ -26,7 +26,23 @@ const NAME: &str = "placement";
 #[derive(Clone, Debug, Default)]
 pub(super) struct Placement {
     /// The offers that were not answered yet.
-    offers: BTreeMap<OfferId, Offer>,
+    offers: BTreeMap<OfferId, Offered>,
+}
+
+/// What matters of an offer.
+#[derive(Clone, Debug)]
+struct Offered {
+    id: OfferId,
+    agent_id: AgentId,
+    role: Option<Role>,
+    resources: Vec<Resource>,
+}
+
+impl From<&Offer> for Offered {
+    fn from(offer: &Offer) -> Self {
+        let (id, agent_id, role) = (offer.id.clone(), offer.agent_id.clone(), offer.role.clone());
+        Self { id, agent_id, role, resources: offer.resources.clone() }
+    }
 }
 
 impl Placement {
@@ -39,7 +55,7 @@ impl Placement {
         match seen {
             Seen::Stepped { input: Input::Event(event), .. } => {
                 if let Event::Offers(offers) = &**event {
-                    self.offers.extend(offers.iter().map(|offer| (offer.id.clone(), offer.clone())));
+                    self.offers.extend(offers.iter().map(|offer| (offer.id.clone(), offer.into())));
                 }
             }
             Seen::Call(Call::Decline { offer_ids, .. }) => {
@@ -48,7 +64,7 @@ impl Placement {
                 }
             }
             Seen::Call(Call::Accept { offer_ids, operations, .. }) => {
-                let offers: Vec<Offer> = offer_ids.iter().filter_map(|id| self.offers.remove(id)).collect();
+                let offers: Vec<Offered> = offer_ids.iter().filter_map(|id| self.offers.remove(id)).collect();
                 if offers.len() == offer_ids.len() {
                     return fits(&offers, operations);
                 }
@@ -62,7 +78,7 @@ impl Placement {
 }
 
 /// Whether `offers` have all that `operations` use.
-fn fits(offers: &[Offer], operations: &[Operation]) -> Result<(), Violation> {
+fn fits(offers: &[Offered], operations: &[Operation]) -> Result<(), Violation> {
     let Some(first) = offers.first() else { return Ok(()) };
     let bad = |sentence: String| Err(Violation::new(NAME, sentence));
     if let Some(other) =

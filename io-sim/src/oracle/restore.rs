@@ -15,29 +15,45 @@ use crate::world::{Scene, Seen};
 const NAME: &str = "restore";
 /// So often somebody compares. Every comparison costs as much as a restart.
 const INTERVAL: Duration = Duration::from_secs(5 * 60);
+/// The pause grows to this while nothing is written.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(2 * 3600);
 
 /// Compares from time to time.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Restore {
-    next_look: Option<Timestamp>,
+    next_look: Timestamp,
+    /// How long nobody looks after the next time.
+    interval: Duration,
     /// Compare whenever time passes.
     always: bool,
+}
+
+impl Default for Restore {
+    fn default() -> Self {
+        Self { next_look: Timestamp::EPOCH, interval: INTERVAL, always: false }
+    }
 }
 
 impl Restore {
     /// One that compares whenever time passes.
     pub(super) fn always() -> Self {
-        Self { next_look: None, always: true }
+        Self { always: true, ..Self::default() }
     }
 
     pub(super) fn see(&mut self, seen: &Seen<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
-        let Some(live) = scene.api.filter(|_| matches!(seen, Seen::Time | Seen::Mended)) else {
-            return Ok(());
+        let is_time = match seen {
+            Seen::Time => self.always || self.next_look <= scene.now,
+            Seen::Mended => true,
+            Seen::Written(_) => {
+                self.interval = INTERVAL;
+                self.next_look = self.next_look.min(scene.now + INTERVAL);
+                false
+            }
+            _ => false,
         };
-        if !self.always && self.next_look.is_some_and(|at| at > scene.now) && !matches!(seen, Seen::Mended) {
-            return Ok(());
-        }
-        self.next_look = Some(scene.now + INTERVAL);
+        let Some(live) = scene.api.filter(|_| is_time) else { return Ok(()) };
+        self.next_look = scene.now + self.interval;
+        self.interval = (self.interval * 2).min(LONGEST_INTERVAL);
         compare(live, scene)
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Daemon<S> {
 #[derive(Clone, Debug)]
 pub(super) struct Process<S> {
     pub(super) subject: S,
+    /// When the scheduler wants a tick: only a step changes that.
+    deadline: Option<Timestamp>,
     inbox: VecDeque<Incoming>,
     /// What is being written.
     pub(super) turn: Option<Turn>,
@@ -118,6 +120,7 @@ impl<S: Subject> Daemon<S> {
         self.starts += 1;
         self.offset = self.wall_offset;
         self.process = Some(Box::new(Process {
+            deadline: subject.deadline(),
             subject,
             inbox: VecDeque::new(),
             turn: None,
@@ -146,7 +149,7 @@ impl<S: Subject> Daemon<S> {
     /// When the scheduler wants a tick, in true time; only if it can have one.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         let process = self.process.as_ref().filter(|process| process.is_idle())?;
-        let deadline = process.subject.deadline()?;
+        let deadline = process.deadline?;
         Some(Timestamp::from_millis(deadline.as_millis() - self.offset))
     }
 
@@ -181,7 +184,7 @@ impl<S: Subject> Daemon<S> {
             };
             steps.push(process.step(clock, input));
         }
-        if process.subject.deadline().is_some_and(|deadline| deadline <= clock) {
+        if process.deadline.is_some_and(|deadline| deadline <= clock) {
             process.count_tick(clock)?;
             steps.push(process.step(clock, Input::Tick));
         }
@@ -201,6 +204,7 @@ impl<S: Subject> Process<S> {
 
     fn step(&mut self, now: Timestamp, input: Input) -> Step {
         let output = self.subject.step(now, input.clone());
+        self.deadline = self.subject.deadline();
         Step::Taken { now, input, output }
     }
 

@@ -130,7 +130,7 @@ pub(super) struct Task {
 #[derive(Clone, Debug)]
 pub(super) struct Agent {
     pub(super) id: AgentId,
-    index: AgentIndex,
+    pub(super) index: AgentIndex,
     /// The connection that it registered over.
     session: Run,
     pub(super) connected: bool,
@@ -307,7 +307,7 @@ impl Master {
         self.agents.get_mut(index.0 as usize)?.as_mut()
     }
 
-    fn agent_by_id(&self, agent_id: &AgentId) -> Option<&Agent> {
+    pub(super) fn agent_by_id(&self, agent_id: &AgentId) -> Option<&Agent> {
         self.agent(*self.ids.get(agent_id)?)
     }
 
