@@ -54,6 +54,12 @@ pub(super) fn action(action: &Action) -> (String, Value) {
             {
                 fields.retain(|name, _| ["eventType", "taskId", "taskStatus"].contains(&name.as_str()));
             }
+            // And what became of an instance is in its record.
+            if event["eventType"] == "instance_changed_event"
+                && let Some(fields) = event.as_object_mut()
+            {
+                fields.retain(|name, _| ["eventType", "instanceId", "condition"].contains(&name.as_str()));
+            }
             event
         }
         Action::Reply { result, .. } => serde_json::to_value(result).unwrap_or_default(),
@@ -101,16 +107,24 @@ fn compare(old: &Value, new: &Value, path: &mut String, found: &mut Vec<(String,
         return;
     }
     let empty = Map::new();
-    if let (Value::Array(old), Value::Array(new)) = (old, new)
-        && old.len() == new.len()
-    {
-        for (index, (old, new)) in old.iter().zip(new).enumerate() {
-            let length = path.len();
-            path.push_str(&format!("[{index}]"));
-            compare(old, new, path, found);
-            path.truncate(length);
+    if let (Value::Array(old), Value::Array(new)) = (old, new) {
+        // A list of what happened lately loses its oldest elements when it gets new ones.
+        if let Some(gone) = (0..old.len()).find(|gone| new.starts_with(&old[*gone..])) {
+            let lost = old[..gone].iter().enumerate();
+            found.extend(lost.map(|(index, old)| (format!("{path}[{index}]"), old.clone(), Value::Null)));
+            let added = new.iter().enumerate().skip(old.len() - gone);
+            found.extend(added.map(|(index, new)| (format!("{path}[{index}]"), Value::Null, new.clone())));
+            return;
         }
-        return;
+        if old.len() == new.len() {
+            for (index, (old, new)) in old.iter().zip(new).enumerate() {
+                let length = path.len();
+                path.push_str(&format!("[{index}]"));
+                compare(old, new, path, found);
+                path.truncate(length);
+            }
+            return;
+        }
     }
     let (old_fields, new_fields) = match (old, new) {
         (Value::Object(old), Value::Object(new)) => (old, new),
@@ -172,11 +186,18 @@ mod tests {
         let new = json!({ "a": { "b": 2, "c": [1, 2], "d": [1, 3] }, "new": "n" });
         let expected = [
             ("a.b", json!(1), json!(2)),
-            ("a.c", json!([1]), json!([1, 2])),
+            ("a.c[1]", Value::Null, json!(2)),
             ("a.d[1]", json!(2), json!(3)),
             ("gone.x", json!(true), Value::Null),
             ("new", Value::Null, json!("n")),
         ];
+        assert_eq!(difference(&old, &new), expected.map(|(path, old, new)| (path.to_owned(), old, new)));
+    }
+
+    #[test]
+    fn of_lists_only_what_came_and_went_is_named() {
+        let (old, new) = (json!({ "l": [1, 2, 3] }), json!({ "l": [2, 3, 4] }));
+        let expected = [("l[0]", json!(1), Value::Null), ("l[2]", Value::Null, json!(4))];
         assert_eq!(difference(&old, &new), expected.map(|(path, old, new)| (path.to_owned(), old, new)));
     }
 

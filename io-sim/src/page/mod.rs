@@ -10,11 +10,16 @@
 //!
 //! A click shows the moment: what the scheduler was told, the records and actions it answered with, what became
 //! different in the durable state, and what the oracles had to say. [`Recorder`] watches the run and keeps what the page
-//! needs; the page's script draws it.
+//! needs; the page's script draws it. What is kept repeats itself much, so the page carries it compressed (zlib, base64),
+//! which browsers undo by themselves.
 
 mod compact;
 mod recorder;
 
+use base64::prelude::BASE64_STANDARD as STANDARD;
+use base64::write::EncoderStringWriter;
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use serde::Serialize;
 
 pub use self::recorder::Recorder;
@@ -49,8 +54,10 @@ impl Recorder {
             violation: violation.map(ToString::to_string),
             recorded: self,
         };
-        // The script element ends at the first `</`, wherever that is.
-        let data = serde_json::to_string(&data).unwrap_or_default().replace('<', "\\u003c");
+        let mut packed = ZlibEncoder::new(EncoderStringWriter::new(&STANDARD), Compression::default());
+        // Nothing fails that writes to memory.
+        let _ = serde_json::to_writer(&mut packed, &data);
+        let data = packed.finish().map(EncoderStringWriter::into_inner).unwrap_or_default();
         // Each piece is put in once, the data last: nothing of it is taken for a placeholder.
         PAGE.replacen("/*STYLE*/", STYLE, 1).replacen("/*SCRIPT*/", SCRIPT, 1).replacen("/*DATA*/", &data, 1)
     }

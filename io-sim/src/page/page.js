@@ -1,6 +1,8 @@
 'use strict';
-(() => {
-  const data = JSON.parse(document.getElementById('data').textContent);
+(async () => {
+  // The data is compressed: see the page's maker.
+  const packed = Uint8Array.from(atob(document.getElementById('data').textContent), (c) => c.charCodeAt(0));
+  const data = await new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate'))).json();
   const byId = (id) => document.getElementById(id);
   const [chart, panel, tip] = [byId('chart'), byId('moment'), byId('tip')];
   const LABEL = 96, GAP = 8, AXIS = 22;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use podium_core::Mark;
 use podium_sim::coverage::Coverage;
 use podium_sim::digest::Digest;
 use podium_sim::run::Report;
@@ -44,10 +45,12 @@ impl Summary {
     /// A line for while it goes on.
     pub(super) fn live(&self) -> String {
         format!(
-            "{} seeds, {} failed, {} combinations, {:.0}/min, {:.0} times real time",
+            "{} seeds, {} failed, {} combinations, {} of {} rare paths, {:.0}/min, {:.0} times real time",
             self.seeds,
             self.failures,
             self.coverage.combinations.len(),
+            self.coverage.marks.len(),
+            Mark::ALL.len(),
             self.per_second(self.seeds) * 60.0,
             self.times_real_time(),
         )
