@@ -327,7 +327,13 @@ impl Scheduler {
 impl Scheduler {
     /// The current definitions of all pods, by id.
     pub fn pods(&self) -> impl Iterator<Item = &Arc<PodSpec>> {
-        self.state.pods().iter().filter_map(|pod| pod.spec())
+        self.pods_after(None)
+    }
+
+    /// The current definitions of the pods whose ids come after `last`, if that is given, by id: for those who cannot
+    /// look at all pods in one go.
+    pub fn pods_after(&self, last: Option<&PodId>) -> impl Iterator<Item = &Arc<PodSpec>> {
+        self.state.pods().after(last).filter_map(|pod| pod.spec())
     }
 
     /// The current definition of a pod.

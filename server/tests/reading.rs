@@ -4,13 +4,13 @@ mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use podium_core::Scheduler;
 use podium_core::model::ids::PodId;
 use podium_core::model::mesos::TaskState;
+use podium_core::{Command, Origin, Scheduler};
 use reqwest::StatusCode;
 use serde_json::Value;
 use support::server::Server;
-use support::{FakeMaster, Journal, PATIENCE, eventually, make_large_offer, pod_json};
+use support::{FakeMaster, Journal, PATIENCE, eventually, make_large_offer, pod, pod_json};
 use tokio::time::timeout;
 
 /// Far more than fit into one look.
@@ -135,6 +135,27 @@ async fn tasks_are_looked_at_in_pieces_as_well() {
     let hosts = |count: u32| "agent.example\t".repeat(count as usize);
     let expected = format!("a\t \t{}\nlarge\t \t{}\nz\t \t{}\n", hosts(1), hosts(RUNNING), hosts(1));
     assert!(text == expected, "{text:.100}");
+}
+
+#[tokio::test]
+async fn pods_are_listed_in_pieces_as_well() {
+    // More than twice as many as are listed at once.
+    const PODS: u32 = 2500;
+    let server = Server::start().await;
+    for n in 0..PODS {
+        let pod = pod(&format!("/p{n:04}"), 0);
+        let command = Command::CreatePod { pod, force: false, role_given: false };
+        server.driver.command(Origin::default(), command).await.unwrap().unwrap();
+    }
+    let expected: Vec<_> = (0..PODS).map(|n| format!("/p{n:04}")).collect();
+    for path in ["/v2/pods", "/v2/pods/::status"] {
+        let (many, text) = looks(&server, path, "*/*").await;
+        // Definitions are only referred to, which takes no time.
+        assert!(many > 3 || path == "/v2/pods", "{path}: {many} looks");
+        let listed: Vec<Value> = serde_json::from_str(&text).unwrap();
+        let ids: Vec<_> = listed.iter().map(|pod| pod["id"].as_str().unwrap()).collect();
+        assert!(ids == expected, "{path}: {} pods", ids.len());
+    }
 }
 
 #[tokio::test]

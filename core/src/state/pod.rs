@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -162,6 +163,12 @@ impl Pods {
     /// All of them, by id.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Pod> {
         self.ids.iter().filter_map(|id| self.get(id))
+    }
+
+    /// Those whose ids come after `last`, if that is given, by id.
+    pub(crate) fn after(&self, last: Option<&PodId>) -> impl Iterator<Item = &Pod> {
+        let start = last.map_or(Bound::Unbounded, Bound::Excluded);
+        self.ids.range::<PodId, _>((start, Bound::Unbounded)).filter_map(|id| self.get(id))
     }
 
     /// All ids, in order.

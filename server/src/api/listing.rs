@@ -10,6 +10,7 @@
 //! A pod may have a hundred thousand copies, and there may be as many pods, so a tour stops in the middle of a pod if
 //! need be. What the pieces say is true at slightly different moments.
 
+use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -19,9 +20,11 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 use podium_core::Scheduler;
+use podium_core::model::ids::PodId;
 use podium_core::model::time::Timestamp;
 use serde::Serialize;
 
+use super::error::ApiError;
 use crate::driver::{Handle, Stopped};
 
 /// A look takes so long, and then lets the scheduler do what else there is.
@@ -50,6 +53,52 @@ impl Budget {
     /// Whether the time is up.
     pub(super) fn is_spent(self) -> bool {
         Instant::now() >= self.end
+    }
+}
+
+/// So many pods are listed at once.
+const CHUNK: usize = 1000;
+
+/// The pods that a tour comes by, each with a version of it, or none for its current definition.
+pub(super) struct Pods {
+    listed: VecDeque<(PodId, Option<Timestamp>)>,
+    /// Whether there are more, and after which one.
+    more: Option<After>,
+}
+
+struct After(Option<PodId>);
+
+impl Pods {
+    /// All that there are, by id.
+    pub(super) fn all() -> Self {
+        Self { listed: VecDeque::new(), more: Some(After(None)) }
+    }
+
+    /// Those of a list.
+    pub(super) fn these(pods: impl IntoIterator<Item = (PodId, Option<Timestamp>)>) -> Self {
+        Self { listed: pods.into_iter().collect(), more: None }
+    }
+
+    /// The next one, again and again until it is passed by.
+    pub(super) fn next(&mut self, scheduler: &Scheduler) -> Option<(&PodId, Option<Timestamp>)> {
+        if self.listed.is_empty()
+            && let Some(After(last)) = self.more.take()
+        {
+            let pods = scheduler.pods_after(last.as_ref()).take(CHUNK);
+            self.listed.extend(pods.map(|pod| (pod.id.clone(), None)));
+            self.more = self.listed.back().map(|(last, _)| After(Some(last.clone())));
+        }
+        self.listed.front().map(|(pod, version)| (pod, *version))
+    }
+
+    /// Goes on to the one after it.
+    pub(super) fn pass_by(&mut self) {
+        self.listed.pop_front();
+    }
+
+    /// Whether there is none any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.listed.is_empty() && self.more.is_none()
     }
 }
 
@@ -100,8 +149,16 @@ pub(super) async fn collect<T: Tour>(driver: &Handle, mut tour: T) -> Result<Vec
 }
 
 /// The answer that lists what there is on `tour`.
-pub(super) fn answer<T: Tour>(driver: &Handle, tour: T, format: Format<T::Item>) -> Response {
-    answer_from(driver, tour, Vec::new(), format)
+///
+/// # Errors
+/// The scheduler has stopped before anything was found. If it stops later, the answer is broken off.
+pub(super) async fn answer<T: Tour>(
+    driver: &Handle,
+    tour: T,
+    format: Format<T::Item>,
+) -> Result<Response, ApiError> {
+    let (tour, found) = look(driver, tour).await?;
+    answer_from(driver, tour, found, format)
 }
 
 /// The answer that lists what has been `found` on `tour` already, and then what else there is.
@@ -110,16 +167,24 @@ pub(super) fn answer_from<T: Tour>(
     tour: T,
     found: Vec<T::Item>,
     format: Format<T::Item>,
-) -> Response {
+) -> Result<Response, ApiError> {
     let content_type = [(CONTENT_TYPE, format.media_type)];
     let head = format.head.as_bytes().to_vec();
-    let listing = Listing { driver: driver.clone(), tour: Some(tour), format, written: 0 };
-    let first = (head, found);
-    let pieces = stream::try_unfold((listing, Some(first)), async |(mut listing, first)| {
-        let piece = listing.piece(first).await?;
-        Ok::<_, io::Error>(piece.map(|piece| (piece, (listing, None))))
+    let mut listing = Listing { driver: driver.clone(), tour: Some(tour), format, written: 0 };
+    let first = listing
+        .write(head, found)
+        .map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    if listing.tour.is_none() {
+        return Ok((StatusCode::OK, content_type, first).into_response());
+    }
+    let pieces = stream::try_unfold((Some(first), listing), async |(first, mut listing)| {
+        let piece = match first {
+            Some(piece) => Some(piece),
+            None => listing.piece().await?,
+        };
+        Ok::<_, io::Error>(piece.map(|piece| (piece, (None, listing))))
     });
-    (StatusCode::OK, content_type, Body::from_stream(pieces)).into_response()
+    Ok((StatusCode::OK, content_type, Body::from_stream(pieces)).into_response())
 }
 
 /// An answer that is being written.
@@ -133,23 +198,24 @@ struct Listing<T: Tour> {
 }
 
 impl<T: Tour> Listing<T> {
-    /// The next piece; `first` is what it begins with.
-    async fn piece(&mut self, first: Option<(Vec<u8>, Vec<T::Item>)>) -> io::Result<Option<Bytes>> {
-        let Some(mut tour) = self.tour.take() else { return Ok(None) };
-        let (mut piece, mut found) = first.unwrap_or_default();
-        if found.is_empty() {
-            // The answer has begun already: if the scheduler has stopped, all that is left is to break it off.
-            (tour, found) = look(&self.driver, tour).await.map_err(io::Error::other)?;
-        }
+    /// The next piece, if there is one.
+    async fn piece(&mut self) -> io::Result<Option<Bytes>> {
+        let Some(tour) = self.tour.take() else { return Ok(None) };
+        // The answer has begun already: if the scheduler has stopped, all that is left is to break it off.
+        let (tour, found) = look(&self.driver, tour).await.map_err(io::Error::other)?;
+        self.tour = Some(tour);
+        self.write(Vec::new(), found).map(Some)
+    }
+
+    /// Adds to `piece` what was `found`, and the end if this is it.
+    fn write(&mut self, mut piece: Vec<u8>, found: Vec<T::Item>) -> io::Result<Bytes> {
         for item in found {
             (self.format.write)(&mut piece, self.written, item)?;
             self.written += 1;
         }
-        if tour.is_over() {
+        if self.tour.take_if(|tour| tour.is_over()).is_some() {
             piece.extend_from_slice(self.format.tail.as_bytes());
-        } else {
-            self.tour = Some(tour);
         }
-        Ok(Some(piece.into()))
+        Ok(piece.into())
     }
 }

@@ -1,15 +1,19 @@
 //! `/v2/pods` and everything below it.
 
+use std::sync::Arc;
+
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use podium_core::admission::{Admitted, read_pod};
 use podium_core::model::ids::PodId;
+use podium_core::model::pod::PodSpec;
 use podium_core::model::time::Timestamp;
-use podium_core::{Command, Refusal, Response as Reply};
+use podium_core::{Command, Refusal, Response as Reply, Scheduler};
 
 use super::error::ApiError;
+use super::listing::{self, Budget, Format, Pods, Tour};
 use super::path::{self, Target};
 use super::{Api, Asked, body, dry_run, headers, instances, json, status, unexpected};
 
@@ -60,8 +64,28 @@ pub(super) fn other(method: &str, allow: &'static str) -> Result<Response, ApiEr
 }
 
 async fn list(api: &Api) -> Result<Response, ApiError> {
-    let pods = api.driver.query(|scheduler, _| scheduler.pods().cloned().collect::<Vec<_>>()).await?;
-    Ok(json(StatusCode::OK, &pods))
+    listing::answer(&api.driver, Definitions(Pods::all()), Format::json("[", "]")).await
+}
+
+/// Through the definitions of pods.
+struct Definitions(Pods);
+
+impl Tour for Definitions {
+    type Item = Arc<PodSpec>;
+
+    fn look(&mut self, scheduler: &Scheduler, _: Timestamp, time: Budget, found: &mut Vec<Arc<PodSpec>>) {
+        while let Some((pod, _)) = self.0.next(scheduler) {
+            found.extend(scheduler.pod(pod).cloned());
+            self.0.pass_by();
+            if time.is_spent() {
+                return;
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.is_over()
+    }
 }
 
 async fn create(api: &Api, request: Request) -> Result<Response, ApiError> {

@@ -11,14 +11,15 @@ use podium_core::{Refusal, Scheduler};
 use serde_json::Value;
 
 use super::error::ApiError;
-use super::listing::{self, Budget, Format, Tour};
+use super::listing::{self, Budget, Format, Pods, Tour};
 use super::{Api, json};
 
 /// `GET /v2/pods/{id}::status`
 pub(super) async fn one(api: &Api, id: PodId) -> Result<Response, ApiError> {
-    let (tour, parts) = listing::look(&api.driver, Statuses::new([(id.clone(), None)])).await?;
+    let tour = Statuses { pods: Pods::these([(id.clone(), None)]), current: None };
+    let (tour, parts) = listing::look(&api.driver, tour).await?;
     if !tour.is_over() {
-        return Ok(listing::answer_from(&api.driver, tour, parts, format("", "")));
+        return listing::answer_from(&api.driver, tour, parts, format("", ""));
     }
     let status = whole(parts).pop().ok_or(Refusal::UnknownPod(id))?;
     Ok(json(StatusCode::OK, &status))
@@ -26,10 +27,8 @@ pub(super) async fn one(api: &Api, id: PodId) -> Result<Response, ApiError> {
 
 /// `GET /v2/pods/::status`
 pub(super) async fn all(api: &Api) -> Result<Response, ApiError> {
-    let pods =
-        |scheduler: &Scheduler, _| scheduler.pods().map(|pod| (pod.id.clone(), None)).collect::<Vec<_>>();
-    let pods = api.driver.query(pods).await?;
-    Ok(listing::answer(&api.driver, Statuses::new(pods), format("[", "]")))
+    let tour = Statuses { pods: Pods::all(), current: None };
+    listing::answer(&api.driver, tour, format("[", "]")).await
 }
 
 /// The states of all `pods` there are, each with the definition of a version, or else the current one.
@@ -37,7 +36,8 @@ pub(super) async fn of(
     api: &Api,
     pods: impl IntoIterator<Item = (PodId, Option<Timestamp>)>,
 ) -> Result<Vec<PodStatus>, ApiError> {
-    Ok(whole(listing::collect(&api.driver, Statuses::new(pods)).await?))
+    let tour = Statuses { pods: Pods::these(pods), current: None };
+    Ok(whole(listing::collect(&api.driver, tour).await?))
 }
 
 /// What a look finds, in the order in which it is written.
@@ -69,8 +69,8 @@ fn whole(parts: Vec<Part>) -> Vec<PodStatus> {
 
 /// Through pods and their copies. Pods that are gone by now are passed over.
 struct Statuses {
-    /// Those that are not done.
-    pods: std::vec::IntoIter<(PodId, Option<Timestamp>)>,
+    /// Those that have not begun.
+    pods: Pods,
     /// The one that is looked at.
     current: Option<Current>,
 }
@@ -84,17 +84,15 @@ struct Current {
 }
 
 impl Statuses {
-    fn new(pods: impl IntoIterator<Item = (PodId, Option<Timestamp>)>) -> Self {
-        Self { pods: pods.into_iter().collect::<Vec<_>>().into_iter(), current: None }
-    }
-
     /// Begins with the next pod, if there is one that is still there.
     fn begin(&mut self, scheduler: &Scheduler, now: Timestamp, found: &mut Vec<Part>) {
-        let Some((pod, version)) = self.pods.next() else { return };
-        if let Some(outline) = scheduler.pod_status_outline(&pod, version, now) {
+        let Some((pod, version)) = self.pods.next(scheduler) else { return };
+        if let Some(outline) = scheduler.pod_status_outline(pod, version, now) {
+            let pod = pod.clone();
             self.current = Some(Current { pod, last: None, last_changed: outline.last_changed });
             found.push(Part::Begin(Box::new(outline)));
         }
+        self.pods.pass_by();
     }
 }
 
@@ -124,7 +122,7 @@ impl Tour for Statuses {
     }
 
     fn is_over(&self) -> bool {
-        self.current.is_none() && self.pods.as_slice().is_empty()
+        self.current.is_none() && self.pods.is_over()
     }
 }
 

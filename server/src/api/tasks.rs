@@ -1,6 +1,6 @@
 //! `/v2/tasks`: the containers of all pods, as Mesos tasks.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 
 use axum::extract::{Request, State};
@@ -16,16 +16,16 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::error::ApiError;
-use super::listing::{self, Budget, Format, Tour};
+use super::listing::{self, Budget, Format, Pods, Tour};
 use super::{Api, Asked, accept, body, dry_run, json, unexpected};
 
 /// `GET /v2/tasks[?status=running][&status=staging]`, as JSON, or as text for load balancers.
 pub(super) async fn list(State(api): State<Api>, request: Request) -> Result<Response, ApiError> {
-    let pods = |scheduler: &Scheduler, _| scheduler.pods().map(|pod| pod.id.clone()).collect::<Vec<_>>();
-    let pods = Pods::new(api.driver.query(pods).await?);
+    let pods = Pods::all();
     if wants_text(request.headers()) {
         let format = Format { media_type: "text/plain", head: "", write: write_line, tail: "" };
-        return Ok(listing::answer(&api.driver, Reachable { pods, lines: Vec::new() }, format));
+        let tour = Reachable { pods, last: None, lines: Vec::new() };
+        return listing::answer(&api.driver, tour, format).await;
     }
     let asked = Asked::of(&request).parameters.into_iter();
     let words = asked.filter(|(key, _)| key == "status" || key == "status[]");
@@ -34,8 +34,8 @@ pub(super) async fn list(State(api): State<Api>, request: Request) -> Result<Res
         "staging" => Some(TaskState::TaskStaging),
         _ => None,
     });
-    let tour = Listed { pods, wanted: wanted.collect() };
-    Ok(listing::answer(&api.driver, tour, Format::json("{\"tasks\":[", "]}")))
+    let tour = Listed { pods, last: None, wanted: wanted.collect() };
+    listing::answer(&api.driver, tour, Format::json("{\"tasks\":[", "]}")).await
 }
 
 /// `POST /v2/tasks/delete[?wipe=true]`: ends the copies that the tasks belong to. What is unknown is passed over.
@@ -88,29 +88,11 @@ fn wants_text(headers: &HeaderMap) -> bool {
     accept::accepts(headers, "text/plain") && !accept::accepts(headers, "application/json")
 }
 
-/// A place among pods and their copies.
-struct Pods {
-    /// Those that are not done, the current one first.
-    rest: VecDeque<PodId>,
-    /// The last copy of the current one that was looked at.
-    last: Option<Uuid>,
-}
-
-impl Pods {
-    fn new(pods: Vec<PodId>) -> Self {
-        Self { rest: pods.into(), last: None }
-    }
-
-    /// The current one is done.
-    fn next(&mut self) {
-        self.rest.pop_front();
-        self.last = None;
-    }
-}
-
 /// Through the tasks that are in a state that is wanted, or through all of them if none is named.
 struct Listed {
     pods: Pods,
+    /// The last copy of the next pod that was looked at.
+    last: Option<Uuid>,
     wanted: Vec<TaskState>,
 }
 
@@ -119,15 +101,16 @@ impl Tour for Listed {
 
     fn look(&mut self, scheduler: &Scheduler, _: Timestamp, time: Budget, found: &mut Vec<EnrichedTask>) {
         let is_wanted = |task: &EnrichedTask| self.wanted.is_empty() || self.wanted.contains(&task.state);
-        while let Some(pod) = self.pods.rest.front() {
-            for (copy, tasks) in scheduler.tasks_of(pod, self.pods.last) {
-                self.pods.last = Some(copy);
+        while let Some((pod, _)) = self.pods.next(scheduler) {
+            for (copy, tasks) in scheduler.tasks_of(pod, self.last) {
+                self.last = Some(copy);
                 found.extend(tasks.filter(is_wanted));
                 if time.is_spent() {
                     return;
                 }
             }
-            self.pods.next();
+            self.pods.pass_by();
+            self.last = None;
             if time.is_spent() {
                 return;
             }
@@ -135,13 +118,15 @@ impl Tour for Listed {
     }
 
     fn is_over(&self) -> bool {
-        self.pods.rest.is_empty()
+        self.pods.is_over()
     }
 }
 
 /// Through what can be reached, pod by pod.
 struct Reachable {
     pods: Pods,
+    /// The last copy of the next pod that was looked at.
+    last: Option<Uuid>,
     /// What is known of the current pod, once something is.
     lines: Vec<EndpointAddresses>,
 }
@@ -156,12 +141,12 @@ impl Tour for Reachable {
         time: Budget,
         found: &mut Vec<EndpointAddresses>,
     ) {
-        while let Some(pod) = self.pods.rest.front() {
-            if self.pods.last.is_none() {
+        while let Some((pod, _)) = self.pods.next(scheduler) {
+            if self.last.is_none() {
                 self.lines = scheduler.reachable_endpoints(pod);
             }
-            for (copy, addresses) in scheduler.addresses_of(pod, self.pods.last) {
-                self.pods.last = Some(copy);
+            for (copy, addresses) in scheduler.addresses_of(pod, self.last) {
+                self.last = Some(copy);
                 for (endpoint, address) in addresses {
                     if let Some(line) = self.lines.iter_mut().find(|line| line.endpoint == endpoint) {
                         line.addresses.push(address);
@@ -172,7 +157,8 @@ impl Tour for Reachable {
                 }
             }
             found.append(&mut self.lines);
-            self.pods.next();
+            self.pods.pass_by();
+            self.last = None;
             if time.is_spent() {
                 return;
             }
@@ -180,7 +166,7 @@ impl Tour for Reachable {
     }
 
     fn is_over(&self) -> bool {
-        self.pods.rest.is_empty()
+        self.pods.is_over()
     }
 }
 
