@@ -3,6 +3,7 @@
 use podium_core::model::mesos::{Call, Event};
 use podium_core::model::time::Timestamp;
 use podium_core::{Action, Config, Entry, Input, Output, RestoreError, Scheduler};
+use podium_sim::oracle::Violation;
 use podium_sim::plan::{Fault, Plan, Span, generate};
 use podium_sim::run::run_subject;
 use podium_sim::shrink::{Shrunk, shrink};
@@ -104,4 +105,18 @@ fn what_takes_a_failed_container_is_shrunk_to_one() {
     let breaks: Vec<&str> = shrunk.plan.faults.iter().map(|planned| planned.what.name()).collect();
     assert!(breaks.len() + shrunk.plan.containers.len() <= 2, "{breaks:?}");
     assert!(!shrunk.plan.faults.iter().any(|planned| matches!(planned.what, Fault::ClockSet { .. })));
+}
+
+#[test]
+fn what_is_left_is_wrong_in_the_same_way() {
+    let judge = |plan: &Plan| {
+        let events = plan.event_count();
+        let sentence = if events < 5 { "an offer was declined twice" } else { "an offer has had no answer" };
+        Some(Violation::new("offers", format!("{sentence}, with {events} events")))
+    };
+    let plan = generate(0);
+    let violation = judge(&plan).expect("it always finds something");
+    let shrunk = shrink(&plan, &violation, 200, judge, |_| {});
+    assert_eq!(shrunk.plan.event_count(), 5);
+    assert_eq!(shrunk.violation.sentence, "an offer has had no answer, with 5 events");
 }

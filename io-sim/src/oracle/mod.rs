@@ -67,6 +67,19 @@ impl Violation {
     pub fn new(oracle: &'static str, sentence: impl Into<String>) -> Self {
         Self { oracle, sentence: sentence.into() }
     }
+
+    /// Whether the same rule was violated in the same way: the sentences differ in names and numbers only, or in
+    /// what they give as the reason at their end.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.oracle == other.oracle && self.words().eq(other.words())
+    }
+
+    /// The words of its sentence that are neither names nor numbers.
+    fn words(&self) -> impl Iterator<Item = &str> {
+        let statement = self.sentence.split([':', ';']).next().unwrap_or_default();
+        let words = statement.split_whitespace().map(|word| word.trim_end_matches(','));
+        words.filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase()))
+    }
 }
 
 /// Whoever watches a run.
@@ -153,4 +166,21 @@ impl Witness for Jury {
 fn short(instance: &InstanceId) -> String {
     let uuid = instance.uuid.simple().to_string();
     format!("{}#{}", instance.pod, &uuid[uuid.len() - 6..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn violations_are_alike_whatever_the_names_and_numbers() {
+        let stable = "5m 0s after everything was mended, pod /a/b has 1 of 3 instances stable and 4 in all";
+        let pending = format!("{stable}; /a/b#9d12aa is Pending: waits for an offer");
+        let smaller = "2s after everything was mended, pod /c has 0 of 1 instances stable and 1 in all";
+        let stray = "2s after everything was mended, /c#9d12aa still runs, and nobody wants it";
+        let found = Violation::new("convergence", pending);
+        assert!(found.is_like(&Violation::new("convergence", smaller)));
+        assert!(!found.is_like(&Violation::new("convergence", stray)));
+        assert!(!found.is_like(&Violation::new("floor", smaller)));
+    }
 }

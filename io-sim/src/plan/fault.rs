@@ -269,6 +269,11 @@ pub enum Direction {
 impl Fault {
     /// The agent that it names.
     pub fn agent(&self) -> Option<u32> {
+        self.clone().agent_mut().copied()
+    }
+
+    /// The same, to be changed.
+    pub fn agent_mut(&mut self) -> Option<&mut u32> {
         match self {
             Self::AgentDeactivated { agent, .. }
             | Self::AgentDelayed { agent, .. }
@@ -281,9 +286,9 @@ impl Fault {
             | Self::AgentStopped { agent, .. }
             | Self::AgentSuspended { agent, .. }
             | Self::ExecutorsHang { agent, .. }
-            | Self::LaunchesFail { agent, .. } => Some(*agent),
-            Self::OffersRescinded { agent } => *agent,
-            _ => self.target().and_then(|target| target.agent),
+            | Self::LaunchesFail { agent, .. } => Some(agent),
+            Self::OffersRescinded { agent } => agent.as_mut(),
+            _ => self.target_mut().and_then(|target| target.agent.as_mut()),
         }
     }
 

@@ -6,7 +6,8 @@
 //!             └────────────── again, as long as something could be left out ◄────────┘
 //! ```
 //!
-//! Each step proposes a simpler plan, runs it, and keeps it if the same oracle is still violated. Lists are thinned
+//! Each step proposes a simpler plan, runs it, and keeps it if the same oracle still says the same, names and numbers
+//! apart: one may judge several ways of being wrong, and they are not the same bug. Lists are thinned
 //! out in chunks that get smaller and smaller (delta debugging). What is left is taken to pieces as JSON: fields go
 //! back to their defaults, elements of lists go, times and numbers become small and round.
 //!
@@ -28,7 +29,7 @@ use crate::plan::Plan;
 pub struct Shrunk {
     /// The smallest plan that was found.
     pub plan: Plan,
-    /// What it violates: the rule of the same oracle.
+    /// What it violates: the same rule in the same way.
     pub violation: Violation,
     /// So many runs it took.
     pub runs: u32,
@@ -88,7 +89,7 @@ impl<J: FnMut(&Plan) -> Option<Violation>, W: FnMut(Progress)> Search<J, W> {
             return false;
         }
         self.best.runs += 1;
-        let found = (self.judge)(&candidate).filter(|found| found.oracle == self.best.violation.oracle);
+        let found = (self.judge)(&candidate).filter(|found| found.is_like(&self.best.violation));
         let is_better = found.is_some();
         if let Some(violation) = found {
             self.best.plan = candidate;

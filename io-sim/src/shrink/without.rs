@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::plan::{Claim, Fault, Plan};
+use crate::plan::{Claim, Plan};
 
 /// `plan` without a pod and all that is about it.
 pub(super) fn pod(plan: &Plan, pod: &str) -> Plan {
@@ -52,27 +52,5 @@ impl Plan {
     /// How many events it has: what clients ask for, what breaks, how containers behave, and what is expected.
     pub fn event_count(&self) -> usize {
         self.workload.len() + self.faults.len() + self.containers.len() + self.expect.len()
-    }
-}
-
-impl Fault {
-    /// The agent that it names, to be changed.
-    fn agent_mut(&mut self) -> Option<&mut u32> {
-        match self {
-            Self::AgentDeactivated { agent, .. }
-            | Self::AgentDelayed { agent, .. }
-            | Self::AgentDisconnected { agent }
-            | Self::AgentDrained { agent, .. }
-            | Self::AgentGone { agent, .. }
-            | Self::AgentPartitioned { agent, .. }
-            | Self::AgentPowerOff { agent, .. }
-            | Self::AgentShutDown { agent, .. }
-            | Self::AgentStopped { agent, .. }
-            | Self::AgentSuspended { agent, .. }
-            | Self::ExecutorsHang { agent, .. }
-            | Self::LaunchesFail { agent, .. } => Some(agent),
-            Self::OffersRescinded { agent } => agent.as_mut(),
-            _ => self.target_mut().and_then(|target| target.agent.as_mut()),
-        }
     }
 }
