@@ -28,7 +28,9 @@ pub struct ProcessedOffersSummary {
     pub last_used_offer_at: Option<Timestamp>,
     /// How far each agent's last refused offer came.
     pub reject_summary_last_offers: Vec<RejectSummary>,
-    /// How far each offer came.
+    /// How far each offer came. Offers that are known not to fit are counted, but not tried one by one: each of ten
+    /// thousand waiting pods would have to look at each of them. They are divided among the reasons in the proportion
+    /// in which these are against the agents now, so the sum is exact and its parts are estimates.
     pub reject_summary_launch_attempt: Vec<RejectSummary>,
 }
 
