@@ -146,10 +146,7 @@ impl Scheduler {
             Input::Secrets(report) => self.on_secrets(report),
             Input::Tick => {}
         }
-        let due: Vec<Uuid> = self.state.due(self.now).take(self.config.portion).collect();
-        for uuid in due {
-            self.on_instance_due(uuid);
-        }
+        self.on_instances_due();
         self.drive_pods();
         self.end_overdue_deployments();
         self.state.refresh_waiting(self.now, self.config.portion);
@@ -158,6 +155,14 @@ impl Scheduler {
         self.pump_demand();
         self.pump_secrets();
         self.take_output()
+    }
+
+    /// Does what is due of copies.
+    pub(crate) fn on_instances_due(&mut self) {
+        let due: Vec<Uuid> = self.state.due(self.now).take(self.config.portion).collect();
+        for uuid in due {
+            self.on_instance_due(uuid);
+        }
     }
 
     /// When to send [`Input::Tick`] at the latest; never if absent. A time that has come already says that there

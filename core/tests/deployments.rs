@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use harness::{Driver, changed, pod, pod_id, pod_with};
 use podium_core::model::event::ApiEventKind;
+use podium_core::model::mesos::TaskState;
 use podium_core::model::pod::PodSpec;
 use podium_core::{Action, Command, Input};
 use serde_json::json;
@@ -111,6 +112,27 @@ fn a_deployment_that_takes_too_long_is_rolled_back_if_its_pod_says_so() {
     let spec = driver.status_of("/p").spec;
     assert_eq!((driver.scheduler.pod_versions(&pod_id("/p")).len(), spec.labels.len()), (3, 0));
     assert_eq!(driver.deployments(), NOTHING, "the copy never had to be replaced");
+}
+
+#[test]
+fn a_strategy_that_is_rolled_back_counts_at_once() {
+    let with = |strategy: serde_json::Value, action: &str| {
+        let upgrade = json!({"deadline": {"seconds": 20, "action": action}});
+        pod_with("/p", 1, 1, &json!({"scheduling": {"upgrade": upgrade, "unreachableStrategy": strategy}}))
+    };
+    let mut driver = Driver::connected();
+    driver.create(with(json!({"inactiveAfterSeconds": 0, "expungeAfterSeconds": 0}), "STOP"));
+    driver.offer("s1", 8.0, 8192.0);
+    driver.force_pod(changed(with(json!("disabled"), "ROLL_BACK"), "2"));
+    let accepted = driver.now;
+    driver.update_all(0, TaskState::TaskUnreachable);
+    driver.wait(19.0);
+    assert_eq!(driver.deployments().len(), 1);
+    driver.now = accepted + Duration::from_secs(20);
+    driver.step(Input::Tick);
+    assert!(driver.scheduler.deadline() > Some(driver.now), "the same step replaces the copy");
+    let pictures = driver.picture();
+    assert!(pictures.iter().all(|copy| !copy.contains("s1")), "{pictures:?}");
 }
 
 #[test]

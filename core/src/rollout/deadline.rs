@@ -17,6 +17,8 @@ impl Scheduler {
     pub(crate) fn end_overdue_deployments(&mut self) {
         while let Some(deployment) = self.state.overdue_deployment(self.now).cloned() {
             self.end_overdue(&deployment);
+            // The definition before may be less patient with copies that are out of reach.
+            self.on_instances_due();
             self.drive_pods();
         }
     }

@@ -44,7 +44,7 @@ impl OverdueLaunches {
         }
     }
 
-    fn to_ask_about(&mut self, agent: &AgentId, now: Timestamp) -> Vec<Uuid> {
+    fn ask_about(&mut self, agent: &AgentId, now: Timestamp) -> Vec<Uuid> {
         match self.0.get_mut(agent) {
             Some(overdue) if now.since(overdue.asked) >= PAUSE => {
                 overdue.asked = now;
@@ -58,7 +58,7 @@ impl OverdueLaunches {
 impl State {
     /// The launches on `agent`, which is there as it seems, to be asked about: it has not said a word about them.
     pub(crate) fn overdue_launches_on(&mut self, agent: &AgentId) -> Vec<Uuid> {
-        self.overdue_launches.to_ask_about(agent, self.now)
+        self.overdue_launches.ask_about(agent, self.now)
     }
 }
 
