@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use podium_core::model::ids::{TaskId, Uuid};
+use podium_core::model::ids::{InstanceId, TaskId, Uuid};
 use podium_core::model::mesos::{Call, Event, TaskState};
 use podium_core::model::pod::UnreachableStrategy;
 use podium_core::model::time::Timestamp;
@@ -37,6 +37,8 @@ pub(super) struct Unreachable {
     latest: Timestamp,
     /// Since when something has been due for a copy, in true time.
     due_since: BTreeMap<Uuid, Timestamp>,
+    /// Copies that count as lost while others are still to take their places, with since when.
+    unreplaced: BTreeMap<InstanceId, Timestamp>,
     /// Copies that were given up although nobody saw them end.
     given_up: BTreeSet<Uuid>,
     /// Tasks of those that turned out to be alive, with when that became known: they are to be killed.
@@ -115,7 +117,8 @@ impl Unreachable {
         if !was.inactive && is.is_some_and(|copy| copy.inactive) {
             self.check_window(change, since, strategy.inactive_after(), "counted as lost")?;
             if !is_given_up {
-                return is_replaced(change, ledger, scene);
+                // A step does not do everything: the next ones may be about to replace it.
+                self.unreplaced.insert(change.id.clone(), scene.now);
             }
         }
         if since.is_some() && is_given_up && !may_be_given_up(change, was, ledger, scene) {
@@ -156,6 +159,14 @@ impl Unreachable {
         if let Some((task, by)) = self.returned.iter().find_map(|(task, since)| Some((task, late(*since)?))) {
             let sentence = format!("{task} came back {by:?} after it was given up, and is not killed");
             return Err(Violation::new(NAME, sentence));
+        }
+        self.unreplaced.retain(|copy, _| !is_replaced(copy, ledger, scene));
+        if let Some(copy) = self.unreplaced.iter().find_map(|(copy, since)| late(*since).map(|_| copy)) {
+            let name = short(copy);
+            return Err(Violation::new(
+                NAME,
+                format!("{name} counts as lost, and no other copy takes its place"),
+            ));
         }
         self.due_since.retain(|uuid, _| ledger.unreachable.contains(uuid));
         for uuid in &ledger.unreachable {
@@ -202,15 +213,15 @@ fn may_be_given_up(change: &CopyChange, was: &Copy, ledger: &Ledger, scene: &Sce
         || others >= spec.instances() as usize && (!was.inactive || spec.instances() == 0)
 }
 
-/// Whether the pod of a copy that begins to count as lost has enough others in the same step. While a deployment
-/// changes the pod, its own rules decide.
-fn is_replaced(change: &CopyChange, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
-    let pod = &change.id.pod;
-    let Some(spec) = scene.store.spec(pod) else { return Ok(()) };
-    let others = ledger.copies_of(pod).filter(|copy| copy.wanted && !copy.inactive).count();
-    if others >= spec.instances() as usize || ledger.is_deploying(pod) {
-        return Ok(());
+/// Whether the pod of `copy`, which counts as lost, has enough others, or is not to have any. While a deployment changes
+/// the pod, its own rules decide.
+fn is_replaced(copy: &InstanceId, ledger: &Ledger, scene: &Scene<'_>) -> bool {
+    let pod = &copy.pod;
+    let is_lost = |copy: &Copy| copy.wanted && copy.inactive;
+    if !ledger.copies.get(pod).and_then(|copies| copies.get(&copy.uuid)).is_some_and(is_lost) {
+        return true;
     }
-    let name = short(&change.id);
-    Err(Violation::new(NAME, format!("{name} counts as lost, and no other copy takes its place")))
+    let Some(spec) = scene.store.spec(pod) else { return true };
+    let others = ledger.copies_of(pod).filter(|copy| copy.wanted && !copy.inactive).count();
+    others >= spec.instances() as usize || ledger.is_deploying(pod)
 }
