@@ -129,7 +129,7 @@ fn a_strategy_that_is_rolled_back_counts_at_once() {
     driver.wait(19.0);
     assert_eq!(driver.deployments().len(), 1);
     driver.now = accepted + Duration::from_secs(20);
-    driver.step(Input::Tick);
+    drop(driver.step(Input::Tick));
     assert!(driver.scheduler.deadline() > Some(driver.now), "the same step replaces the copy");
     let pictures = driver.picture();
     assert!(pictures.iter().all(|copy| !copy.contains("s1")), "{pictures:?}");
