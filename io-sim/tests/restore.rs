@@ -2,7 +2,7 @@
 
 use podium_core::Scheduler;
 use podium_sim::oracle::Jury;
-use podium_sim::plan::Plan;
+use podium_sim::plan::{Plan, generate};
 use podium_sim::world::World;
 
 #[test]
@@ -43,4 +43,14 @@ fn restore_equals_live_at_every_moment() {
     let mut world: World<'_, Scheduler, Jury> = World::new(&plan, Jury::thorough());
     assert_eq!(world.run(), Ok(()));
     assert!(world.counts().steps > 100, "{:?}", world.counts());
+}
+
+#[test]
+fn restore_equals_live_at_every_moment_of_seeds() {
+    // More of them take minutes; all seeds are compared from time to time.
+    for seed in 0..2 {
+        let plan = generate(seed);
+        let mut world: World<'_, Scheduler, Jury> = World::new(&plan, Jury::thorough());
+        assert_eq!(world.run(), Ok(()), "seed {seed}");
+    }
 }
