@@ -45,10 +45,10 @@ use outbox::{Outbox, World};
 /// So many inputs share one write at most.
 const MAX_BATCH: usize = 1024;
 /// Stepping makes room for the write and for queries after so long.
-const STEP_BUDGET: Duration = Duration::from_millis(5);
+const STEP_BUDGET: Duration = Duration::from_millis(3);
 /// Queries make room for stepping after so long. A single query is never cut short: whoever asks much asks in
 /// pieces.
-const QUERY_BUDGET: Duration = Duration::from_millis(2);
+const QUERY_BUDGET: Duration = Duration::from_millis(1);
 /// Inputs, and likewise queries, that may wait.
 const CHANNEL_CAPACITY: usize = 1024;
 /// The longest sleep, so that a wall clock that was set forward is noticed.
