@@ -150,9 +150,9 @@ impl Scheduler {
         }
         match (instance.goal, surely) {
             // Nobody knows whether its volumes were ever made: a new instance gets new ones.
-            (Goal::Running | Goal::Stopped, true) if instance.residence.is_some() => self.let_go(uuid),
+            (Goal::Running, true) if instance.residence.is_some() => self.let_go(uuid),
             // Launched again as the next incarnation.
-            (Goal::Running | Goal::Stopped, true) => {}
+            (Goal::Running, true) => {}
             (Goal::Decommissioned, true) => self.let_go(uuid),
             // Something of it may still be alive somewhere: a new instance takes its place.
             (_, false) => {

@@ -115,8 +115,6 @@ pub enum Goal {
     Decommissioned,
     /// That it runs, and is launched again when it ends.
     Running,
-    /// That it ends but keeps its reservation, to be launched again later. Resident pods only.
-    Stopped,
 }
 
 /// Why an instance shall end.

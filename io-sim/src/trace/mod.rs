@@ -155,7 +155,7 @@ impl Trace {
                 let who = self.names.instance(instance_id);
                 let to = match goal {
                     Goal::Running => condition.to_string(),
-                    Goal::Decommissioned | Goal::Stopped => format!("{condition} {goal:?}"),
+                    Goal::Decommissioned => format!("{condition} {goal:?}"),
                 };
                 let on = host.as_ref().map(|host| format!("on {host}")).unwrap_or_default();
                 let from = self.last.insert(who.clone(), to.clone()).unwrap_or_default();

@@ -298,7 +298,7 @@ fn copies_hold_their_place_until_they_end_or_are_given_up() {
         assert_eq!(holds_place(&instance), expected, "{condition} {containers:?} {goal:?}");
     };
     use Condition::*;
-    for goal in [Goal::Running, Goal::Decommissioned, Goal::Stopped] {
+    for goal in [Goal::Running, Goal::Decommissioned] {
         for condition in [Provisioned, Staging, Starting, Running, Killing] {
             check(condition, [condition; 2], goal, true);
         }
