@@ -1,5 +1,5 @@
-//! How the scheduler's cost grows: placing, status updates, offers that nobody can use and the end of many pods,
-//! through `step`.
+//! How the scheduler's cost grows: placing, status updates, offers that nobody can use, the end of many pods and of
+//! many copies, through `step`.
 //!
 //! `cargo bench -p podium-core --bench scale [-- INSTANCES]` prints a table for 10⁴, 10⁵ and 10⁶ instances, or up
 //! to INSTANCES. One core, no store, no network: the cost of deciding alone. It is a program of its own and not a
@@ -75,6 +75,7 @@ phase!(repeating);
 phase!(declining);
 phase!(starting);
 phase!(deleting);
+phase!(scaling);
 phase!(ending);
 
 /// How an input is given to the scheduler.
@@ -98,6 +99,12 @@ fn main() {
     println!("|---:|---:|---:|---:|");
     for pods in [1_000, 10_000] {
         delete(pods);
+    }
+    println!();
+    println!("| copies of a pod | to scale it down to a tenth | longest step of it |");
+    println!("|---:|---:|---:|");
+    for copies in [1_000, 10_000, 100_000].into_iter().filter(|n| *n <= most) {
+        scale_down(copies);
     }
 }
 
@@ -158,22 +165,31 @@ fn delete(pods: usize) {
     for n in 0..pods {
         driver.create(pod(&format!("/g/p{n}"), 0.1, 1));
     }
-    let mut tasks: Vec<(TaskId, AgentId)> = Vec::with_capacity(2 * pods);
-    for agent in 0..pods.div_ceil(20) {
-        let offers = Input::Event(Box::new(Event::Offers(vec![driver.offer(agent, 16.0)])));
-        tasks.extend(launched(&driver.scheduler.step(driver.now, offers)));
-    }
-    assert_eq!(tasks.len(), 2 * pods, "everything fits");
-    driver.time(starting, tasks.iter().map(|task| update(task, TaskState::TaskRunning)));
-    driver.finish(starting);
-    let command = Box::new(Command::DeleteGroup { id: GroupId::from("/g"), force: true });
-    let command = Input::Command { id: CommandId(0), origin: Origin::default(), command };
+    let tasks = driver.start(pods);
+    let command = driver.command(Command::DeleteGroup { id: GroupId::from("/g"), force: true });
     let first = driver.time(deleting, [command].into_iter());
     let (rest, longest) = driver.finish(deleting);
     let (deleted, longest) = (first + rest, longest.max(first));
     let ended = driver.time(ending, tasks.iter().map(|task| update(task, TaskState::TaskKilled)));
     assert_eq!(driver.scheduler.deployments(), [], "nothing is left to be done");
     println!("| {pods} | {deleted:.1?} | {longest:.1?} | {} |", per_second(pods, ended));
+}
+
+/// Starts `copies` copies of one pod, then wants a tenth of them.
+fn scale_down(copies: usize) {
+    let mut driver = Driver::connected();
+    let create = Command::CreatePod { pod: pod("/p", 0.1, copies), force: true, role_given: false };
+    let input = driver.command(create);
+    driver.time(starting, [input].into_iter());
+    driver.finish(starting);
+    driver.start(copies);
+    let update = Command::UpdatePod { pod: pod("/p", 0.1, copies / 10), force: true, role_given: false };
+    let input = driver.command(update);
+    let first = driver.time(scaling, [input].into_iter());
+    let (rest, longest) = driver.finish(scaling);
+    let [.., (_, stopping)] = driver.scheduler.census(driver.now).instances;
+    assert_eq!(stopping as usize, copies - copies / 10, "the others end");
+    println!("| {copies} | {:.1?} | {:.1?} |", first + rest, longest.max(first));
 }
 
 /// The tasks that `output` launches, each with its agent.
@@ -209,11 +225,14 @@ impl Driver {
     }
 
     fn create(&mut self, pod: PodSpec) {
-        self.commands += 1;
-        let command = Box::new(Command::CreatePod { pod, force: true, role_given: false });
-        let input = Input::Command { id: CommandId(self.commands), origin: Origin::default(), command };
+        let input = self.command(Command::CreatePod { pod, force: true, role_given: false });
         let _ = creating(&mut self.scheduler, self.now, input);
         self.finish(creating);
+    }
+
+    fn command(&mut self, command: Command) -> Input {
+        self.commands += 1;
+        Input::Command { id: CommandId(self.commands), origin: Origin::default(), command: Box::new(command) }
     }
 
     /// Has the scheduler do what it left for later steps. How long that takes, and the longest step of it.
@@ -225,6 +244,19 @@ impl Driver {
             steps.push(start.elapsed());
         }
         (steps.iter().sum(), steps.into_iter().max().unwrap_or_default())
+    }
+
+    /// Has the `instances` that wait placed and started. Their tasks, each with its agent.
+    fn start(&mut self, instances: usize) -> Vec<(TaskId, AgentId)> {
+        let mut tasks = Vec::with_capacity(2 * instances);
+        for agent in 0..instances.div_ceil(20) {
+            let offers = Input::Event(Box::new(Event::Offers(vec![self.offer(agent, 16.0)])));
+            tasks.extend(launched(&starting(&mut self.scheduler, self.now, offers)));
+        }
+        assert_eq!(tasks.len(), 2 * instances, "everything fits");
+        self.time(starting, tasks.iter().map(|task| update(task, TaskState::TaskRunning)));
+        self.finish(starting);
+        tasks
     }
 
     /// A batch of offers, one from each of the `agents` from the one numbered `first` on.

@@ -6,6 +6,7 @@
 //! one that comes before a container has been started, so a container that starts after it was asked to end is
 //! asked again at once. When repeating does not help, the executor itself is shut down.
 
+mod ranks;
 mod selection;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
+pub(crate) use self::ranks::Ranks;
 pub(crate) use self::selection::{Preference, select_victims};
 use crate::marks::Mark;
 use crate::model::ids::{AgentId, TaskId, Uuid};

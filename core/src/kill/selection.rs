@@ -28,12 +28,11 @@ pub(crate) enum Preference {
 
 /// The first `count` of `candidates`, in the order in which they should go.
 pub(crate) fn select_victims<'a>(
-    candidates: impl Iterator<Item = (&'a Instance, Stage)>,
+    candidates: Vec<(&'a Instance, Stage)>,
     preference: Preference,
     constraints: &Constraints,
     count: usize,
 ) -> Vec<Uuid> {
-    let candidates: Vec<(&Instance, Stage)> = candidates.collect();
     let preference = match preference {
         Preference::OnReturn(_, selection) if !candidates.iter().any(|(one, _)| has_returned(one)) => {
             Preference::KillSelection(selection)
@@ -86,7 +85,7 @@ impl Turn {
     fn of(instance: &Instance, preference: Preference) -> Self {
         let uuid = instance.id.uuid;
         let by_age = |selection| {
-            let age = (instance.active_since.unwrap_or(instance.created), uuid);
+            let age = age(instance);
             match selection {
                 KillSelection::OldestFirst => Age::OldestFirst(age),
                 KillSelection::YoungestFirst => Age::YoungestFirst(Reverse(age)),
@@ -171,7 +170,13 @@ impl Crowds {
     }
 }
 
-fn usefulness(instance: &Instance, stage: Stage) -> u8 {
+/// Since when a copy has run, or has been wanted. No two copies have the same.
+pub(super) fn age(instance: &Instance) -> (Timestamp, Uuid) {
+    (instance.active_since.unwrap_or(instance.created), instance.id.uuid)
+}
+
+/// How much would be lost with a copy; the least goes first.
+pub(super) fn usefulness(instance: &Instance, stage: Stage) -> u8 {
     match stage {
         // With the data on its volumes it would take more to replace it.
         Stage::Waiting if instance.residence.is_some() => 2,

@@ -6,7 +6,7 @@ use crate::marks::Mark;
 use crate::model::deployment::ActionKind;
 use crate::model::ids::{InstanceId, PodId, Uuid, new_uuid};
 use crate::model::instance::{Goal, GoalReason, Instance, KillReason, Task};
-use crate::model::pod::PodSpec;
+use crate::model::pod::{KillSelection, PodSpec};
 use crate::record::Stability;
 use crate::scheduler::Scheduler;
 use crate::state::{Stage, Tally};
@@ -56,6 +56,9 @@ impl Scheduler {
             self.note_stability(&id);
             self.advance_deployment_of(&id);
             self.note_settled(&id);
+            if self.state.pod(&id).is_some_and(|pod| pod.deployment.is_none()) {
+                self.state.forget_ranks(&id);
+            }
         }
     }
 
@@ -67,7 +70,9 @@ impl Scheduler {
         let Some(spec) = pod.spec().cloned() else {
             // Those that depend on it end first, in an earlier step.
             if next.is_none_or(|(_, is_now, _)| is_now) {
-                self.decommission_all(id);
+                let wanted = pod.tally.all() - pod.tally.get(Stage::Stopping);
+                let oldest_first = Preference::KillSelection(KillSelection::OldestFirst);
+                self.decommission(id, wanted, oldest_first, GoalReason::DeletingPod, |_, _| true);
             }
             return;
         };
@@ -101,9 +106,7 @@ impl Scheduler {
                 moves.surplus,
                 preference,
                 GoalReason::OverCapacity,
-                |stage, is_current| {
-                    (is_current || !replacing) && !matches!(stage, Stage::Inactive | Stage::Stopping)
-                },
+                |stage, is_current| (is_current || !replacing) && stage != Stage::Inactive,
             );
         }
         if moves.inactive > 0 {
@@ -118,7 +121,7 @@ impl Scheduler {
                 moves.old_unready,
                 by_selection,
                 GoalReason::Upgrading,
-                |stage, is_current| !is_current && !stage.serves() && stage != Stage::Stopping,
+                |stage, is_current| !is_current && !stage.serves(),
             );
         }
         if moves.old_ready > 0 {
@@ -151,8 +154,8 @@ impl Scheduler {
         self.state.insert(&self.config, instance);
     }
 
-    /// Decommissions `count` of those copies of a pod that `eligible` names: the least useful, and of those by
-    /// `preference`.
+    /// Decommissions `count` of those copies of a pod that stay and that `eligible` names: the least useful, and of
+    /// those by `preference`.
     fn decommission(
         &mut self,
         id: &PodId,
@@ -165,13 +168,7 @@ impl Scheduler {
         if count == 0 {
             return;
         }
-        let Some(pod) = self.state.pod(id) else { return };
-        let candidates = self
-            .state
-            .instances_of(pod)
-            .map(|instance| (instance, pod.stage(instance)))
-            .filter(|(instance, stage)| eligible(*stage, pod.counts_as_current(instance, *stage)));
-        let victims = select_victims(candidates, preference, &pod.constraints, count as usize);
+        let victims = self.victims(id, count as usize, preference, eligible);
         for uuid in victims {
             let instance = self.state.instance(uuid);
             match instance.filter(|instance| instance.residence.is_some() && reason == GoalReason::Upgrading)
@@ -186,18 +183,37 @@ impl Scheduler {
         }
     }
 
-    fn decommission_all(&mut self, id: &PodId) {
-        let Some(pod) = self.state.pod(id) else { return };
-        let wanted: Vec<Uuid> = self
-            .state
-            .instances_of(pod)
-            .filter(|instance| instance.goal != Goal::Decommissioned)
-            .map(|instance| instance.id.uuid)
-            .take_while(|_| self.portion.take(1) > 0)
-            .collect();
-        for uuid in wanted {
-            self.decommission_instance(uuid, GoalReason::DeletingPod);
+    /// The first `count` to go of those copies of a pod that stay and that `eligible` names.
+    fn victims(
+        &mut self,
+        id: &PodId,
+        count: usize,
+        preference: Preference,
+        eligible: impl Fn(Stage, bool) -> bool,
+    ) -> Vec<Uuid> {
+        let spreads = self.state.pod(id).is_some_and(|pod| pod.constraints.spread_copies());
+        let ranked = match preference {
+            Preference::KillSelection(selection) if !spreads => Some(selection),
+            // Who else is there decides too.
+            _ => None,
+        };
+        if ranked.is_some() {
+            self.state.keep_ranks(id);
         }
+        let Some(pod) = self.state.pod(id) else { return Vec::new() };
+        let candidate = |instance| {
+            let stage = pod.stage(instance);
+            let is_eligible =
+                stage != Stage::Stopping && eligible(stage, pod.counts_as_current(instance, stage));
+            is_eligible.then_some((instance, stage))
+        };
+        let all = || self.state.instances_of(pod).filter_map(candidate).collect();
+        let select = |candidates| select_victims(candidates, preference, &pod.constraints, count);
+        let (Some(ranks), Some(selection)) = (&pod.ranks, ranked) else { return select(all()) };
+        let first = ranks.first(selection, count, |uuid| candidate(self.state.instance(uuid)?));
+        let victims = select(first);
+        debug_assert_eq!(victims, select(all()), "ranks change nothing but the time that it takes");
+        victims
     }
 
     /// Ends an instance for good. One that never ran, or has ended, is gone at once; one that is out of reach

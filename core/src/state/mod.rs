@@ -34,8 +34,9 @@ pub(crate) use self::groups::Groups;
 use self::overdue::OverdueLaunches;
 pub(crate) use self::pod::{Pod, Pods};
 pub(crate) use self::tally::{Stage, Tally};
+use crate::admission::{Change, change};
 use crate::config::Config;
-use crate::kill::KillQueue;
+use crate::kill::{KillQueue, Ranks};
 use crate::lifecycle;
 use crate::model::deployment::Deployment;
 use crate::model::event::ApiEventKind;
@@ -150,11 +151,20 @@ impl State {
         let (id, version) = (spec.id.clone(), spec.version);
         self.changes.roles.insert(spec.role.clone());
         self.changes.keys.insert(Key::PodVersion(id.clone(), version));
+        let before = self.pods.get(&id).and_then(Pod::spec);
+        // Then each copy is what it was, and is not looked at.
+        let is_the_same_for_copies = before.is_some_and(|before| {
+            change(before, &spec) < Change::Upgrade
+                && before.scheduling.unreachable_strategy == spec.scheduling.unreachable_strategy
+        });
         self.edit_pod(&id, |state| state.begin(version));
         if let Some(pod) = self.pods.get_mut(&id) {
             pod.versions.insert(version, spec);
+            pod.compatible.insert(version);
         }
-        self.recount(config, &id);
+        if !is_the_same_for_copies {
+            self.recount(config, &id);
+        }
     }
 
     /// Takes the pod's definition away at `version`; its history stays.
@@ -187,6 +197,26 @@ impl State {
     ) -> impl Iterator<Item = &'a Instance> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         pod.instances.range((start, Bound::Unbounded)).filter_map(|uuid| self.instance(*uuid))
+    }
+
+    /// Keeps a pod's copies ranked from now on, until [`Self::forget_ranks`].
+    pub(crate) fn keep_ranks(&mut self, id: &PodId) {
+        let Some(pod) = self.pods.get(id).filter(|pod| pod.ranks.is_none()) else { return };
+        let mut ranks = Box::<Ranks>::default();
+        for instance in self.instances_of(pod) {
+            let stage = pod.stage(instance);
+            ranks.add(instance, pod.counts_as_current(instance, stage), stage);
+        }
+        if let Some(pod) = self.pods.get_mut(id) {
+            pod.ranks = Some(ranks);
+        }
+    }
+
+    /// A pod's copies are not chosen from any more.
+    pub(crate) fn forget_ranks(&mut self, id: &PodId) {
+        if let Some(pod) = self.pods.get_mut(id) {
+            pod.ranks = None;
+        }
     }
 
     /// The number of all instances.
@@ -466,6 +496,9 @@ impl State {
             status = Some(PodInstanceState::of(stage, instance));
             let is_current = pod.counts_as_current(instance, stage);
             pod.tally.remove(is_current, stage);
+            if let Some(ranks) = &mut pod.ranks {
+                ranks.remove(instance, is_current, stage);
+            }
             if let Some(agent) = place_of(instance, is_current) {
                 pod.placed.remove(agent);
             }
@@ -490,6 +523,9 @@ impl State {
         }
         let is_current = pod.counts_as_current(instance, stage);
         pod.tally.add(is_current, stage);
+        if let Some(ranks) = &mut pod.ranks {
+            ranks.add(instance, is_current, stage);
+        }
         if let Some(agent) = place_of(instance, is_current) {
             pod.placed.add(agent);
         }
@@ -524,6 +560,7 @@ impl State {
     fn recount(&mut self, config: &Config, id: &PodId) {
         let Some(pod) = self.pods.get_mut(id) else { return };
         pod.tally = Tally::default();
+        pod.ranks = None;
         pod.constraints = pod
             .spec()
             .map(|spec| Constraints::compile(&spec.scheduling.placement.constraints))

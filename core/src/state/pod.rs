@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::{Stage, Tally};
 use crate::admission::{Change, change};
+use crate::kill::Ranks;
 use crate::model::ids::{DeploymentId, PodId, Uuid};
 use crate::model::instance::Instance;
 use crate::model::path;
@@ -31,6 +32,8 @@ pub(crate) struct Pod {
     pub(crate) waiting: BTreeSet<Uuid>,
     /// How many of them are in which stage.
     pub(crate) tally: Tally,
+    /// Them in the order in which they would have to go, while copies are chosen again and again.
+    pub(crate) ranks: Option<Box<Ranks>>,
     /// The versions in use whose copies need not be replaced: they differ from the current definition at most
     /// in settings.
     pub(super) compatible: BTreeSet<Timestamp>,
@@ -53,6 +56,7 @@ impl Pod {
             instances: BTreeSet::new(),
             waiting: BTreeSet::new(),
             tally: Tally::default(),
+            ranks: None,
             compatible: BTreeSet::new(),
             constraints: Constraints::default(),
             placed: PlacedCounts::default(),
