@@ -65,7 +65,7 @@ pub(crate) struct Changes {
     keys: BTreeSet<Key>,
     /// Instances to be recorded, apart from `keys` because there are so many more of them.
     instances: BTreeSet<(PodId, Uuid)>,
-    /// Pods whose instances or definition changed: rollouts look at them again.
+    /// Pods whose definition changed, or the stage of a copy: rollouts look at them again.
     pub(crate) touched: BTreeSet<PodId>,
     /// Pods whose place among those that wait for offers may be another one.
     waiting: BTreeSet<PodId>,
@@ -240,7 +240,7 @@ impl State {
     ) -> Option<R> {
         let mut slot = self.instances.remove(&uuid)?;
         let (condition, goal, healthy) = (slot.instance.condition, slot.instance.goal, slot.instance.healthy);
-        let status = self.forget_derived(&slot);
+        let before = self.forget_derived(&slot);
         let result = change(&mut slot.instance);
         if (slot.instance.condition, slot.instance.goal) != (condition, goal) {
             self.changes.note_instance_changed(&slot.instance);
@@ -248,7 +248,7 @@ impl State {
         if slot.instance.healthy != healthy {
             self.changes.note_health_changed(&slot.instance);
         }
-        self.put_slot(config, slot, status);
+        self.put_slot(config, slot, before);
         Some(result)
     }
 
@@ -477,51 +477,50 @@ impl State {
         entry.map_or(Record::Delete(key), Record::Put)
     }
 
-    /// Puts `slot` in its place, whose instance was shown in `status` before.
-    fn put_slot(&mut self, config: &Config, mut slot: Box<Slot>, status: Option<PodInstanceState>) {
+    /// Puts `slot` in its place, whose instance was `before`.
+    fn put_slot(&mut self, config: &Config, mut slot: Box<Slot>, before: Option<Derived>) {
         let uuid = slot.instance.id.uuid;
         self.changes.instances.insert((slot.instance.id.pod.clone(), uuid));
-        self.changes.touched.insert(slot.instance.id.pod.clone());
-        self.derive(config, &mut slot, status);
+        self.derive(config, &mut slot, before);
         self.instances.insert(uuid, slot);
     }
 
-    /// Takes `slot` out of everything that is derived from it, its timer apart, and says in which status it was shown.
-    fn forget_derived(&mut self, slot: &Slot) -> Option<PodInstanceState> {
+    /// Takes `slot` out of everything that is derived from it, its timer apart, and says what it was.
+    fn forget_derived(&mut self, slot: &Slot) -> Option<Derived> {
         let instance = &slot.instance;
         self.overdue_launches.remove(instance);
-        let mut status = None;
-        if let Some(pod) = self.pods.get_mut(&instance.id.pod) {
-            let stage = pod.stage(instance);
-            status = Some(PodInstanceState::of(stage, instance));
-            let is_current = pod.counts_as_current(instance, stage);
-            pod.tally.remove(is_current, stage);
-            if let Some(ranks) = &mut pod.ranks {
-                ranks.remove(instance, is_current, stage);
-            }
-            if let Some(agent) = place_of(instance, is_current) {
-                pod.placed.remove(agent);
-            }
-            // What any copy does may open a place to those that wait.
-            if !pod.waiting.is_empty() {
-                pod.waiting.remove(&instance.id.uuid);
-                self.changes.waiting.insert(instance.id.pod.clone());
-            }
+        let pod = self.pods.get_mut(&instance.id.pod)?;
+        let derived = Derived::of(instance, pod);
+        pod.tally.remove(derived.is_current, derived.stage);
+        if let Some(ranks) = &mut pod.ranks {
+            ranks.remove(instance, derived.is_current, derived.stage);
         }
-        status
+        if let Some(agent) = place_of(instance, derived.is_current) {
+            pod.placed.remove(agent);
+        }
+        // What any copy does may open a place to those that wait.
+        if !pod.waiting.is_empty() {
+            pod.waiting.remove(&instance.id.uuid);
+            self.changes.waiting.insert(instance.id.pod.clone());
+        }
+        Some(derived)
     }
 
-    /// Puts `slot` into everything that is derived from it. Its instance was shown in `status` before.
-    fn derive(&mut self, config: &Config, slot: &mut Slot, status: Option<PodInstanceState>) {
+    /// Puts `slot` into everything that is derived from it. Its instance was `before`.
+    fn derive(&mut self, config: &Config, slot: &mut Slot, before: Option<Derived>) {
         let instance = &mut slot.instance;
         let uuid = instance.id.uuid;
         self.overdue_launches.add(instance, self.now);
         let pod = self.pods.get_or_insert(&instance.id.pod);
-        let stage = pod.stage(instance);
-        if status.is_some_and(|status| status != PodInstanceState::of(stage, instance)) {
+        let derived = Derived::of(instance, pod);
+        let Derived { is_current, stage, .. } = derived;
+        if before.is_some_and(|before| before.status != derived.status) {
             instance.status_since = self.now;
         }
-        let is_current = pod.counts_as_current(instance, stage);
+        // What rollouts decide follows from how many copies are in which stage.
+        if before.is_none_or(|before| (before.is_current, before.stage) != (is_current, stage)) {
+            self.changes.touched.insert(instance.id.pod.clone());
+        }
         pod.tally.add(is_current, stage);
         if let Some(ranks) = &mut pod.ranks {
             ranks.add(instance, is_current, stage);
@@ -576,6 +575,23 @@ impl State {
             self.derive(config, &mut slot, None);
             self.instances.insert(uuid, slot);
         }
+    }
+}
+
+/// What an instance is in the eyes of its pod.
+#[derive(Clone, Copy)]
+struct Derived {
+    /// The status in which it is shown.
+    status: PodInstanceState,
+    stage: Stage,
+    is_current: bool,
+}
+
+impl Derived {
+    fn of(instance: &Instance, pod: &Pod) -> Self {
+        let stage = pod.stage(instance);
+        let status = PodInstanceState::of(stage, instance);
+        Self { status, stage, is_current: pod.counts_as_current(instance, stage) }
     }
 }
 
