@@ -3,7 +3,7 @@
 //! Copies count if they were launched from a definition that places them by the same rules, and if they are, or
 //! are believed to be, on a machine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use podium_core::Scheduler;
 use podium_core::admission::{Change, change};
@@ -40,12 +40,32 @@ pub(super) fn placed<'a>(
         .collect()
 }
 
-/// Whether all constraints of `spec` let one more copy run on `agent`.
-pub(super) fn allow(spec: &PodSpec, agent: &AgentConfig, placed: &[&AgentConfig]) -> bool {
-    spec.scheduling.placement.constraints.iter().all(|constraint| {
+/// Whether those constraints of `spec` that `which` names let one more copy run on `agent`.
+pub(super) fn allow(
+    spec: &PodSpec,
+    which: impl Fn(&Constraint) -> bool,
+    agent: &AgentConfig,
+    placed: &[&AgentConfig],
+) -> bool {
+    spec.scheduling.placement.constraints.iter().filter(|rule| which(rule)).all(|constraint| {
         let others: Vec<Option<String>> = placed.iter().map(|agent| value(constraint, agent)).collect();
         allows(constraint, value(constraint, agent), &others, spec.instances() as usize)
     })
+}
+
+/// Whether `constraint` is `GROUP_BY` without a number of values.
+pub(super) fn spreads_evenly(constraint: &Constraint) -> bool {
+    constraint.operator == ConstraintOperator::GroupBy
+        && constraint.value.as_deref().is_none_or(|number| number.parse() == Ok(0))
+}
+
+/// How many copies there are on the value that has the fewest.
+pub(super) fn least(values: &[Option<String>]) -> Option<usize> {
+    let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
+    for value in values.iter().flatten() {
+        *counts.entry(value).or_default() += 1;
+    }
+    counts.into_values().min()
 }
 
 fn allows(
@@ -61,6 +81,9 @@ fn allows(
     match constraint.operator {
         ConstraintOperator::Cluster if wanted.is_empty() => others.is_empty() || same > 0,
         ConstraintOperator::Cluster | ConstraintOperator::Is => value == wanted,
+        ConstraintOperator::GroupBy if spreads_evenly(constraint) => {
+            same == 0 || least(others).is_none_or(|least| same <= least)
+        }
         ConstraintOperator::GroupBy => {
             let groups: usize = wanted.parse().unwrap_or(1).max(1);
             let present: BTreeSet<&Option<String>> = others.iter().collect();
@@ -74,7 +97,7 @@ fn allows(
 }
 
 /// The value of the constraint's field on `agent`.
-fn value(constraint: &Constraint, agent: &AgentConfig) -> Option<String> {
+pub(super) fn value(constraint: &Constraint, agent: &AgentConfig) -> Option<String> {
     match constraint.field_name.as_str() {
         "@hostname" | "hostname" => Some(agent.hostname.clone()),
         "@region" => agent.domain.as_ref().map(|domain| domain.region.clone()),

@@ -79,7 +79,7 @@ fn has_room(api: &Scheduler, spec: &PodSpec, status: &PodStatus, ledger: &Ledger
         });
         agent.running
             && enough
-            && constraints::allow(spec, agent.config, &placed)
+            && constraints::allow(spec, |_| true, agent.config, &placed)
             && has_ports(spec, agent.total, ledger, agent.index)
     })
 }

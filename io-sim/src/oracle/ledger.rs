@@ -38,6 +38,8 @@ pub(super) struct Group {
     pub(super) agent: Option<AgentIndex>,
     /// The scheduler asked for the end of one of its members.
     pub(super) kill_sent: bool,
+    /// Since when it has served without interruption, by the scheduler's clock.
+    pub(super) serves_since: Option<Timestamp>,
 }
 
 /// One container of a group.
@@ -50,6 +52,8 @@ pub(super) struct Member {
     pub(super) unreachable_since: Option<Timestamp>,
     /// Since when it was out of reach before it came back: late words of that are no news.
     returned_from: Option<Timestamp>,
+    /// When it was first said to run, by the scheduler's clock.
+    started_at: Option<Timestamp>,
     pub(super) healthy: Option<bool>,
 }
 
@@ -99,6 +103,9 @@ impl Member {
                 if self.heard.is_none_or(|heard| progress(heard) < progress(state)) {
                     self.heard = Some(state);
                 }
+                if self.heard == Some(TaskState::TaskRunning) {
+                    self.started_at.get_or_insert(clock);
+                }
                 if state == TaskState::TaskRunning {
                     self.healthy = status.healthy.or(self.healthy);
                 }
@@ -144,6 +151,7 @@ impl Copy {
             incarnation: instance.incarnation,
             wanted: instance.goal == Goal::Running,
             inactive: instance.condition == Condition::UnreachableInactive,
+            ending: instance.kill_requested.is_some(),
         }
     }
 }
@@ -158,6 +166,7 @@ impl Group {
             resources: Vec::new(),
             agent: instance.agent_id().and_then(|id| Some(scene.cluster.standing(id)?.0)),
             kill_sent: false,
+            serves_since: None,
         }
     }
 
@@ -182,6 +191,17 @@ impl Group {
     /// Whether all of it is known to have ended.
     pub(super) fn has_ended(&self) -> bool {
         self.members.values().all(|member| member.heard.is_some_and(TaskState::is_terminal))
+    }
+
+    /// Since when all of it has run, by the scheduler's clock.
+    pub(super) fn started_at(&self) -> Option<Timestamp> {
+        let all: Option<Vec<Timestamp>> = self.members.values().map(|member| member.started_at).collect();
+        all?.into_iter().max()
+    }
+
+    /// Whether something of it was out of reach and came back.
+    pub(super) fn has_returned(&self) -> bool {
+        self.members.values().any(|member| member.returned_from.is_some())
     }
 
     pub(super) fn key(&self) -> GroupKey {
@@ -211,6 +231,8 @@ pub(super) struct Copy {
     pub(super) wanted: bool,
     /// Whether it counts as lost: another one may take its place.
     pub(super) inactive: bool,
+    /// Whether its containers shall end, whatever becomes of it afterwards.
+    pub(super) ending: bool,
 }
 
 /// What a step made of a copy.
@@ -275,7 +297,12 @@ impl Ledger {
 
     /// Whether a deployment changes the pod, or has just ended.
     pub(super) fn is_deploying(&self, pod: &PodId) -> bool {
-        self.deployed.contains(pod) || self.deployments.values().any(|pods| pods.contains(pod))
+        self.has_just_deployed(pod) || self.deployments.values().any(|pods| pods.contains(pod))
+    }
+
+    /// Whether a deployment that changed the pod ended in this step.
+    pub(super) fn has_just_deployed(&self, pod: &PodId) -> bool {
+        self.deployed.contains(pod)
     }
 
     /// Since when something of a copy's newest launch has been out of reach.
@@ -303,7 +330,7 @@ impl Ledger {
                     self.set_truth(task, container.agent, truth);
                 }
             }
-            Seen::Heard(Event::Update(status)) => self.see_status(status),
+            Seen::Heard(Event::Update(status)) => self.see_status(status, scene),
             Seen::Stepped { clock, .. } => self.stepped_at = *clock,
             Seen::Launched(container) => {
                 if let Some(task) = container.task() {
@@ -349,6 +376,7 @@ impl Ledger {
             resources: resources.chain(&launch.executor.resources).cloned().collect(),
             agent: scene.cluster.standing(&task.agent_id).map(|(agent, _)| agent),
             kill_sent: false,
+            serves_since: None,
             incarnation: first.incarnation,
             instance: first.instance(),
         };
@@ -366,12 +394,16 @@ impl Ledger {
         self.groups.insert(key, group);
     }
 
-    fn see_status(&mut self, status: &TaskStatus) {
+    fn see_status(&mut self, status: &TaskStatus, scene: &Scene<'_>) {
         let Ok(id) = status.task_id.parse() else { return };
         let key = GroupKey { instance: id.uuid, incarnation: id.incarnation };
         let Some(group) = self.groups.get_mut(&key) else { return };
         let Some(member) = group.members.get_mut(id.container) else { return };
         member.hear(status, self.stepped_at);
+        let copy = self.copies.get(&group.instance.pod).and_then(|copies| copies.get(&id.uuid));
+        let spec = copy.and_then(|copy| scene.store.version(&copy.id.pod, copy.version));
+        let serves = spec.is_some_and(|spec| group.serves(spec));
+        group.serves_since = group.serves_since.or(Some(self.stepped_at)).filter(|_| serves);
         if group.members.values().any(|member| member.unreachable_since.is_some()) {
             self.unreachable.insert(id.uuid);
         } else {

@@ -13,6 +13,7 @@
 //! | `offers` | every offer is answered once |
 //! | `placement` | what is launched fits its offer and its pod's constraints |
 //! | `restore` | what is durable restores what is shown |
+//! | `selection` | of copies too many the least useful ends, and of equal ones the one that `killSelection` names |
 //! | `single` | no instance is live twice |
 //! | `unreachable` | copies out of reach are replaced and given up in their windows, and killed if they return |
 //! | `volumes` | a volume is there as long as its instance, and nothing is kept for instances that are gone |
@@ -30,6 +31,7 @@ mod ledger;
 mod offers;
 mod placement;
 mod restore;
+mod selection;
 mod single;
 mod unreachable;
 mod volumes;
@@ -47,6 +49,7 @@ use self::ledger::Ledger;
 use self::offers::Offers;
 use self::placement::Placement;
 use self::restore::Restore;
+use self::selection::Selection;
 use self::single::Single;
 use self::unreachable::Unreachable;
 use self::volumes::Volumes;
@@ -114,6 +117,7 @@ pub struct Jury {
     offers: Offers,
     placement: Placement,
     restore: Restore,
+    selection: Selection,
     single: Single,
     unreachable: Unreachable,
     volumes: Volumes,
@@ -135,6 +139,7 @@ impl Witness for Jury {
         self.offers.see(seen, scene)?;
         self.single.see(seen, &self.ledger)?;
         capacity::see(seen, &self.ledger, scene)?;
+        self.selection.see(seen, &self.ledger, scene)?;
         self.unreachable.see(seen, &self.ledger, scene)?;
         self.placement.see(seen, &self.ledger, scene)?;
         self.history.see(seen, scene)?;

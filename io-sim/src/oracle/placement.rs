@@ -14,6 +14,7 @@ use podium_core::model::mesos::{
     ResourceValue,
 };
 use podium_core::model::number::Scalar;
+use podium_core::model::pod::Constraint;
 
 use super::ledger::{Copy, CopyChange, Group, GroupKey, Ledger};
 use super::{Violation, constraints, short};
@@ -137,15 +138,17 @@ fn fits(offers: &[Offered], operations: &[Operation]) -> Result<(), Violation> {
 /// Whether each copy that the step gave a machine may be there beside those that were there already.
 ///
 /// What counts is what was known at that step, not what has been heard until the call is sent. The order among
-/// the launches of one step makes no difference: what a constraint allows at last it has allowed before.
+/// the launches of one step makes no difference, but where copies are spread evenly: what any other constraint
+/// allows at last it has allowed before.
 fn obeys_constraints(ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
     let is_launch = |change: &&CopyChange| {
         let before = change.was.as_ref().map_or(0, |copy| copy.incarnation);
         change.is.as_ref().is_some_and(|copy| copy.incarnation > before)
     };
     let launched = |change: &CopyChange| ledger.newest_of(change.id.uuid);
-    let mut to_come: BTreeSet<GroupKey> =
+    let new: BTreeSet<GroupKey> =
         ledger.changes.iter().filter(is_launch).filter_map(launched).map(Group::key).collect();
+    let mut to_come = new.clone();
     for (change, group) in
         ledger.changes.iter().filter(is_launch).filter_map(|change| Some((change, launched(change)?)))
     {
@@ -165,11 +168,22 @@ fn obeys_constraints(ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation
         };
         let others = ledger.copies_of(pod).filter(holds_place).filter_map(|copy| {
             let group = ledger.newest_of(copy.id.uuid)?;
-            (group.incarnation == copy.incarnation && !group.has_ended() && !to_come.contains(&group.key()))
-                .then_some(group)
+            (group.incarnation == copy.incarnation && !group.has_ended()).then_some(group)
         });
-        let placed: Vec<&AgentConfig> = others.filter_map(|group| config_of(group, scene)).collect();
-        if !constraints::allow(spec, agent, &placed) {
+        let others: Vec<(&Group, &AgentConfig)> =
+            others.filter_map(|group| Some((group, config_of(group, scene)?))).collect();
+        let there = others.iter().filter(|(group, _)| !to_come.contains(&group.key()));
+        let placed: Vec<&AgentConfig> = there.map(|(_, agent)| *agent).collect();
+        let is_even = |rule: &Constraint| {
+            let is_old = |group: &Group| !new.contains(&group.key());
+            let only_launches =
+                ledger.changes.iter().filter(|other| other.id.pod == *pod).all(|other| is_launch(&other));
+            !constraints::spreads_evenly(rule) || !only_launches || stays_even(rule, agent, &others, is_old)
+        };
+        let is_counted = |rule: &Constraint| !constraints::spreads_evenly(rule);
+        if !constraints::allow(spec, is_counted, agent, &placed)
+            || !spec.scheduling.placement.constraints.iter().all(is_even)
+        {
             let hosts: Vec<&str> = placed.iter().map(|agent| agent.hostname.as_str()).collect();
             let sentence = format!(
                 "{} is launched on {} beside copies on {}, against a constraint of its pod",
@@ -181,6 +195,22 @@ fn obeys_constraints(ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation
         }
     }
     Ok(())
+}
+
+/// Whether a copy may have come to `agent` by a `rule` that wants copies on all values alike: there were no more than
+/// on any other value, at the latest when the last copy came. Nobody knows in which order those of one step came.
+fn stays_even(
+    rule: &Constraint,
+    agent: &AgentConfig,
+    others: &[(&Group, &AgentConfig)],
+    is_old: impl Fn(&Group) -> bool,
+) -> bool {
+    let Some(value) = constraints::value(rule, agent) else { return false };
+    let values = others.iter().map(|(group, agent)| (is_old(group), constraints::value(rule, agent)));
+    let values: Vec<(bool, Option<String>)> = values.collect();
+    let copies = |of: &String| values.iter().filter(|(_, other)| other.as_ref() == Some(of)).count();
+    let mut old = values.iter().filter(|(is_old, _)| *is_old).filter_map(|(_, value)| value.as_ref());
+    old.all(|other| *other == value || copies(&value) <= copies(other))
 }
 
 fn launches(operations: &[Operation]) -> impl Iterator<Item = &LaunchGroup> {
