@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use podium_core::model::event::ApiEventKind;
 use podium_core::model::ids::{DeploymentId, Uuid};
 use podium_core::model::mesos::{Call, Event, TaskState, TaskStatus};
 use podium_core::model::number::Scalar;
@@ -15,10 +16,10 @@ use podium_core::record::PodState;
 use podium_core::{
     Action, Command, CommandId, Config, Entry, Input, Key, Output, Record, Response, RestoreError, Scheduler,
 };
-use podium_sim::oracle::Violation;
+use podium_sim::oracle::{Jury, Violation};
 use podium_sim::plan::Plan;
 use podium_sim::run::{Report, run, run_subject};
-use podium_sim::world::Subject;
+use podium_sim::world::{Subject, World};
 
 /// A cluster of two agents and a pod of two containers with three copies; `more` is what else the plan has.
 fn plan_with(scheduling: &str, more: &str) -> Plan {
@@ -129,6 +130,12 @@ fn violation<B: Bug>(plan: &Plan) -> Violation {
     report.violation.expect("the planted bug is found")
 }
 
+/// The same for a bug that mishears Mesos, and so also publishes what is not true.
+fn violation_unheard<B: Bug>(plan: &Plan) -> Violation {
+    let mut world: World<'_, Planted<B>, Jury> = World::new(plan, Jury::deaf());
+    world.run().expect_err("the planted bug is found")
+}
+
 /// Changes the status in `input`, if it is one.
 fn with_status(mut input: Input, change: impl FnOnce(&mut TaskStatus)) -> Input {
     if let Input::Event(event) = &mut input
@@ -218,7 +225,7 @@ fn a_next_launch_beside_the_last_one() {
             })
         }
     }
-    let found = violation::<Hasty>(&partition(r#""disabled""#)).to_string();
+    let found = violation_unheard::<Hasty>(&partition(r#""disabled""#)).to_string();
     assert!(found.starts_with("single: launch 2 of ") && found.ends_with("launch 1 still exist"), "{found}");
 }
 
@@ -238,7 +245,7 @@ fn a_scheduler_that_forgets_what_is_wanted() {
             }
         }
     }
-    assert_eq!(violation::<Deaf>(&plan()).oracle, "convergence");
+    assert_eq!(violation_unheard::<Deaf>(&plan()).oracle, "convergence");
 }
 
 #[test]
@@ -256,7 +263,7 @@ fn old_copies_that_end_before_new_ones_serve() {
         }
     }
     let plan = plan_with(r#""upgrade": { "minimumHealthCapacity": 1, "maximumOverCapacity": 1 }"#, "");
-    let found = violation::<Hopeful>(&plan);
+    let found = violation_unheard::<Hopeful>(&plan);
     assert_eq!(found.oracle, "floor", "{found}");
 }
 
@@ -317,7 +324,7 @@ fn a_copy_out_of_reach_that_is_given_up_against_its_strategy() {
             })
         }
     }
-    let found = violation::<Impatient>(&partition(r#""disabled""#)).to_string();
+    let found = violation_unheard::<Impatient>(&partition(r#""disabled""#)).to_string();
     assert!(found.starts_with("unreachable: ") && found.contains("strategy is disabled"), "{found}");
 }
 
@@ -337,7 +344,7 @@ fn a_copy_out_of_reach_that_is_never_replaced() {
         }
     }
     let strategy = r#"{ "inactiveAfterSeconds": 0, "expungeAfterSeconds": 3600 }"#;
-    let found = violation::<Unaware>(&partition(strategy)).to_string();
+    let found = violation_unheard::<Unaware>(&partition(strategy)).to_string();
     assert!(
         found.starts_with("unreachable: ") && found.contains("should have been counted as lost"),
         "{found}"
@@ -357,6 +364,74 @@ fn a_copy_that_was_given_up_and_comes_back_to_stay() {
     let strategy = r#"{ "inactiveAfterSeconds": 0, "expungeAfterSeconds": 0 }"#;
     let found = violation::<Merciful>(&partition(strategy)).to_string();
     assert!(found.starts_with("unreachable: ") && found.contains("is not killed"), "{found}");
+}
+
+/// Leaves out or doubles what it is to publish, once.
+macro_rules! misreport {
+    ($name:ident, $times:expr, $kind:pat) => {
+        #[derive(Clone, Default)]
+        struct $name(bool);
+        impl Bug for $name {
+            fn say(&mut self, mut output: Output) -> Output {
+                let is_it = |action: &Action| {
+                    matches!(action, Action::Publish(event) if matches!(event.kind, $kind))
+                };
+                if let Some(index) = output.actions.iter().position(is_it).filter(|_| !self.0) {
+                    self.0 = true;
+                    let action = output.actions.remove(index);
+                    output.actions.splice(index..index, std::iter::repeat_n(action, $times));
+                }
+                output
+            }
+        }
+        let found = violation::<$name>(&plan()).to_string();
+        assert!(found.starts_with("events: "), "{found}");
+    };
+}
+
+#[test]
+fn events_that_do_not_come() {
+    misreport!(Update, 0, ApiEventKind::StatusUpdateEvent { .. });
+    misreport!(Instance, 0, ApiEventKind::InstanceChangedEvent { .. });
+    misreport!(Begin, 0, ApiEventKind::DeploymentInfo { .. });
+    misreport!(Step, 0, ApiEventKind::DeploymentStepSuccess { .. });
+    misreport!(End, 0, ApiEventKind::DeploymentSuccess { .. });
+    misreport!(Created, 0, ApiEventKind::PodCreatedEvent { .. });
+    misreport!(Deleted, 0, ApiEventKind::PodDeletedEvent { .. });
+    misreport!(Subscribed, 0, ApiEventKind::SchedulerRegisteredEvent { .. });
+}
+
+#[test]
+fn events_that_come_twice() {
+    misreport!(Update, 2, ApiEventKind::StatusUpdateEvent { .. });
+    misreport!(Instance, 2, ApiEventKind::InstanceChangedEvent { .. });
+    misreport!(Begin, 2, ApiEventKind::DeploymentInfo { .. });
+    misreport!(End, 2, ApiEventKind::DeploymentSuccess { .. });
+    misreport!(Changed, 2, ApiEventKind::PodUpdatedEvent { .. });
+}
+
+#[test]
+fn a_health_that_is_not_the_one_that_is_shown() {
+    #[derive(Clone, Default)]
+    struct Rosy;
+    impl Bug for Rosy {
+        fn say(&mut self, mut output: Output) -> Output {
+            for action in &mut output.actions {
+                if let Action::Publish(event) = action
+                    && let ApiEventKind::InstanceHealthChangedEvent { healthy, .. } = &mut event.kind
+                {
+                    *healthy = healthy.map(|_| true);
+                }
+            }
+            output
+        }
+    }
+    let check = r#", "healthCheck": { "exec": { "command": { "shell": "check" } }, "intervalSeconds": 5,
+                     "timeoutSeconds": 1, "maxConsecutiveFailures": 30, "gracePeriodSeconds": 5 }"#;
+    let ill = r#", "faults": [
+        { "at": "3m", "do": { "container_unhealthy": { "of": { "nth": 0 }, "lasts": "1m" } } }]"#;
+    let found = violation::<Rosy>(&surplus("", check, ill)).to_string();
+    assert!(found.starts_with("events: the health of "), "{found}");
 }
 
 #[test]
@@ -472,7 +547,7 @@ fn a_healthy_copy_ends_and_an_unhealthy_one_stays() {
         { "at": "3m30s", "do": { "container_unhealthy": { "of": { "nth": 0 }, "lasts": "2m" } } }]"#;
     let plan = surplus("", check, ill);
     assert_eq!(run(&plan).violation, None);
-    let found = violation::<Hopeful>(&plan).to_string();
+    let found = violation_unheard::<Hopeful>(&plan).to_string();
     assert!(
         found.starts_with("selection: ") && found.contains("the one serves and the other is not"),
         "{found}"
@@ -676,7 +751,7 @@ fn a_deletion_that_is_only_said() {
             output
         }
     }
-    assert_eq!(violation::<Liar>(&plan()).oracle, "deletion");
+    assert_eq!(violation_unheard::<Liar>(&plan()).oracle, "deletion");
 }
 
 #[test]
@@ -689,7 +764,7 @@ fn a_change_that_is_not_kept() {
             output
         }
     }
-    assert_eq!(violation::<Forgetful>(&plan()).oracle, "restore");
+    assert_eq!(violation_unheard::<Forgetful>(&plan()).oracle, "restore");
 }
 
 #[test]

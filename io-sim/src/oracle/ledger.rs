@@ -78,6 +78,11 @@ impl Truth {
 }
 
 impl Member {
+    /// How far it got, whether it is out of reach, and its health.
+    fn known(&self) -> (Option<TaskState>, bool, Option<bool>) {
+        (self.heard, self.unreachable_since.is_some(), self.healthy)
+    }
+
     /// Takes in what is said of it. What is late or said again changes nothing.
     fn hear(&mut self, status: &TaskStatus, clock: Timestamp) {
         if self.heard.is_some_and(TaskState::is_terminal) {
@@ -262,6 +267,8 @@ pub(super) struct Ledger {
     deployed: BTreeSet<PodId>,
     /// The scheduler's clock when it took its last step.
     stepped_at: Timestamp,
+    /// Whether the status that was just heard said something new.
+    pub(super) is_news: bool,
     /// Requests of clients that were answered.
     pub(super) answered: usize,
 }
@@ -330,7 +337,9 @@ impl Ledger {
                     self.set_truth(task, container.agent, truth);
                 }
             }
-            Seen::Heard(Event::Update(status)) => self.see_status(status, scene),
+            Seen::Heard(Event::Update(status)) => {
+                self.is_news = self.see_status(status, scene).unwrap_or_default();
+            }
             Seen::Stepped { clock, .. } => self.stepped_at = *clock,
             Seen::Launched(container) => {
                 if let Some(task) = container.task() {
@@ -394,12 +403,15 @@ impl Ledger {
         self.groups.insert(key, group);
     }
 
-    fn see_status(&mut self, status: &TaskStatus, scene: &Scene<'_>) {
-        let Ok(id) = status.task_id.parse() else { return };
+    /// Whether `status` says something new. None if it is about nothing that is known.
+    fn see_status(&mut self, status: &TaskStatus, scene: &Scene<'_>) -> Option<bool> {
+        let id = status.task_id.parse().ok()?;
         let key = GroupKey { instance: id.uuid, incarnation: id.incarnation };
-        let Some(group) = self.groups.get_mut(&key) else { return };
-        let Some(member) = group.members.get_mut(id.container) else { return };
+        let group = self.groups.get_mut(&key)?;
+        let member = group.members.get_mut(id.container)?;
+        let before = member.known();
         member.hear(status, self.stepped_at);
+        let is_news = member.known() != before && before.0 != Some(TaskState::TaskUnknown);
         let copy = self.copies.get(&group.instance.pod).and_then(|copies| copies.get(&id.uuid));
         let spec = copy.and_then(|copy| scene.store.version(&copy.id.pod, copy.version));
         let serves = spec.is_some_and(|spec| group.serves(spec));
@@ -409,6 +421,7 @@ impl Ledger {
         } else {
             self.unreachable.remove(&id.uuid);
         }
+        Some(is_news)
     }
 
     fn see_decision(&mut self, command: &Command, response: &Response) {

@@ -8,6 +8,7 @@
 //! | `convergence` | once everything is mended, everything becomes as clients want it |
 //! | `deletion` | what was deleted is gone |
 //! | `durability` | nothing is said to anybody before it is durable |
+//! | `events` | what is published agrees with what the API shows, and no change goes without its event |
 //! | `expectation` | what the author of a plan expects at certain times is true |
 //! | `history` | versions grow, and what they were can be read for ever |
 //! | `offers` | every offer is answered once |
@@ -24,6 +25,7 @@ mod constraints;
 mod convergence;
 mod deletion;
 mod durability;
+mod events;
 mod expectations;
 mod feasibility;
 mod history;
@@ -43,6 +45,7 @@ use self::atomicity::Atomicity;
 use self::convergence::Convergence;
 use self::deletion::Deletion;
 use self::durability::Durability;
+use self::events::Events;
 use self::expectations::Expectations;
 use self::history::History;
 use self::ledger::Ledger;
@@ -112,6 +115,8 @@ pub struct Jury {
     convergence: Convergence,
     deletion: Deletion,
     durability: Durability,
+    events: Events,
+    is_deaf: bool,
     expectations: Expectations,
     history: History,
     offers: Offers,
@@ -129,6 +134,12 @@ impl Jury {
     pub fn thorough() -> Self {
         Self { restore: Restore::always(), ..Self::default() }
     }
+
+    /// One that does not listen to what is published: a scheduler that mishears something also says the wrong thing
+    /// about it, which may be known before what it leads to.
+    pub fn deaf() -> Self {
+        Self { is_deaf: true, ..Self::default() }
+    }
 }
 
 impl Witness for Jury {
@@ -136,6 +147,9 @@ impl Witness for Jury {
         self.calm_since = scene.calm_since;
         self.ledger.see(seen, scene);
         self.durability.see(seen, scene)?;
+        if !self.is_deaf {
+            self.events.see(seen, &self.ledger, scene)?;
+        }
         self.offers.see(seen, scene)?;
         self.single.see(seen, &self.ledger)?;
         capacity::see(seen, &self.ledger, scene)?;
