@@ -2,12 +2,12 @@
 
 mod support;
 
-use podium_core::model::ids::TaskId;
-use podium_core::model::mesos::{Event, TaskState};
+use podium_core::model::ids::{Role, TaskId};
+use podium_core::model::mesos::{Event, Label, Reservation, ReservationType, TaskState};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use support::server::Server;
-use support::{FakeMaster, Journal, eventually, pod_json, update};
+use support::{FakeMaster, Journal, eventually, make_offer, pod_json, update};
 
 const SIMPLE: &str = r#"{"id":"/simplepod","containers":[{"name":"sleep1","exec":{"command":{"shell":"sleep 1000"}},"resources":{"cpus":0.1,"mem":32}}]}"#;
 
@@ -356,6 +356,47 @@ async fn tasks_without_a_record_are_listed() {
     assert_eq!((&listed["taskId"], &listed["agentId"]), (&json!(id), &json!("agent")));
     assert_eq!(listed["state"], "TASK_RUNNING");
     assert_eq!(listed["since"], listed["lastHeard"]);
+}
+
+#[tokio::test]
+async fn what_is_kept_without_a_record_is_listed() {
+    let server = Server::start().await;
+    FakeMaster::new("m", &Journal::default()).accept(&server.driver).await;
+    let instance = "lost.instance-2a7ea5c4-c6d1-11f0-8000-0242ac110002";
+    let label = |key: &str, value: &str| Label { key: key.to_owned(), value: Some(value.to_owned()) };
+    let role = Role::from("dev");
+    let mut offer = make_offer("o");
+    offer.role = Some(role.clone());
+    for resource in &mut offer.resources {
+        resource.allocation_role = Some(role.clone());
+        resource.reservations.push(Reservation {
+            kind: ReservationType::Dynamic,
+            role: role.clone(),
+            principal: None,
+            labels: vec![label("marathon_framework_id", "framework"), label("marathon_task_id", instance)],
+        });
+    }
+    let (agent, host) = (offer.agent_id.clone(), offer.hostname.clone());
+    server.driver.event(Event::Offers(vec![offer])).await.unwrap();
+    let listed = eventually(async || {
+        let listed = server.get("/v2/unknown_tasks").await;
+        listed["unknownReservations"].get(0).cloned()
+    })
+    .await;
+    let since = listed["since"].clone();
+    assert!(since.is_string(), "{since}");
+    assert_eq!(
+        listed,
+        json!({
+            "instanceId": instance,
+            "agentId": agent.as_str(),
+            "host": host,
+            "role": "dev",
+            "volumes": [],
+            "since": since,
+            "lastOffered": since,
+        })
+    );
 }
 
 #[tokio::test]

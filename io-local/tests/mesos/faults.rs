@@ -1,12 +1,12 @@
 //! What an administrator can do to the cluster, as the scheduler sees it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use podium_core::model::mesos::{Call, Event, ReconcileTask, StatusReason, TaskState};
 use podium_mesos::codec::MediaType;
 
 use crate::fixture::{Cluster, eventually, marker, sleepers};
-use crate::scheduler::{Scheduler, task};
+use crate::scheduler::{PATIENCE, Scheduler, task};
 
 /// A cluster that notices a silent agent within a fraction of a second.
 async fn nervous() -> Cluster {
@@ -188,7 +188,9 @@ async fn a_failed_over_master_breaks_the_stream_and_knows_the_tasks_again() {
     };
     assert!(broken.is_body() || broken.is_decode() || broken.is_request(), "{broken:?}");
     // Until there is a master again, nobody answers.
+    let deadline = Instant::now() + PATIENCE;
     let mut scheduler = loop {
+        assert!(Instant::now() < deadline, "waited in vain for a master");
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         match client.post(format!("{}/api/v1/scheduler", cluster.base)).send().await {
             // It is there, and complains about what is missing.

@@ -15,10 +15,11 @@ use crate::model::time::Timestamp;
 use crate::placement::{Draw, PortDraw};
 
 /// The page's example with this name.
-fn example(name: &str) -> Value {
-    let path = format!("{}/tests/pods_page/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    #[expect(clippy::disallowed_methods, reason = "a test may read its data")]
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+macro_rules! example {
+    ($name:literal) => {
+        serde_json::from_str::<Value>(include_str!(concat!("../../../tests/pods_page/", $name, ".json")))
+            .unwrap()
+    };
 }
 
 fn admit(json: &Value) -> PodSpec {
@@ -105,39 +106,39 @@ fn variable<'a>(task: &'a TaskInfo, name: &str) -> Option<&'a str> {
 
 #[test]
 fn simple_pod() {
-    insta::assert_json_snapshot!(group_of(&example("quick_start")));
+    insta::assert_json_snapshot!(group_of(&example!("quick_start")));
 }
 
 #[test]
 fn multiple_containers() {
-    insta::assert_json_snapshot!(group_of(&example("multiple_containers")));
+    insta::assert_json_snapshot!(group_of(&example!("multiple_containers")));
 }
 
 #[test]
 fn ephemeral_volumes() {
-    insta::assert_json_snapshot!(group_of(&example("ephemeral_volumes")));
+    insta::assert_json_snapshot!(group_of(&example!("ephemeral_volumes")));
 }
 
 #[test]
 fn complete_pod() {
-    insta::assert_json_snapshot!(group_of(&example("complete")));
+    insta::assert_json_snapshot!(group_of(&example!("complete")));
 }
 
 #[test]
 fn all_parameters() {
-    insta::assert_json_snapshot!(group_of(&example("all_parameters")));
+    insta::assert_json_snapshot!(group_of(&example!("all_parameters")));
 }
 
 #[test]
 fn all_parameters_on_the_bridge() {
-    let mut json = example("all_parameters");
+    let mut json = example!("all_parameters");
     json["networks"] = json!([{ "mode": "container/bridge", "labels": { "net_label": "net" } }]);
     insta::assert_json_snapshot!(group_of(&json));
 }
 
 #[test]
 fn all_parameters_on_the_host() {
-    let mut json = example("all_parameters");
+    let mut json = example!("all_parameters");
     json["networks"] = json!([{ "mode": "host" }]);
     for container in json["containers"].as_array_mut().unwrap() {
         for endpoint in container["endpoints"].as_array_mut().unwrap() {
