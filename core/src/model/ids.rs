@@ -9,20 +9,22 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::fmt;
+use std::fmt::{self, Write as _};
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use super::time::Timestamp;
 
 macro_rules! string_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, JsonSchema)]
+        #[derive(Clone, Eq, JsonSchema)]
         pub struct $name(Arc<str>);
 
         impl $name {
@@ -37,6 +39,19 @@ macro_rules! string_id {
             }
         }
 
+        // Equal ids are mostly clones of each other: then the texts need not be looked at.
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+            }
+        }
+
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.0.hash(state);
+            }
+        }
+
         impl PartialOrd for $name {
             fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
                 Some(self.cmp(other))
@@ -45,7 +60,6 @@ macro_rules! string_id {
 
         impl Ord for $name {
             fn cmp(&self, other: &Self) -> Ordering {
-                // Equal ids are mostly clones of each other: then the texts need not be looked at.
                 if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
             }
         }
@@ -139,11 +153,21 @@ impl PodId {
     /// The path without its leading slash and with `_` for every other slash. Reversible, because a path
     /// segment cannot contain `_`.
     pub fn safe_path(&self) -> String {
-        self.as_str().trim_start_matches('/').replace('/', "_")
+        let mut path = String::with_capacity(self.as_str().len());
+        self.push_safe_path(&mut path);
+        path
+    }
+
+    fn push_safe_path(&self, text: &mut String) {
+        let path = self.as_str().trim_start_matches('/');
+        text.extend(path.chars().map(|char| if char == '/' { '_' } else { char }));
     }
 
     fn from_safe_path(text: &str) -> Self {
-        Self::new(format!("/{}", text.replace('_', "/")))
+        let mut path = String::with_capacity(1 + text.len());
+        path.push('/');
+        path.extend(text.chars().map(|char| if char == '_' { '/' } else { char }));
+        Self::new(path)
     }
 
     /// The path's segments, outermost first.
@@ -212,18 +236,54 @@ pub struct InstanceId {
 impl InstanceId {
     /// The id of the Mesos executor that runs this instance. Equal for all incarnations.
     pub fn executor_id(&self) -> ExecutorId {
-        ExecutorId::new(format!("instance-{}.{}", self.pod.safe_path(), self.uuid))
+        let mut text = self.text_with_room(0);
+        text.push_str(PREFIX);
+        self.pod.push_safe_path(&mut text);
+        text.push('.');
+        push_uuid(&mut text, self.uuid);
+        ExecutorId::new(text)
     }
 
     /// The id of the Mesos task that runs `container` in the `incarnation`-th launch, counted from 1.
     pub fn task_id(&self, container: &str, incarnation: u32) -> TaskId {
-        TaskId::new(format!("{self}.{container}.{incarnation}"))
+        // Two dots, and the digits of nearly every incarnation.
+        let mut text = self.text_with_room(2 + container.len() + 4);
+        self.push_to(&mut text);
+        text.push('.');
+        text.push_str(container);
+        // Writing to a string cannot fail.
+        let _ = write!(text, ".{incarnation}");
+        TaskId::new(text)
+    }
+
+    fn push_to(&self, text: &mut String) {
+        self.pod.push_safe_path(text);
+        text.push('.');
+        text.push_str(PREFIX);
+        push_uuid(text, self.uuid);
+    }
+
+    /// An empty text with room for the id and `more` bytes.
+    fn text_with_room(&self, more: usize) -> String {
+        String::with_capacity(self.pod.as_str().len() + 1 + INSTANCE_LENGTH + more)
     }
 }
 
+/// What the last part of an instance's id begins with.
+const PREFIX: &str = "instance-";
+/// The length of that part.
+const INSTANCE_LENGTH: usize = PREFIX.len() + Hyphenated::LENGTH;
+
+fn push_uuid(text: &mut String, uuid: Uuid) {
+    text.push_str(uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+}
+
+// Ids are written by the hundred thousand: by hand, because formatting takes several times as long.
 impl fmt::Display for InstanceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.instance-{}", self.pod.safe_path(), self.uuid)
+        let mut text = self.text_with_room(0);
+        self.push_to(&mut text);
+        f.write_str(&text)
     }
 }
 
@@ -239,7 +299,7 @@ impl FromStr for InstanceId {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (path, uuid) = text
             .rsplit_once('.')
-            .and_then(|(path, last)| Some((path, last.strip_prefix("instance-")?)))
+            .and_then(|(path, last)| Some((path, last.strip_prefix(PREFIX)?)))
             .filter(|(path, _)| !path.is_empty())
             .ok_or_else(|| InvalidId::Instance(text.to_owned()))?;
         let uuid = Uuid::try_parse(uuid).map_err(|_| InvalidId::Uuid(uuid.to_owned()))?;
@@ -315,19 +375,19 @@ impl TaskId {
     /// The id is not one of ours.
     pub fn parse(&self) -> Result<ParsedTaskId<'_>, InvalidId> {
         let invalid = || InvalidId::Task(self.as_str().to_owned());
-        let mut safe_path = self.as_str();
+        let mut rest = self.as_str();
         // By hand, because searching strings is made for longer ones.
         let mut part = || {
-            let dot = safe_path.bytes().rposition(|byte| byte == b'.').ok_or_else(invalid)?;
-            let part = &safe_path[dot + 1..];
-            safe_path = &safe_path[..dot];
+            let dot = rest.bytes().rposition(|byte| byte == b'.').ok_or_else(invalid)?;
+            let part = &rest[dot + 1..];
+            rest = &rest[..dot];
             Ok(part)
         };
-        let (incarnation, container, uuid) = (part()?, part()?, part()?);
-        let uuid = uuid.strip_prefix("instance-").ok_or_else(invalid)?;
-        if safe_path.is_empty() {
-            return Err(invalid());
-        }
+        let (incarnation, container) = (part()?, part()?);
+        let split = rest.len().checked_sub(INSTANCE_LENGTH).and_then(|at| rest.split_at_checked(at));
+        let (safe_path, instance) = split.ok_or_else(invalid)?;
+        let safe_path = safe_path.strip_suffix('.').filter(|path| !path.is_empty()).ok_or_else(invalid)?;
+        let uuid = instance.strip_prefix(PREFIX).ok_or_else(invalid)?;
         Ok(ParsedTaskId {
             safe_path,
             uuid: Uuid::try_parse(uuid).map_err(|_| InvalidId::Uuid(uuid.to_owned()))?,
@@ -364,6 +424,8 @@ mod tests {
         {
             assert!(TaskId::new(text).parse().is_err(), "{text}");
         }
+        // As long as one of ours, but where that would begin there is the middle of a character.
+        assert!(TaskId::new(format!("pé{}.c.1", "x".repeat(44))).parse().is_err());
         assert_eq!("p.instance-1".parse::<InstanceId>(), Err(InvalidId::Uuid("1".into())));
     }
 
