@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::Assembly;
+use crate::model::ids::TaskId;
 use crate::model::mesos::{EnvironmentValue, EnvironmentVariable};
 use crate::model::pod::{Container, EnvironmentValue as PodEnvironmentValue, PodSpec};
 
@@ -37,26 +38,55 @@ impl Shared {
     }
 
     /// The whole environment of `container`, by name, each name once.
-    pub(super) fn of(&self, assembly: &Assembly<'_>, container: &Container) -> Vec<EnvironmentVariable> {
-        let mut variables: BTreeMap<String, EnvironmentValue> = self.0.iter().cloned().collect();
-        let own = [
-            ("MESOS_TASK_ID", text(assembly.task_id(container).as_str())),
-            ("MARATHON_CONTAINER_ID", text(&*container.name)),
-            ("MARATHON_CONTAINER_RESOURCE_CPUS", decimal(container.resources.cpus.0)),
-            ("MARATHON_CONTAINER_RESOURCE_MEM", decimal(container.resources.mem.0)),
-            ("MARATHON_CONTAINER_RESOURCE_DISK", decimal(container.resources.disk.0)),
-            ("MARATHON_CONTAINER_RESOURCE_GPUS", text(container.resources.gpus.to_string())),
-        ];
-        variables.extend(own.map(|(name, value)| (name.to_owned(), value)));
-        insert_labels(&mut variables, assembly.spec, container);
+    pub(super) fn of(
+        &self,
+        assembly: &Assembly<'_>,
+        container: &Container,
+        task_id: &TaskId,
+    ) -> Vec<EnvironmentVariable> {
+        let mut variables = Variables(Vec::with_capacity(
+            self.0.len() + 7 + assembly.spec.environment.len() + container.environment.len(),
+        ));
+        for (name, value) in &self.0 {
+            variables.set(name.as_str(), value.clone());
+        }
+        variables.set("MESOS_TASK_ID", text(task_id.as_str()));
+        variables.set("MARATHON_CONTAINER_ID", text(&*container.name));
+        variables.set("MARATHON_CONTAINER_RESOURCE_CPUS", decimal(container.resources.cpus.0));
+        variables.set("MARATHON_CONTAINER_RESOURCE_MEM", decimal(container.resources.mem.0));
+        variables.set("MARATHON_CONTAINER_RESOURCE_DISK", decimal(container.resources.disk.0));
+        variables.set("MARATHON_CONTAINER_RESOURCE_GPUS", text(container.resources.gpus.to_string()));
+        set_labels(&mut variables, assembly.spec, container);
         for (name, value) in assembly.spec.environment.iter().chain(&container.environment) {
             let value = match value {
                 PodEnvironmentValue::Value(value) => EnvironmentValue::Value(value.clone()),
                 PodEnvironmentValue::Secret { secret } => EnvironmentValue::Secret(assembly.secret(secret)),
             };
-            variables.insert(name.clone(), value);
+            variables.set(name.as_str(), value);
         }
-        variables.into_iter().map(|(name, value)| EnvironmentVariable { name, value }).collect()
+        variables.by_name()
+    }
+}
+
+/// Variables in the order in which they were set: later ones win over earlier ones of the same name.
+struct Variables(Vec<EnvironmentVariable>);
+
+impl Variables {
+    fn set(&mut self, name: impl Into<String>, value: EnvironmentValue) {
+        self.0.push(EnvironmentVariable { name: name.into(), value });
+    }
+
+    /// Each name once, with the value that it was given last.
+    fn by_name(mut self) -> Vec<EnvironmentVariable> {
+        self.0.sort_by(|a, b| a.name.cmp(&b.name));
+        self.0.dedup_by(|later, earlier| {
+            let is_same = later.name == earlier.name;
+            if is_same {
+                std::mem::swap(later, earlier);
+            }
+            is_same
+        });
+        self.0
     }
 }
 
@@ -94,7 +124,7 @@ fn endpoint_variables(assembly: &Assembly<'_>) -> Vec<(String, u16)> {
 }
 
 /// `MARATHON_APP_LABELS` and one variable per label; a container's labels cover the pod's.
-fn insert_labels(variables: &mut BTreeMap<String, EnvironmentValue>, spec: &PodSpec, container: &Container) {
+fn set_labels(variables: &mut Variables, spec: &PodSpec, container: &Container) {
     let mut names = Vec::new();
     let labels: BTreeMap<_, _> = spec.labels.iter().chain(&container.labels).collect();
     for (key, value) in labels {
@@ -102,12 +132,12 @@ fn insert_labels(variables: &mut BTreeMap<String, EnvironmentValue>, spec: &PodS
             continue;
         }
         let name = escape(key);
-        variables.insert(format!("{LABEL_PREFIX}{name}"), text(&**value));
+        variables.set(format!("{LABEL_PREFIX}{name}"), text(&**value));
         if !names.contains(&name) {
             names.push(name);
         }
     }
-    variables.insert("MARATHON_APP_LABELS".to_owned(), text(names.join(" ")));
+    variables.set("MARATHON_APP_LABELS", text(names.join(" ")));
 }
 
 /// `name` as a part of a variable's name: upper case, and `_` for each run of anything but letters and digits.

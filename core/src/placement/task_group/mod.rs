@@ -159,13 +159,13 @@ impl<'a> Assembly<'a> {
 
     fn task(&self, index: usize, resources: Vec<Resource>, environment: &environment::Shared) -> TaskInfo {
         let container = &self.spec.containers[index];
+        let task_id = self.launch.instance.task_id(&container.name, self.launch.incarnation);
         TaskInfo {
             name: container.name.clone(),
-            task_id: self.task_id(container),
             agent_id: self.launch.agent.agent_id.clone(),
             resources,
             limits: container.resource_limits.as_ref().map(limits).unwrap_or_default(),
-            command: Some(self.command(container, environment)),
+            command: Some(self.command(container, &task_id, environment)),
             container: Some(self.container_info(container)),
             health_check: self.health_check(index),
             check: None,
@@ -173,14 +173,16 @@ impl<'a> Assembly<'a> {
             max_completion_time: None,
             labels: labels(&container.labels),
             discovery: Some(self.discovery(index)),
+            task_id,
         }
     }
 
-    fn task_id(&self, container: &Container) -> TaskId {
-        self.launch.instance.task_id(&container.name, self.launch.incarnation)
-    }
-
-    fn command(&self, container: &Container, environment: &environment::Shared) -> CommandInfo {
+    fn command(
+        &self,
+        container: &Container,
+        task_id: &TaskId,
+        environment: &environment::Shared,
+    ) -> CommandInfo {
         let mut info = match &container.exec {
             None => image_entrypoint(),
             Some(exec) => match &exec.command {
@@ -194,7 +196,7 @@ impl<'a> Assembly<'a> {
             },
         };
         info.user = self.user(container);
-        info.environment = environment.of(self, container);
+        info.environment = environment.of(self, container, task_id);
         info.uris = container
             .artifacts
             .iter()
