@@ -33,7 +33,10 @@ fn waiting(instances: u32, volumes: &[Value]) -> Driver {
 fn disk(kind: DiskSourceType, root: &str, size: u32) -> Resource {
     let source = DiskSource { kind, root: Some(root.to_owned()), profile: None, id: None };
     let disk = DiskInfo { source: Some(source), ..DiskInfo::default() };
-    Resource { disk: Some(disk), ..Resource::scalar(ResourceKind::Disk, Scalar::from_f64(size.into())) }
+    Resource {
+        disk: Some(Box::new(disk)),
+        ..Resource::scalar(ResourceKind::Disk, Scalar::from_f64(size.into()))
+    }
 }
 
 fn path(root: &str, size: u32) -> Resource {

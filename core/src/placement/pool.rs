@@ -99,7 +99,7 @@ impl Pool {
                 continue;
             }
             // Separate disks are not for ordinary containers.
-            if resource.disk.as_ref().is_some_and(|disk| *disk != Default::default()) {
+            if resource.disk.as_ref().is_some_and(|disk| **disk != Default::default()) {
                 self.disks.push(resource.clone());
                 continue;
             }

@@ -185,7 +185,7 @@ pub(super) fn persistence_id(disk: &Resource) -> Option<&String> {
 /// The resource without the volume that lies on it.
 fn plain_disk(resource: &Resource) -> Resource {
     let source = resource.disk.as_ref().and_then(|disk| disk.source.clone());
-    let disk = source.map(|source| DiskInfo { source: Some(source), ..DiskInfo::default() });
+    let disk = source.map(|source| Box::new(DiskInfo { source: Some(source), ..DiskInfo::default() }));
     Resource { disk, ..resource.clone() }
 }
 
@@ -209,14 +209,14 @@ impl Scheduler {
             let volume = LocalVolume { name: name.to_owned(), uuid: new_uuid(self.now, random) };
             resource.reservations.push(reserve.clone());
             resource.allocation_role = Some(pool.role.clone());
-            resource.disk = Some(DiskInfo {
+            resource.disk = Some(Box::new(DiskInfo {
                 persistence: Some(Persistence {
                     id: volume.persistence_id(instance),
                     principal: principal.clone(),
                 }),
                 container_path: Some(name.to_owned()),
                 source: resource.disk.and_then(|disk| disk.source),
-            });
+            }));
             volumes.push(resource);
             names.push(volume);
         }

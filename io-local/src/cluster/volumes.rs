@@ -107,7 +107,7 @@ mod tests {
         };
         Resource {
             reservations: vec![reservation],
-            disk: Some(disk),
+            disk: Some(Box::new(disk)),
             ..Resource::scalar(ResourceKind::Disk, Scalar::from_f64(1.0))
         }
     }

@@ -41,7 +41,7 @@ impl Translate for Resource {
                 .as_ref()
                 .filter(|_| format.multi_role)
                 .map(|role| AllocationInfo { role: Some(role.to_string()) }),
-            disk: write_some(self.disk.as_ref(), format),
+            disk: write_some(self.disk.as_deref(), format),
             revocable: self.revocable.then_some(RevocableInfo {}),
             shared: self.shared.then_some(SharedInfo {}),
             ..Default::default()
@@ -96,7 +96,7 @@ impl Translate for Resource {
             value,
             reservations,
             allocation_role: proto.allocation_info.and_then(|info| info.role).map(Role::from),
-            disk: read_some("disk", proto.disk)?,
+            disk: read_some("disk", proto.disk)?.map(Box::new),
             revocable: proto.revocable.is_some(),
             shared: proto.shared.is_some(),
             provider_id: proto.provider_id.map(|id| id.value),

@@ -139,8 +139,7 @@ pub(super) fn plain_disk(volume: &Resource) -> Resource {
     let mut disk = volume.clone();
     disk.shared = false;
     let source = disk.disk.take().and_then(|disk| disk.source);
-    disk.disk =
-        source.map(|source| DiskInfo { persistence: None, container_path: None, source: Some(source) });
+    disk.disk = source.map(|source| Box::new(DiskInfo { source: Some(source), ..DiskInfo::default() }));
     disk
 }
 

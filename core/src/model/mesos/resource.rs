@@ -161,8 +161,8 @@ pub struct Resource {
     pub reservations: Vec<Reservation>,
     /// The role that it is offered to or used by (`AllocationInfo.role`).
     pub allocation_role: Option<Role>,
-    /// For disk: its source and what lies on it.
-    pub disk: Option<DiskInfo>,
+    /// For disk: its source and what lies on it. Boxed, because it is large and nearly always absent.
+    pub disk: Option<Box<DiskInfo>>,
     /// May be taken back by the agent at any time.
     pub revocable: bool,
     /// May be used by several tasks at once.

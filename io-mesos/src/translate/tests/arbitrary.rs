@@ -87,7 +87,7 @@ fn resource() -> impl Strategy<Value = Resource> {
             value,
             reservations,
             allocation_role,
-            disk,
+            disk: disk.map(Box::new),
             revocable,
             shared,
             provider_id,

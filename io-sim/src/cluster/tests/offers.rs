@@ -230,11 +230,11 @@ fn reserved(item: Resource) -> Resource {
 
 fn volume(id: &str, size: f64) -> Resource {
     Resource {
-        disk: Some(DiskInfo {
+        disk: Some(Box::new(DiskInfo {
             persistence: Some(Persistence { id: id.to_owned(), principal: None }),
             container_path: Some("data".to_owned()),
             source: None,
-        }),
+        })),
         ..reserved(Resource::scalar(ResourceKind::Disk, Scalar::from_f64(size)))
     }
 }
