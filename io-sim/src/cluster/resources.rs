@@ -60,6 +60,11 @@ impl Resources {
 
     /// Takes `other` away; what is not there is ignored.
     pub(super) fn subtract(&mut self, other: &Self) {
+        // Mostly an agent's resources are offered, and refused, all at once.
+        if self == other {
+            self.0.clear();
+            return;
+        }
         for item in &other.0 {
             let Some(index) = self.0.iter().position(|own| same_identity(own, item)) else { continue };
             if is_one_piece(item) {

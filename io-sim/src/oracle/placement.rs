@@ -104,21 +104,11 @@ fn fits(offers: &[Offered], operations: &[Operation]) -> Result<(), Violation> {
     let offered = || offers.iter().flat_map(|offer| &offer.resources);
     // What is reserved in the same call was not reserved yet when it was offered.
     let only_launches = launches().count() == operations.len();
-    let pool = |resource: &Resource| -> (ResourceKind, Option<Role>) {
-        (resource.kind.clone(), resource.reserved_role().filter(|_| only_launches).cloned())
-    };
-    let sum = |resources: &mut dyn Iterator<Item = &Resource>| {
-        let mut sums: BTreeMap<(ResourceKind, Option<Role>), Scalar> = BTreeMap::new();
-        for resource in resources {
-            let sum = sums.entry(pool(resource)).or_default();
-            *sum += resource.amount();
-        }
-        sums
-    };
-    let there = sum(&mut offered());
-    for ((kind, role), amount) in sum(&mut used()) {
-        let most = there.get(&(kind.clone(), role)).copied().unwrap_or_default();
+    let there = amounts(offered(), only_launches);
+    for (pool, amount) in amounts(used(), only_launches) {
+        let most = there.get(&pool).copied().unwrap_or_default();
         if amount > most {
+            let (kind, _) = pool;
             return bad(format!("a launch uses {amount} {kind} of offer {}, which has {most}", first.id));
         }
     }
@@ -133,6 +123,19 @@ fn fits(offers: &[Offered], operations: &[Operation]) -> Result<(), Violation> {
         }
     }
     Ok(())
+}
+
+/// What there is of each kind, also by the role that it is reserved for if that matters.
+fn amounts<'a>(
+    resources: impl Iterator<Item = &'a Resource>,
+    by_role: bool,
+) -> BTreeMap<(&'a ResourceKind, Option<&'a Role>), Scalar> {
+    let mut sums: BTreeMap<_, Scalar> = BTreeMap::new();
+    for resource in resources {
+        let role = resource.reserved_role().filter(|_| by_role);
+        *sums.entry((&resource.kind, role)).or_default() += resource.amount();
+    }
+    sums
 }
 
 /// Whether each copy that the step gave a machine may be there beside those that were there already.
