@@ -17,7 +17,7 @@ use podium_core::{
     Action, Command, CommandId, Config, Entry, Input, Key, Output, Record, Response, RestoreError, Scheduler,
 };
 use podium_sim::oracle::{Jury, Violation};
-use podium_sim::plan::Plan;
+use podium_sim::plan::{Plan, Planned, Request};
 use podium_sim::run::{Report, run, run_subject};
 use podium_sim::world::{Subject, World};
 
@@ -765,6 +765,34 @@ fn a_change_that_is_not_kept() {
         }
     }
     assert_eq!(violation_unheard::<Forgetful>(&plan()).oracle, "restore");
+}
+
+#[test]
+fn a_request_that_does_not_do_what_its_dry_run_said() {
+    #[derive(Clone, Default)]
+    struct Moody;
+    impl Bug for Moody {
+        /// Takes what is to be changed by force for what is not.
+        fn hear(&mut self, mut input: Input) -> Input {
+            if let Input::Command { command, .. } = &mut input
+                && let Command::UpdatePod { force, .. } = &mut **command
+            {
+                *force = false;
+            }
+            input
+        }
+    }
+    let mut plan = surplus("", "", "");
+    plan.rehearsed = true;
+    let at = plan.workload[1].at;
+    let what = Request::Scale { pod: "/web".to_owned(), instances: 5, force: true };
+    plan.workload.insert(2, Planned::at(at, what));
+    assert_eq!(run(&plan).violation, None);
+    let found = violation::<Moody>(&plan).to_string();
+    assert!(
+        found.starts_with("rehearsal: the dry run was accepted, the request refused: App is locked"),
+        "{found}"
+    );
 }
 
 #[test]

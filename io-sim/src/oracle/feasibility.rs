@@ -4,14 +4,13 @@
 use std::collections::BTreeSet;
 
 use podium_core::Scheduler;
-use podium_core::model::ids::Role;
 use podium_core::model::mesos::{Resource, ResourceKind, ResourceValue};
 use podium_core::model::number::Scalar;
 use podium_core::model::pod::PodSpec;
 use podium_core::view::{InstanceStatus, PodInstanceState, PodStatus};
 
-use super::constraints;
 use super::ledger::Ledger;
+use super::{constraints, volumes};
 use crate::cluster::AgentIndex;
 use crate::plan::Span;
 use crate::world::Scene;
@@ -30,6 +29,10 @@ pub(super) fn is_excused(api: &Scheduler, ledger: &Ledger, scene: &Scene<'_>) ->
             continue;
         }
         waits = true;
+        let mut wrong = wrong.filter(|instance| !has_lost_its_volumes(spec, instance, scene)).peekable();
+        if wrong.peek().is_none() {
+            continue;
+        }
         let only_waiting = wrong.all(|instance| instance.status == PodInstanceState::Pending);
         if !can_become_healthy(spec, scene) {
             continue;
@@ -41,6 +44,15 @@ pub(super) fn is_excused(api: &Scheduler, ledger: &Ledger, scene: &Scene<'_>) ->
     // Nothing excuses what runs although nobody wants it.
     let mut live = ledger.groups.values().filter(|group| group.is_live());
     waits && live.all(|group| wanted.contains(&group.instance.uuid))
+}
+
+/// Whether an instance waits for volumes that are on no machine any more: it does so until somebody wipes it.
+fn has_lost_its_volumes(spec: &PodSpec, instance: &InstanceStatus, scene: &Scene<'_>) -> bool {
+    let is_for_it = |resource: &Resource| volumes::resident(resource).is_some_and(|id| id == instance.id);
+    spec.is_resident()
+        && instance.status == PodInstanceState::Pending
+        && instance.incarnation > 0
+        && !scene.cluster.agents().any(|agent| agent.running && agent.total.iter().any(is_for_it))
 }
 
 /// Whether the containers of `spec` can become healthy before their health checks end them. Failures count from
@@ -74,7 +86,7 @@ fn has_room(api: &Scheduler, spec: &PodSpec, status: &PodStatus, ledger: &Ledger
     let placed = constraints::placed(api, spec, status, scene);
     scene.cluster.agents().any(|agent| {
         let enough = needed.iter().all(|(kind, amount)| {
-            let has = usable(agent.total, kind, &spec.role);
+            let has = usable(agent.total, kind, spec);
             has.saturating_sub(used(ledger, agent.index, kind)) >= *amount
         });
         agent.running
@@ -84,9 +96,16 @@ fn has_room(api: &Scheduler, spec: &PodSpec, status: &PodStatus, ledger: &Ledger
     })
 }
 
-fn usable(total: &[Resource], kind: &ResourceKind, role: &Role) -> Scalar {
+/// How much a machine has that copies of `spec` may use: of what is reserved, their role's.
+fn usable(total: &[Resource], kind: &ResourceKind, spec: &PodSpec) -> Scalar {
+    let accepted = &spec.scheduling.placement.accepted_resource_roles;
+    let is_accepted = |role: &str| accepted.is_empty() || accepted.iter().any(|name| name.as_str() == role);
     let open = |resource: &&Resource| {
-        resource.kind == *kind && resource.reserved_role().is_none_or(|reserved| reserved == role)
+        resource.kind == *kind
+            && match resource.reserved_role() {
+                None => is_accepted("*"),
+                Some(role) => *role == spec.role && is_accepted(role.as_str()),
+            }
     };
     total.iter().filter(open).map(Resource::amount).sum()
 }

@@ -13,6 +13,7 @@
 //! | `history` | versions grow, and what they were can be read for ever |
 //! | `offers` | every offer is answered once |
 //! | `placement` | what is launched fits its offer and its pod's constraints |
+//! | `rehearsal` | what a dry run says is what the request does then |
 //! | `restore` | what is durable restores what is shown |
 //! | `selection` | of copies too many the least useful ends, and of equal ones the one that `killSelection` names |
 //! | `single` | no instance is live twice |
@@ -32,6 +33,7 @@ mod history;
 mod ledger;
 mod offers;
 mod placement;
+mod rehearsal;
 mod restore;
 mod selection;
 mod single;
@@ -51,6 +53,7 @@ use self::history::History;
 use self::ledger::Ledger;
 use self::offers::Offers;
 use self::placement::Placement;
+use self::rehearsal::Rehearsal;
 use self::restore::Restore;
 use self::selection::Selection;
 use self::single::Single;
@@ -121,6 +124,7 @@ pub struct Jury {
     history: History,
     offers: Offers,
     placement: Placement,
+    rehearsal: Rehearsal,
     restore: Restore,
     selection: Selection,
     single: Single,
@@ -158,6 +162,7 @@ impl Witness for Jury {
         self.placement.see(seen, &self.ledger, scene)?;
         self.history.see(seen, scene)?;
         self.deletion.see(seen, &self.ledger, scene)?;
+        self.rehearsal.see(seen, scene)?;
         self.restore.see(seen, scene)?;
         self.volumes.see(seen, scene)?;
         self.atomicity.see(seen, &self.ledger, scene)?;

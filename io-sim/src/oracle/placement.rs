@@ -160,7 +160,9 @@ fn obeys_constraints(ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation
         let version = change.is.as_ref().map(|copy| copy.version);
         let Some(spec) = version.and_then(|version| scene.store.version(pod, version)) else { continue };
         let Some(agent) = config_of(group, scene) else { continue };
-        if spec.scheduling.placement.constraints.is_empty() {
+        // One that has volumes goes back to them: whether that is a good place was decided before.
+        let goes_home = spec.is_resident() && change.was.as_ref().is_some_and(|was| was.incarnation > 0);
+        if spec.scheduling.placement.constraints.is_empty() || goes_home {
             continue;
         }
         let holds_place = |copy: &&Copy| {
@@ -171,7 +173,8 @@ fn obeys_constraints(ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation
         };
         let others = ledger.copies_of(pod).filter(holds_place).filter_map(|copy| {
             let group = ledger.newest_of(copy.id.uuid)?;
-            (group.incarnation == copy.incarnation && !group.has_ended()).then_some(group)
+            let keeps_place = spec.is_resident() || !group.has_ended();
+            (group.incarnation == copy.incarnation && keeps_place).then_some(group)
         });
         let others: Vec<(&Group, &AgentConfig)> =
             others.filter_map(|group| Some((group, config_of(group, scene)?))).collect();

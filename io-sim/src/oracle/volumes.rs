@@ -123,7 +123,8 @@ fn is_wanted(instance: &InstanceId, scene: &Scene<'_>) -> bool {
     status.is_some_and(|status| status.instances.iter().any(|found| found.id == *instance))
 }
 
-fn resident(resource: &Resource) -> Option<InstanceId> {
+/// The instance that something is reserved for.
+pub(super) fn resident(resource: &Resource) -> Option<InstanceId> {
     let labels = &resource.reservations.last()?.labels;
     let label = labels.iter().find(|label| label.key == INSTANCE_LABEL)?;
     label.value.as_deref()?.parse().ok()

@@ -59,6 +59,9 @@ pub struct Plan {
     /// What clients ask for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub workload: Vec<Planned<Request>>,
+    /// Clients try each request (`?dryRun=true`) before they make it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rehearsed: bool,
     /// What breaks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Planned<Fault>>,
@@ -145,6 +148,7 @@ impl Default for Plan {
             scheduler: SchedulerPlan::default(),
             containers: Vec::new(),
             workload: Vec::new(),
+            rehearsed: false,
             faults: Vec::new(),
             mended_at: None,
             converges: true,

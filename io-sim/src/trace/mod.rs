@@ -106,7 +106,12 @@ impl Trace {
             Seen::Published(event) => self.see_event(event, scene),
             Seen::Restarted => self.add(scene, false, ("scheduler", "down", "up", "")),
             Seen::Subscribed => self.add(scene, false, ("scheduler", "", "subscribed", "")),
-            Seen::Decided { .. } | Seen::Heard(_) | Seen::Stepped { .. } | Seen::Time | Seen::Written(_) => {}
+            Seen::Asked(_)
+            | Seen::Decided { .. }
+            | Seen::Heard(_)
+            | Seen::Stepped { .. }
+            | Seen::Time
+            | Seen::Written(_) => {}
         }
     }
 

@@ -65,6 +65,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
         let api = (process.subject.scheduler(), self.daemon.clock(self.now));
         match command_of(request, api, &self.clients.rules) {
             Ok(command) => {
+                self.see(&Seen::Asked(&command));
                 self.clients.next += 1;
                 let id = CommandId(self.clients.next);
                 self.clients.open.insert(id, index);

@@ -33,6 +33,8 @@ pub enum Seen<'a> {
         /// The answer.
         answer: &'a Answer,
     },
+    /// A client is about to ask for something, at once.
+    Asked(&'a Command),
     /// The scheduler sends a call to the master.
     Call(&'a Call),
     /// A command was decided on and what follows from it is durable.
@@ -151,6 +153,7 @@ impl Seen<'_> {
             | Self::Restarted
             | Self::Subscribed => true,
             Self::Answered { .. }
+            | Self::Asked(_)
             | Self::Call(_)
             | Self::Decided { .. }
             | Self::Ended { .. }

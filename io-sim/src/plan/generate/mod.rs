@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use self::pods::PodMaker;
+use self::pods::{PodMaker, Rarities};
 use super::{
     AgentPlan, Behaviour, Chance, ClusterPlan, ContainerRule, ExitStatus, Plan, Planned, Range, Request,
-    SchedulerPlan, Span,
+    ReservedPlan, SchedulerPlan, Span,
 };
 use crate::digest::Digest;
 use crate::random::Random;
@@ -27,16 +27,20 @@ pub fn generate(seed: u64) -> Plan {
     let stream = |name: &str| Random::new(Digest::of(&["plan", &seed.to_string(), name]));
     let mut random = stream("shape");
     let mended_at = pick_span(&mut random, CHAOS.0, CHAOS.1);
-    let cluster = cluster(&mut random);
+    let mut cluster = cluster(&mut random);
+    let mut scheduler = scheduler(&mut stream("scheduler"));
+    let role = reservations(&mut stream("reservations"), &mut cluster, &mut scheduler);
     let agents = cluster.agents.len();
-    let workload = workload(&mut stream("workload"), agents, mended_at);
+    let rarities = Rarities::new(stream("rarities"), role);
+    let workload = workload(&mut stream("workload"), rarities, agents, mended_at);
     Plan {
         about: format!("seed {seed}"),
         seed,
         cluster,
-        scheduler: scheduler(&mut stream("scheduler")),
+        scheduler,
         containers: containers(&mut stream("containers")),
         workload,
+        rehearsed: stream("rehearsals").chance(150),
         faults: faults::faults(&mut stream("faults"), agents, mended_at),
         mended_at: Some(mended_at),
         ..Plan::default()
@@ -100,6 +104,30 @@ fn scheduler(random: &mut Random) -> SchedulerPlan {
     plan
 }
 
+/// Gives some runs a role of the scheduler's own, and machines on which something is reserved. Says the role.
+fn reservations(
+    random: &mut Random,
+    cluster: &mut ClusterPlan,
+    scheduler: &mut SchedulerPlan,
+) -> Option<&'static str> {
+    const ROLE: &str = "dev";
+    if !random.chance(200) {
+        return None;
+    }
+    scheduler.mesos_role = Some(ROLE.to_owned());
+    let groups = pods::GROUPS.map(|group| group.trim_matches('/'));
+    for agent in &mut cluster.agents {
+        for role in [ROLE, groups[0], groups[1]] {
+            if random.chance(400) {
+                let cpus = [1.0, 2.0, 4.0][index_below(random, 3)];
+                let (role, mem, disk) = (role.to_owned(), cpus * 1024.0, cpus * 1024.0);
+                agent.reserved.push(ReservedPlan { role, cpus, mem, disk });
+            }
+        }
+    }
+    Some(ROLE)
+}
+
 /// How containers behave: some pods' containers are trouble, all others are well.
 fn containers(random: &mut Random) -> Vec<ContainerRule> {
     let mut rules = Vec::new();
@@ -135,8 +163,13 @@ fn containers(random: &mut Random) -> Vec<ContainerRule> {
 }
 
 /// Pods come up in the first minutes; then everything that a client can ask for happens to them.
-fn workload(random: &mut Random, agents: usize, mended_at: Span) -> Vec<Planned<Request>> {
-    let mut maker = PodMaker::new(random, agents);
+fn workload(
+    random: &mut Random,
+    rarities: Rarities,
+    agents: usize,
+    mended_at: Span,
+) -> Vec<Planned<Request>> {
+    let mut maker = PodMaker::new(random, rarities, agents);
     let mut orders: Vec<Planned<Request>> = Vec::new();
     let first = 6 + index_below(random, pods::NAMES.len() - 5);
     for name in &pods::NAMES[..first] {

@@ -11,11 +11,15 @@ use crate::random::Random;
 pub(super) const NAMES: [&str; 10] =
     ["/web", "/api", "/db", "/shop/cart", "/shop/pay", "/cache", "/batch", "/edge/dns", "/log", "/mail"];
 
+/// Groups, whose pods may use a role of that name.
+pub(super) const GROUPS: [&str; 2] = ["/shop/", "/edge/"];
+
 /// Makes definitions and remembers them.
 pub(super) struct PodMaker {
     newest: BTreeMap<String, Value>,
     /// What a definition may have, in this run.
     traits: Traits,
+    rarities: Rarities,
     revision: u32,
 }
 
@@ -29,8 +33,58 @@ struct Traits {
     large: bool,
 }
 
+/// What few runs have, drawn from a stream of its own.
+pub(super) struct Rarities {
+    random: Random,
+    on_return: bool,
+    kill_selection: bool,
+    even_spread: bool,
+    /// Copies use what is reserved for this role, too.
+    role: Option<&'static str>,
+}
+
+impl Rarities {
+    pub(super) fn new(mut random: Random, role: Option<&'static str>) -> Self {
+        let mut chance = |per_mille| random.chance(per_mille);
+        let (on_return, kill_selection, even_spread) = (chance(300), chance(300), chance(250));
+        Self { random, on_return, kill_selection, even_spread, role }
+    }
+
+    /// Gives some of it to a definition of `pod`.
+    fn adorn(&mut self, pod: &mut Value, has_endpoints: bool) {
+        let random = &mut self.random;
+        let scheduling = &mut pod["scheduling"];
+        if self.on_return && scheduling["unreachableStrategy"].is_object() {
+            let choices = [json!("ORIGINAL"), json!("REPLACEMENT"), json!("BEST_HEALTH")];
+            scheduling["unreachableStrategy"]["onReturn"] = one_of(random, choices);
+        }
+        if self.kill_selection {
+            scheduling["killSelection"] = one_of(random, [json!("YOUNGEST_FIRST"), json!("OLDEST_FIRST")]);
+        }
+        if self.even_spread && random.chance(300) {
+            let field = one_of(random, [json!("rack"), json!("@zone"), json!("@hostname")]);
+            scheduling["placement"]["constraints"] = json!([{ "fieldName": field, "operator": "GROUP_BY" }]);
+        }
+        let Some(role) = self.role else { return };
+        if let Some(group) =
+            pod["id"].as_str().and_then(|id| GROUPS.iter().find(|group| id.starts_with(**group)))
+            && random.chance(500)
+        {
+            pod["role"] = json!(group.trim_matches('/'));
+        }
+        let role = pod["role"].as_str().unwrap_or(role).to_owned();
+        // Ports are not reserved for anybody.
+        let choices = [json!(["*"]), json!(["*", role]), json!([role])];
+        let accepted = match index_below(random, if has_endpoints { 3 } else { 4 }) {
+            0 => return,
+            index => choices.into_iter().nth(index - 1),
+        };
+        pod["scheduling"]["placement"]["acceptedResourceRoles"] = accepted.unwrap_or_default();
+    }
+}
+
 impl PodMaker {
-    pub(super) fn new(random: &mut Random, agents: usize) -> Self {
+    pub(super) fn new(random: &mut Random, rarities: Rarities, agents: usize) -> Self {
         let traits = Traits {
             constraints: random.chance(400),
             endpoints: random.chance(500),
@@ -40,7 +94,7 @@ impl PodMaker {
             forbidden_users: random.chance(50),
             large: random.chance(150),
         };
-        Self { newest: BTreeMap::new(), traits, revision: 0 }
+        Self { newest: BTreeMap::new(), traits, rarities, revision: 0 }
     }
 
     /// A definition of the pod `name`.
@@ -69,6 +123,7 @@ impl PodMaker {
         if self.traits.forbidden_users && random.chance(200) {
             pod["user"] = json!("mallory");
         }
+        self.rarities.adorn(&mut pod, self.traits.endpoints);
         self.newest.insert(name.to_owned(), pod.clone());
         pod
     }
@@ -109,6 +164,7 @@ impl PodMaker {
         if random.chance(100) {
             pod["containers"] = json!([self.container(random, "a"), self.container(random, "b")]);
         }
+        self.rarities.adorn(&mut pod, self.traits.endpoints);
         self.newest.insert(name.to_owned(), pod.clone());
         pod
     }
