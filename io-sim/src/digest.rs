@@ -345,6 +345,24 @@ mod tests {
         }
     }
 
+    /// The last word of a text is what is left of it, and zeros.
+    #[test]
+    fn texts_of_all_lengths_hash_by_words() {
+        let text: Vec<u8> = (1..=32).collect();
+        for length in 0..=text.len() {
+            let mut padded = text[..length].to_vec();
+            padded.resize(length / 8 * 8 + 8, 0);
+            let mut by_words = Digest::default();
+            for word in padded.as_chunks().0 {
+                by_words.write_u64(u64::from_le_bytes(*word));
+            }
+            by_words.write_u64(length as u64);
+            let mut digest = Digest::default();
+            digest.write_bytes(&text[..length]);
+            assert_eq!(digest, by_words, "{length}");
+        }
+    }
+
     #[test]
     fn bits_spread() {
         let mut ones = [0u32; 64];

@@ -262,6 +262,10 @@ impl Events {
 
     /// Everything has been done: whatever had to be said has been said.
     fn end_turn(&mut self) -> Result<(), Violation> {
+        // At most times nothing is to be said.
+        if self.turn.is_empty() {
+            return Ok(());
+        }
         let turn = std::mem::take(&mut self.turn);
         if let Some((task_id, news)) =
             turn.updates.iter().find(|(_, news)| !is_told(&news.heard, &news.published))
@@ -313,6 +317,14 @@ impl Shown {
 }
 
 impl Turn {
+    fn is_empty(&self) -> bool {
+        self.copies.is_empty()
+            && self.deployments.is_empty()
+            && self.updates.is_empty()
+            && self.strangers.is_empty()
+            && self.announcements == [0; 5]
+    }
+
     fn news_of(&mut self, id: &InstanceId, before: Option<&Shown>) -> &mut CopyNews {
         self.copies.entry(id.uuid).or_insert_with(|| CopyNews {
             id: id.clone(),
@@ -382,13 +394,14 @@ impl Turn {
 impl CopyNews {
     /// Whether a listener knows how the copy `is`; one that is gone must have been said to end.
     fn check(&self, is: Option<&Shown>) -> Result<(), Violation> {
-        let name = short(&self.id);
+        let name = || short(&self.id);
         if let Some(missing) = self.to_say.front() {
             let (condition, goal) = missing.key();
+            let name = name();
             return bad(format!("{name} became {condition} with the goal {goal:?}, and no event says so"));
         }
         if let Some(missing) = self.health_to_say.front() {
-            return bad(format!("the health of {name} became {missing:?}, and no event says so"));
+            return bad(format!("the health of {} became {missing:?}, and no event says so", name()));
         }
         let is_right = match is {
             Some(is) => self.said == Some(is.key()) && self.health_said == is.healthy,
@@ -400,7 +413,7 @@ impl CopyNews {
             return Ok(());
         }
         let is = is.map_or("gone".to_owned(), |is| format!("{:?}", is.key()));
-        bad(format!("{name} is {is}, and what was said of it last is {:?}", self.said))
+        bad(format!("{} is {is}, and what was said of it last is {:?}", name(), self.said))
     }
 }
 
