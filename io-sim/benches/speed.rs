@@ -1,11 +1,14 @@
-//! How fast the simulator is: `cargo bench -p podium-sim [-- SEEDS]`. One core, everything judged by all oracles.
+//! How fast the simulator is: `cargo bench -p podium-sim [-- COUNT]`. One core, everything judged by all oracles.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
     clippy::disallowed_macros,
+    clippy::cast_precision_loss,
     reason = "it measures"
 )]
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Instant;
 
 use podium_sim::plan::{AgentPlan, ClusterPlan, Plan, Planned, Request, Span, generate};
@@ -16,33 +19,63 @@ use serde_json::json;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// So many plans are run if nobody says otherwise.
-const SEEDS: u64 = 100;
+/// So many plans of each kind are run if nobody says otherwise.
+const SEEDS: usize = 100;
+/// What is the least that the aim, 2,000 runs a minute, is about.
+const FEWEST_AGENTS: usize = 10;
+const FEW_INSTANCES: Range<u64> = 50..60;
 /// The quiet cluster's machines, and how long it is left alone.
 const AGENTS: usize = 1000;
 const QUIET: Span = Span::from_secs(6 * 3600);
 
 fn main() {
-    let seeds = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(SEEDS);
-    chaos(seeds);
+    let count = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(SEEDS);
+    let seeds: Vec<Plan> = (0..count as u64).map(generate).collect();
+    chaos("seeds", &seeds);
+    let small: Vec<Plan> = (0..).map(generate).filter(is_small).take(count).collect();
+    chaos("small", &small);
     quiet();
 }
 
-/// Plans that seeds say: half an hour of faults on ten machines or more.
-fn chaos(seeds: u64) {
+/// Whether a plan is as small as one may be that the aim counts: ten machines and some fifty instances. Nothing else is
+/// looked at, so all kinds of faults come up as often as in other plans.
+fn is_small(plan: &Plan) -> bool {
+    plan.cluster.agents.len() == FEWEST_AGENTS && FEW_INSTANCES.contains(&instances(plan))
+}
+
+/// The instances that a plan begins with: those of each pod when it is created first.
+fn instances(plan: &Plan) -> u64 {
+    let creations = plan.workload.iter().filter_map(|planned| match &planned.what {
+        Request::Create { pod, .. } => Some((pod["id"].as_str(), pod["scaling"]["instances"].as_u64())),
+        _ => None,
+    });
+    let mut pods = BTreeMap::new();
+    for (pod, instances) in creations {
+        pods.entry(pod).or_insert(instances.unwrap_or_default());
+    }
+    pods.values().sum()
+}
+
+/// Half an hour of faults, and whatever it takes until everything is as it should be.
+fn chaos(name: &str, plans: &[Plan]) {
     let began = Instant::now();
-    let reports: Vec<Report> = (0..seeds).map(|seed| run(&generate(seed))).collect();
+    let reports: Vec<Report> = plans.iter().map(run).collect();
     let seconds = began.elapsed().as_secs_f64();
-    let simulated: f64 = reports.iter().map(|report| report.elapsed.as_secs_f64()).sum();
-    let steps: f64 = reports.iter().map(|report| count(report.counts.steps)).sum();
-    let launches = reports.iter().map(|report| report.counts.launches).min().unwrap_or_default();
+    let runs = plans.len() as f64;
+    let minutes = || reports.iter().map(|report| report.elapsed.as_secs_f64() / 60.0);
+    let steps: f64 = reports.iter().map(|report| report.counts.steps as f64).sum();
     println!(
-        "chaos: {:.0} runs a minute; {:.0} times real time, {:.0} steps/s; {seeds} runs of {:.0} minutes, \
-         {launches} containers launched or more; {} violated something",
-        count(seeds) / seconds * 60.0,
-        simulated / seconds,
+        "{name}: {:.0} runs a minute; {:.0} times real time, {:.0} steps/s; {runs} runs of {:.0} minutes, at least {:.0}; \
+         {:.1} agents, at least {}; {:.0} instances at first, at least {}; {} violated something",
+        runs / seconds * 60.0,
+        minutes().sum::<f64>() * 60.0 / seconds,
         steps / seconds,
-        simulated / count(seeds) / 60.0,
+        minutes().sum::<f64>() / runs,
+        minutes().fold(f64::INFINITY, f64::min),
+        plans.iter().map(|plan| plan.cluster.agents.len() as f64).sum::<f64>() / runs,
+        plans.iter().map(|plan| plan.cluster.agents.len()).min().unwrap_or_default(),
+        plans.iter().map(|plan| instances(plan) as f64).sum::<f64>() / runs,
+        plans.iter().map(instances).min().unwrap_or_default(),
         reports.iter().filter(|report| report.violation.is_some()).count(),
     );
 }
@@ -80,8 +113,4 @@ fn quiet() {
         report.counts.launches,
         report.violation,
     );
-}
-
-fn count(n: u64) -> f64 {
-    f64::from(u32::try_from(n).unwrap_or(u32::MAX))
 }
