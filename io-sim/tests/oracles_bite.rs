@@ -699,6 +699,28 @@ fn a_version_that_was_there_before() {
 }
 
 #[test]
+fn a_change_that_goes_back_in_history() {
+    #[derive(Clone, Default)]
+    struct Rewound {
+        first: Option<Timestamp>,
+    }
+    impl Bug for Rewound {
+        fn say(&mut self, mut output: Output) -> Output {
+            for record in &mut output.records {
+                if let Record::Put(Entry::Pod(PodState { current: Some(version), .. })) = record
+                    && *self.first.get_or_insert(*version) < *version
+                {
+                    *version = Timestamp::EPOCH;
+                }
+            }
+            output
+        }
+    }
+    let found = violation::<Rewound>(&plan_with("", "")).to_string();
+    assert!(found.starts_with("history: /web went from version"), "{found}");
+}
+
+#[test]
 fn a_history_that_is_tidied_up() {
     #[derive(Clone, Default)]
     struct Tidy;

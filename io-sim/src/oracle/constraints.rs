@@ -40,6 +40,15 @@ pub(super) fn placed<'a>(
         .collect()
 }
 
+/// Whether `agent` is in the master's region, or `spec` says something about regions or zones.
+pub(super) fn in_reach(spec: &PodSpec, agent: &AgentConfig, scene: &Scene<'_>) -> bool {
+    let Some(domain) = &agent.domain else { return true };
+    let master = scene.plan.cluster.domain.as_ref();
+    let mut rules = spec.scheduling.placement.constraints.iter();
+    rules.any(|rule| matches!(rule.field_name.as_str(), "@region" | "@zone"))
+        || master.is_some_and(|[region, _]| *region == domain.region)
+}
+
 /// Whether those constraints of `spec` that `which` names let one more copy run on `agent`.
 pub(super) fn allow(
     spec: &PodSpec,
@@ -80,7 +89,10 @@ fn allows(
     let matches = || JavaRegex::new(wanted).is_ok_and(|regex| regex.is_match(&value).unwrap_or(false));
     match constraint.operator {
         ConstraintOperator::Cluster if wanted.is_empty() => others.is_empty() || same > 0,
-        ConstraintOperator::Cluster | ConstraintOperator::Is => value == wanted,
+        ConstraintOperator::Cluster | ConstraintOperator::Is => {
+            let number = |text: &str| text.parse::<f64>().ok();
+            value == wanted || number(&value).is_some_and(|value| number(wanted) == Some(value))
+        }
         ConstraintOperator::GroupBy if spreads_evenly(constraint) => {
             same == 0 || least(others).is_none_or(|least| same <= least)
         }

@@ -90,7 +90,7 @@ fn contradiction(
             }
             differs(&format!("containers of {id} run"), Some(0), running(id))
         }
-        Claim::Pod { id, stable, instances, containers, launches: launched } => {
+        Claim::Pod { id, stable, instances, containers, launches: launched, waits_for } => {
             let pod = PodId::from(id.as_str());
             let Some(status) = api.pod_status(&pod, scene.clock) else {
                 return Some(format!("there is no pod {id}"));
@@ -98,11 +98,18 @@ fn contradiction(
             let is_stable =
                 status.instances.iter().filter(|it| it.status == PodInstanceState::Stable).count();
             let launches = launches.values().filter(|of| **of == pod).count();
+            let unstable = status.instances.iter().find(|it| it.status != PodInstanceState::Stable);
+            let message = unstable.and_then(|it| it.message.as_deref()).unwrap_or_default();
+            let differs_in_words = waits_for
+                .as_deref()
+                .filter(|expected| *expected != message)
+                .map(|expected| format!("a copy waits for '{message}' instead of '{expected}'"));
             let differences = [
                 differs("instances are stable", *stable, is_stable),
                 differs("instances are shown", *instances, status.instances.len()),
                 differs("containers run", *containers, running(id)),
                 differs("launches there were", *launched, launches),
+                differs_in_words,
             ];
             let differences: Vec<String> = differences.into_iter().flatten().collect();
             (!differences.is_empty()).then(|| format!("of pod {id}, {}", differences.join(", ")))

@@ -91,6 +91,7 @@ fn has_room(api: &Scheduler, spec: &PodSpec, status: &PodStatus, ledger: &Ledger
         });
         agent.running
             && enough
+            && constraints::in_reach(spec, agent.config, scene)
             && constraints::allow(spec, |_| true, agent.config, &placed)
             && has_ports(spec, agent.total, ledger, agent.index)
     })

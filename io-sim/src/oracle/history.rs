@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use podium_core::model::ids::PodId;
+use podium_core::model::ids::{GroupId, PodId};
 use podium_core::model::pod::PodSpec;
 use podium_core::model::time::Timestamp;
 use podium_core::{Entry, Key, Record, Response, Scheduler};
@@ -26,6 +26,10 @@ pub(super) struct History {
     told: BTreeMap<PodId, Vec<Arc<PodSpec>>>,
     /// What is durable.
     written: BTreeMap<(PodId, Timestamp), Arc<PodSpec>>,
+    /// The version that each pod has, or that it had before it was deleted.
+    current: BTreeMap<PodId, Timestamp>,
+    /// The newest version of each group.
+    groups: BTreeMap<GroupId, Timestamp>,
     next_look: Option<Timestamp>,
 }
 
@@ -91,6 +95,16 @@ impl History {
                     None => Ok(()),
                 }
             }
+            Record::Put(Entry::Pod(pod)) => match pod.current {
+                Some(version) => {
+                    grows(pod.id.as_str(), version, self.current.insert(pod.id.clone(), version))
+                }
+                None => Ok(()),
+            },
+            Record::Put(Entry::Group(group)) => {
+                let before = self.groups.insert(group.id.clone(), group.version);
+                grows(group.id.as_str(), group.version, before)
+            }
             Record::Delete(_) | Record::Put(_) => Ok(()),
         }
     }
@@ -105,5 +119,15 @@ impl History {
             return Err(Violation::new(NAME, sentence));
         }
         Ok(())
+    }
+}
+
+/// Whether a change of `what` has got a greater `version` than the one `before`, or there was none.
+fn grows(what: &str, version: Timestamp, before: Option<Timestamp>) -> Result<(), Violation> {
+    match before.filter(|before| version < *before) {
+        Some(before) => {
+            Err(Violation::new(NAME, format!("{what} went from version {before} to version {version}")))
+        }
+        None => Ok(()),
     }
 }

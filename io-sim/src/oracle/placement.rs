@@ -161,8 +161,15 @@ fn obeys_constraints(ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation
         let Some(spec) = version.and_then(|version| scene.store.version(pod, version)) else { continue };
         let Some(agent) = config_of(group, scene) else { continue };
         // One that has volumes goes back to them: whether that is a good place was decided before.
-        let goes_home = spec.is_resident() && change.was.as_ref().is_some_and(|was| was.incarnation > 0);
-        if spec.scheduling.placement.constraints.is_empty() || goes_home {
+        if spec.is_resident() && change.was.as_ref().is_some_and(|was| was.incarnation > 0) {
+            continue;
+        }
+        if !constraints::in_reach(spec, agent, scene) {
+            let copy = short(&group.instance);
+            let sentence = format!("{copy} is launched on {}, in another region", agent.hostname);
+            return Err(Violation::new(NAME, sentence));
+        }
+        if spec.scheduling.placement.constraints.is_empty() {
             continue;
         }
         let holds_place = |copy: &&Copy| {

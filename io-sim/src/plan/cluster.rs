@@ -6,7 +6,8 @@ use podium_core::Config;
 use podium_core::config::UnknownTasks;
 use podium_core::model::ids::Role;
 use podium_core::model::mesos::{
-    Attribute, AttributeValue, FaultDomain, PortRange, Reservation, ReservationType, Resource, ResourceKind,
+    Attribute, AttributeValue, DiskInfo, DiskSource, DiskSourceType, FaultDomain, PortRange, Reservation,
+    ReservationType, Resource, ResourceKind,
 };
 use podium_core::model::number::Scalar;
 use schemars::JsonSchema;
@@ -62,18 +63,37 @@ pub struct AgentPlan {
     /// Disk that is not reserved, in MiB.
     #[serde(default = "AgentPlan::default_disk")]
     pub disk: f64,
+    /// GPUs. They are offered only if the scheduler asks for them.
+    #[serde(default, skip_serializing_if = "AgentPlan::is_zero")]
+    pub gpus: f64,
+    /// Separate disks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disks: Vec<DiskPlan>,
     /// First and last port that is not reserved; 31000 to 32000 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ports: Option<[u16; 2]>,
     /// What is reserved for a role.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reserved: Vec<ReservedPlan>,
-    /// Attributes: text, in order of their names.
+    /// Attributes, in order of their names: scalars if they are numbers, otherwise text.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
     /// Region and zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<[String; 2]>,
+}
+
+/// A disk of a machine beside the one that its [`AgentPlan::disk`] is of.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DiskPlan {
+    /// Where it is mounted.
+    pub root: String,
+    /// Its size in MiB.
+    pub size: f64,
+    /// Whether it is given away as one piece (`MOUNT`); otherwise in parts (`PATH`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
 }
 
 /// What is reserved for a role on a machine.
@@ -128,6 +148,12 @@ pub struct SchedulerPlan {
     /// `--max_running_deployments`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_running_deployments: Option<usize>,
+    /// `--draining_seconds`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub draining: Option<Span>,
+    /// `--enable_features gpu_resources`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub gpu_resources: bool,
     /// Kill tasks that the scheduler has no record of.
     pub kill_unknown_tasks: bool,
 }
@@ -147,6 +173,8 @@ impl Default for SchedulerPlan {
             portion: None,
             kill_retry_timeout: None,
             max_running_deployments: None,
+            draining: None,
+            gpu_resources: false,
             kill_unknown_tasks: false,
         }
     }
@@ -170,6 +198,8 @@ impl SchedulerPlan {
         set(&mut config.task_launch_confirm_timeout, self.task_launch_confirm_timeout);
         set(&mut config.task_launch_timeout, self.task_launch_timeout);
         set(&mut config.kill_retry_timeout, self.kill_retry_timeout);
+        set(&mut config.draining, self.draining);
+        config.gpu_resources = self.gpu_resources;
         if let Some(role) = &self.mesos_role {
             config.mesos_role = Role::new(role.as_str());
         }
@@ -222,6 +252,8 @@ impl AgentPlan {
             cpus,
             mem,
             disk: Self::default_disk(),
+            gpus: 0.0,
+            disks: Vec::new(),
             ports: None,
             reserved: Vec::new(),
             attributes: BTreeMap::new(),
@@ -238,6 +270,11 @@ impl AgentPlan {
         10_000.0
     }
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+    fn is_zero(amount: &f64) -> bool {
+        *amount == 0.0
+    }
+
     fn config(&self, index: usize) -> AgentConfig {
         let scalar = |kind, amount| Resource::scalar(kind, Scalar::from_f64(amount));
         let [begin, end] = self.ports.unwrap_or([31_000, 32_000]).map(u64::from);
@@ -247,6 +284,10 @@ impl AgentPlan {
             scalar(ResourceKind::Disk, self.disk),
             Resource::ports(vec![PortRange { begin, end }]),
         ];
+        if self.gpus > 0.0 {
+            resources.push(scalar(ResourceKind::Gpus, self.gpus));
+        }
+        resources.extend(self.disks.iter().map(DiskPlan::resource));
         for reserved in &self.reserved {
             let reservation = Reservation {
                 kind: ReservationType::Static,
@@ -265,7 +306,11 @@ impl AgentPlan {
         }
         let attribute = |(name, value): (&String, &String)| Attribute {
             name: name.clone(),
-            value: AttributeValue::Text(value.clone()),
+            // As an agent reads its `--attributes`.
+            value: match value.parse::<f64>() {
+                Ok(number) if number.is_finite() => AttributeValue::Scalar(Scalar::from_f64(number)),
+                _ => AttributeValue::Text(value.clone()),
+            },
         };
         AgentConfig {
             converted: Vec::new(),
@@ -274,6 +319,17 @@ impl AgentPlan {
             attributes: self.attributes.iter().map(attribute).collect(),
             domain: self.domain.clone().map(|[region, zone]| FaultDomain { region, zone }),
             ..AgentConfig::new(self.hostname(index), 0.0, 0.0, 0.0)
+        }
+    }
+}
+
+impl DiskPlan {
+    fn resource(&self) -> Resource {
+        let kind = if self.whole { DiskSourceType::Mount } else { DiskSourceType::Path };
+        let source = DiskSource { kind, root: Some(self.root.clone()), profile: None, id: None };
+        Resource {
+            disk: Some(Box::new(DiskInfo { source: Some(source), ..DiskInfo::default() })),
+            ..Resource::scalar(ResourceKind::Disk, Scalar::from_f64(self.size))
         }
     }
 }

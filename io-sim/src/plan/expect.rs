@@ -39,5 +39,8 @@ pub enum Claim {
         /// So many launches there were in all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         launches: Option<usize>,
+        /// This is what the first of its copies that is not `STABLE` waits for, in words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        waits_for: Option<String>,
     },
 }

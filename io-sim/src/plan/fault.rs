@@ -70,6 +70,16 @@ pub enum Fault {
         /// For how long.
         lasts: Span,
     },
+    /// An operator schedules maintenance of an agent: its offers say so, and frameworks are asked to leave it. Nobody
+    /// takes the machine down.
+    AgentMaintenance {
+        /// The agent.
+        agent: u32,
+        /// The window opens after so long.
+        opens: Span,
+        /// For how long it is in the schedule, from now on; then it closes.
+        lasts: Span,
+    },
     /// The agent leaves in an orderly way, and is started again.
     AgentShutDown {
         /// The agent.
@@ -280,6 +290,7 @@ impl Fault {
             | Self::AgentDisconnected { agent }
             | Self::AgentDrained { agent, .. }
             | Self::AgentGone { agent, .. }
+            | Self::AgentMaintenance { agent, .. }
             | Self::AgentPartitioned { agent, .. }
             | Self::AgentPowerOff { agent, .. }
             | Self::AgentShutDown { agent, .. }
@@ -332,6 +343,7 @@ impl Fault {
             | Self::AgentDelayed { lasts, .. }
             | Self::AgentDrained { lasts, .. }
             | Self::AgentGone { lasts, .. }
+            | Self::AgentMaintenance { lasts, .. }
             | Self::AgentPartitioned { lasts, .. }
             | Self::AgentPowerOff { lasts, .. }
             | Self::AgentShutDown { lasts, .. }

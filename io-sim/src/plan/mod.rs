@@ -27,7 +27,7 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 pub use self::behaviour::{Behaviour, Chance, ContainerRule, ExitStatus, Range};
-pub use self::cluster::{AgentPlan, ClusterPlan, ReservedPlan, SchedulerPlan};
+pub use self::cluster::{AgentPlan, ClusterPlan, DiskPlan, ReservedPlan, SchedulerPlan};
 pub use self::expect::{Claim, Expectation};
 pub use self::fault::{Boundary, Direction, Fault, Target};
 pub use self::generate::generate;

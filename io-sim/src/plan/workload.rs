@@ -33,6 +33,21 @@ pub enum Request {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         force: bool,
     },
+    /// `DELETE /v2/groups/{id}`.
+    DeleteGroup {
+        /// The group.
+        group: String,
+        /// Cancel deployments that are in the way.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        force: bool,
+    },
+    /// `PATCH /v2/groups/{id}`.
+    EnforceRole {
+        /// The group.
+        group: String,
+        /// Whether its pods use its role.
+        enforce: bool,
+    },
     /// `DELETE /v2/pods/{id}::instances`.
     Kill {
         /// The pod.
@@ -85,7 +100,7 @@ impl Request {
             | Self::ResetDelay { pod }
             | Self::Scale { pod, .. } => Some(pod),
             Self::Create { pod, .. } | Self::Update { pod, .. } => pod.get("id").and_then(Value::as_str),
-            Self::UpdateGroup { .. } => None,
+            Self::DeleteGroup { .. } | Self::EnforceRole { .. } | Self::UpdateGroup { .. } => None,
         }
     }
 }

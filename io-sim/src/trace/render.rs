@@ -38,6 +38,8 @@ pub(super) fn describe_request(request: &Request) -> String {
         Request::Cancel { pod, force } => format!("cancel of {pod}{}", forced(force)),
         Request::Create { pod, force } => format!("POST {}{}", id(pod), forced(force)),
         Request::Delete { pod, force } => format!("DELETE {pod}{}", forced(force)),
+        Request::DeleteGroup { group, force } => format!("DELETE group {group}{}", forced(force)),
+        Request::EnforceRole { group, enforce } => format!("PATCH group {group} enforceRole {enforce}"),
         Request::Kill { pod, wipe, .. } => format!("kill of {pod}{}", if *wipe { "?wipe" } else { "" }),
         Request::ResetDelay { pod } => format!("reset delay of {pod}"),
         Request::Scale { pod, instances, force } => format!("PUT {pod} x{instances}{}", forced(force)),

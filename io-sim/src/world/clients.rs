@@ -119,6 +119,12 @@ fn command_of(
             Command::CreatePod { pod, role_given, force: *force }
         }
         Request::Delete { pod, force } => Command::DeletePod { id: PodId::from(pod.as_str()), force: *force },
+        Request::DeleteGroup { group, force } => {
+            Command::DeleteGroup { id: GroupId::from(group.as_str()), force: *force }
+        }
+        Request::EnforceRole { group, enforce } => {
+            Command::EnforceGroupRole { id: GroupId::from(group.as_str()), enforce_role: *enforce }
+        }
         Request::Kill { pod, nth, wipe } => {
             let pod = PodId::from(pod.as_str());
             let status = api.pod_status(&pod, now).ok_or(Answer::Pointless)?;

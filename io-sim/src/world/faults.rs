@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use podium_core::model::ids::AgentId;
+use podium_core::model::mesos::Unavailability;
 use podium_core::model::time::Timestamp;
 
 use super::containers::ContainerRole;
@@ -50,6 +51,8 @@ struct FaultState {
     /// Whom it hit.
     agent_id: Option<AgentId>,
     container: Option<ContainerId>,
+    /// The maintenance that is in the schedule because of it.
+    window: Option<(AgentIndex, Unavailability)>,
 }
 
 impl Faults {
@@ -255,6 +258,13 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
             Fault::AgentGone { agent, .. } => {
                 self.operate(index, agent, |agent_id| OperatorCall::MarkAgentGone { agent_id });
             }
+            Fault::AgentMaintenance { agent, opens, lasts } => {
+                let start = self.now + opens.to_duration();
+                let duration = Some(lasts.to_duration().saturating_sub(opens.to_duration()));
+                let window = Unavailability { start, duration };
+                self.faults.states[index].window = Some((AgentIndex(agent), window));
+                self.schedule_maintenance();
+            }
             Fault::AgentPartitioned { agent, loss, .. } => {
                 self.break_cluster(Mesos::Partition { agent: AgentIndex(agent), loss });
             }
@@ -360,6 +370,10 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
                 self.break_cluster(Mesos::WipeAgent { agent: AgentIndex(agent) });
                 self.start_agent(agent);
             }
+            Fault::AgentMaintenance { .. } => {
+                self.faults.states[index].window = None;
+                self.schedule_maintenance();
+            }
             Fault::AgentPowerOff { agent, .. }
             | Fault::AgentShutDown { agent, .. }
             | Fault::AgentStopped { agent, .. } => self.start_agent(agent),
@@ -440,6 +454,12 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
         let calls_lost = matches!(planned, Fault::SchedulerCrashed { calls_lost: true, .. });
         self.end_later(fault);
         self.kill_scheduler(calls_lost, why);
+    }
+
+    /// The operator replaces the schedule by what is in it now.
+    fn schedule_maintenance(&mut self) {
+        let windows = self.faults.states.iter().filter_map(|state| state.window.clone()).collect();
+        self.operator_call(OperatorCall::UpdateMaintenanceSchedule { windows });
     }
 
     fn start_agent(&mut self, agent: u32) {
