@@ -13,7 +13,7 @@ use podium_sim::oracle::Violation;
 use podium_sim::plan::generate;
 
 use super::files;
-use super::judge::{DETERMINISM, How, judge};
+use super::judge::{DETERMINISM, How, Judge};
 use super::parallel::{News, in_order};
 use super::progress::Progress;
 use super::shrinking::shrink_plan;
@@ -26,6 +26,7 @@ pub(super) struct Hunt {
     pub(super) how: How,
     /// The folder for plan files of what fails.
     pub(super) keep: PathBuf,
+    pub(super) judge: Judge,
 }
 
 /// Which seeds, and when to end.
@@ -66,7 +67,7 @@ impl Hunt {
         let mut summary = Summary::new();
         let mut failure = Ok(());
         let mut violated = BTreeSet::new();
-        let work = |seed| (seed, judge(&generate(seed), self.how));
+        let work = |seed| (seed, (self.judge)(&generate(seed), self.how));
         in_order(self.limit.seeds(), self.jobs, &stop, work, |news| {
             let News::Done((seed, report)) = news else {
                 progress.show(&summary);
@@ -114,7 +115,7 @@ impl Hunt {
         ));
         // Two runs that differ are not a property of the plan.
         if is_new && violation.oracle != DETERMINISM {
-            let shrunk = shrink_plan(&plan, violation);
+            let shrunk = shrink_plan(&plan, violation, self.judge);
             let file = files::write(&self.keep, &format!("seed-{seed}-shrunk"), &shrunk.plan)?;
             let events = shrunk.plan.event_count();
             progress.complain(&format!("the same with {events} events: podium sim run {}", file.display()));
@@ -150,4 +151,55 @@ fn stop_on_interrupt() -> Result<Arc<AtomicBool>, String> {
         });
     });
     Ok(stop)
+}
+
+#[cfg(test)]
+mod tests {
+    use podium_core::model::time::Timestamp;
+    use podium_core::{Action, Config, Entry, Input, Output, RestoreError, Scheduler};
+    use podium_sim::plan::{Plan, Request};
+    use podium_sim::run::{Report, run_subject};
+    use podium_sim::world::Subject;
+
+    use super::*;
+
+    /// A scheduler that does not send the launches that it decides on.
+    #[derive(Clone)]
+    struct Shy(Scheduler);
+
+    impl Subject for Shy {
+        fn start(config: Config, seed: u64, entries: Vec<Entry>) -> Result<Self, RestoreError> {
+            Scheduler::restore(config, seed, entries).map(Self)
+        }
+
+        fn step(&mut self, now: Timestamp, input: Input) -> Output {
+            let mut output = self.0.step(now, input);
+            output.actions.retain(|action| !matches!(action, Action::Accept(_)));
+            output
+        }
+
+        fn scheduler(&self) -> &Scheduler {
+            &self.0
+        }
+    }
+
+    fn judge_shy(plan: &Plan, _: How) -> Report {
+        run_subject::<Shy>(plan, false)
+    }
+
+    #[test]
+    fn what_fails_is_kept_and_shrunk() {
+        let folder = tempfile::tempdir().unwrap();
+        let keep = folder.path().join("sim-failures");
+        let (limit, jobs, how) = (Limit::Seeds(0..1), NonZeroUsize::MIN, How::default());
+        let code = Hunt { limit, jobs, how, keep: keep.clone(), judge: judge_shy }.run().unwrap();
+        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::FAILURE));
+        assert_eq!(files::read(&keep.join("seed-0.json")), Ok(generate(0)));
+        let shrunk = files::read(&keep.join("seed-0-shrunk.json")).unwrap();
+        assert_eq!(shrunk.event_count(), 1, "{}", shrunk.to_json());
+        assert!(matches!(shrunk.workload[0].what, Request::Create { .. }));
+        assert!(shrunk.about.starts_with("Showed: offers: "), "{}", shrunk.about);
+        let (whole, small) = (judge_shy(&generate(0), how), judge_shy(&shrunk, how));
+        assert!(small.violation.unwrap().is_like(&whole.violation.unwrap()));
+    }
 }

@@ -22,6 +22,9 @@ pub(super) struct How {
     pub(super) checked: bool,
 }
 
+/// Whoever runs a plan and says what came of it.
+pub(super) type Judge = fn(&Plan, How) -> Report;
+
 /// Runs `plan`. A panic is a violation like any other.
 pub(super) fn judge(plan: &Plan, how: How) -> Report {
     keep_panics_quiet();

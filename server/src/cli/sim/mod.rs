@@ -163,7 +163,7 @@ fn hunt(args: HuntArgs) -> Result<ExitCode, String> {
         Some(minutes) => Limit::from_minutes(minutes, args.from)?,
     };
     let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-    hunt::Hunt { limit, jobs, how, keep: args.keep }.run()
+    hunt::Hunt { limit, jobs, how, keep: args.keep, judge }.run()
 }
 
 fn run_one(plan: &Plan, how: How, html: Option<PathBuf>) -> Result<ExitCode, String> {

@@ -7,14 +7,14 @@ use podium_sim::plan::Plan;
 use podium_sim::shrink::{Shrunk, shrink};
 
 use super::files;
-use super::judge::{How, judge};
+use super::judge::{How, Judge, judge};
 use super::progress;
 
 /// So many runs are worth a small plan.
 const MOST_RUNS: u32 = 2000;
 
 /// Makes `plan` small, with a bar on a terminal.
-pub(super) fn shrink_plan(plan: &Plan, violation: &Violation) -> Shrunk {
+pub(super) fn shrink_plan(plan: &Plan, violation: &Violation, judge: Judge) -> Shrunk {
     let bar = progress::bar(u64::from(MOST_RUNS), "{elapsed_precise} {wide_bar} {pos} of {len} runs, {msg}");
     let judge = |plan: &Plan| judge(plan, How::default()).violation;
     let shrunk = shrink(plan, violation, MOST_RUNS, judge, |so_far| {
@@ -32,7 +32,7 @@ pub(super) fn shrink_plan(plan: &Plan, violation: &Violation) -> Shrunk {
 pub(super) fn execute(plan: &Plan, folder: &Path, name: Option<String>) -> Result<PathBuf, String> {
     let report = judge(plan, How::default());
     let violation = report.violation.ok_or("the plan violates nothing: there is nothing to shrink it for")?;
-    let shrunk = shrink_plan(plan, &violation);
+    let shrunk = shrink_plan(plan, &violation, judge);
     let name = name.unwrap_or_else(|| file_name(&shrunk.violation, &plan.about));
     let file = files::write(folder, &name, &shrunk.plan)?;
     println!("{}", shrunk.violation);
