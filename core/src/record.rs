@@ -233,12 +233,10 @@ pub struct Stability {
     pub since: Timestamp,
 }
 
-/// The delay before the next launch of a pod's copies (Marathon's back-off).
+/// The delay before the next launch of a pod's copies (Marathon's back-off). It ends with the definition that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LaunchDelay {
-    /// The definition that failed; a newer one is not held back.
-    pub version: Timestamp,
     /// How long the newest delay is, in milliseconds.
     pub millis: u64,
     /// When it ends.

@@ -76,6 +76,12 @@ pub struct Subscription {
 /// Stored entries that contradict each other.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreError {
+    /// A pod is missing.
+    #[error("there are instances or definitions of pod '{pod}', but what is wanted of it was not stored")]
+    MissingPod {
+        /// The pod.
+        pod: PodId,
+    },
     /// A definition is missing.
     #[error("the definition {version} of pod '{pod}' is in use but was not stored")]
     MissingVersion {
@@ -124,6 +130,9 @@ impl Scheduler {
         for entry in entries {
             scheduler.state.load(entry);
         }
+        if let Some(pod) = scheduler.state.missing_pod() {
+            return Err(RestoreError::MissingPod { pod });
+        }
         if let Some((pod, version)) = scheduler.state.missing_version() {
             return Err(RestoreError::MissingVersion { pod, version });
         }
@@ -157,8 +166,11 @@ impl Scheduler {
         self.take_output()
     }
 
-    /// Does what is due of copies.
+    /// Does what is due of copies, unless what is known of them is old news.
     pub(crate) fn on_instances_due(&mut self) {
+        if self.reconciliation.trusted_from().is_none_or(|at| at > self.now) {
+            return;
+        }
         let due: Vec<Uuid> = self.state.due(self.now).take(self.config.portion).collect();
         for uuid in due {
             self.on_instance_due(uuid);
@@ -172,8 +184,14 @@ impl Scheduler {
             .is_connected()
             .then(|| [self.state.kills.deadline(), self.reconciliation.deadline(), self.demand.deadline()]);
         let unfinished = (!self.state.changes.touched.is_empty()).then_some(self.now);
-        let own =
-            [unfinished, self.state.deadline(), self.state.waiting().deadline(), self.next_look_for_secrets];
+        let of_copies = self.reconciliation.trusted_from().zip(self.state.deadline());
+        let own = [
+            unfinished,
+            of_copies.map(|(trusted, due)| due.max(trusted)),
+            self.state.deployments_deadline(),
+            self.state.waiting().deadline(),
+            self.next_look_for_secrets,
+        ];
         connected.into_iter().flatten().chain(own).flatten().min()
     }
 
@@ -259,7 +277,7 @@ impl Scheduler {
         }
         self.agents = Agents::default();
         self.restart_kills();
-        self.start_reconciliation();
+        self.restart_reconciliation();
         self.note_new_demand();
     }
 

@@ -55,6 +55,30 @@ fn records_that_contradict_each_other_are_refused_and_nothing_is_killed_for_it()
 }
 
 #[test]
+fn a_pod_whose_record_is_missing_is_not_taken_for_deleted() {
+    let driver = Driver::running(pod("/p", 1, 1));
+    let entries = driver.store.values().filter(|entry| !matches!(entry, Entry::Pod(_))).cloned();
+    let refused = Scheduler::restore(Config::default(), 1, entries).map(|_| ());
+    assert_eq!(refused, Err(RestoreError::MissingPod { pod: pod_id("/p") }));
+}
+
+#[test]
+fn a_definition_that_a_deployment_may_lead_back_to_is_not_taken_for_one_that_never_was() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    let version = driver.scheduler.pod_versions(&pod_id("/p"))[0];
+    driver.update_pod(changed(pod("/p", 1, 1), "2"));
+    // The copy of the old one has ended and is not launched again.
+    driver.crash(0);
+    driver.wait(2.0);
+    driver.offer("s2", 8.0, 8192.0);
+    assert_eq!((driver.picture(), driver.deployments().len()), (vec!["v2.2 s2 Pending".to_owned()], 1));
+    let is_old = |entry: &&Entry| matches!(entry, Entry::PodVersion(spec) if spec.version == version);
+    let entries = driver.store.values().filter(|entry| !is_old(entry)).cloned();
+    let refused = Scheduler::restore(Config::default(), 1, entries).map(|_| ());
+    assert_eq!(refused, Err(RestoreError::MissingVersion { pod: pod_id("/p"), version }));
+}
+
+#[test]
 fn another_master_changes_nothing_but_the_questions() {
     let mut driver = Driver::running(pod("/p", 2, 1));
     let before = driver.picture();
@@ -99,6 +123,31 @@ fn tasks_of_which_the_records_were_lost_are_listed_and_left_alone() {
     driver.wait(600.0);
     assert_eq!(listed(&driver), []);
     assert_eq!(driver.kills(), NOTHING);
+}
+
+#[test]
+fn a_launch_that_is_newer_than_the_records_is_listed_and_left_alone() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    let old = driver.store.clone();
+    driver.crash(0);
+    driver.wait(2.0);
+    driver.offer("s1", 8.0, 8192.0);
+    driver.run(0);
+    let alive = driver.status(0, "a", TaskState::TaskRunning);
+    assert_eq!(driver.picture(), ["v1.2 s1 Stable"]);
+    // Somebody brings back an older copy of the store.
+    driver.store = old;
+    driver.restart();
+    driver.subscribe();
+    driver.event(Event::Update(alive.clone()));
+    let unknown: Vec<_> = driver.scheduler.unknown_tasks().map(|task| task.task_id.clone()).collect();
+    assert_eq!(unknown, [alive.task_id]);
+    assert_eq!(driver.kills(), NOTHING);
+    assert_eq!(
+        driver.picture(),
+        ["v1.0 - Pending"],
+        "another copy, whose launches cannot be taken for that one"
+    );
 }
 
 #[test]

@@ -145,6 +145,9 @@ fn a_restart_does_not_make_new_copies_run_longer_before_they_count() {
     driver.wait(3.0);
     driver.restart();
     driver.subscribe();
+    for n in [0, 1] {
+        driver.update_all(n, TaskState::TaskRunning);
+    }
     driver.wait(2.0);
     assert_eq!(driver.kills(), ["/p.a.1"]);
 }
@@ -381,6 +384,32 @@ fn scaling_down_takes_what_serves_least() {
         let now: Vec<_> = driver.instances().into_iter().map(|instance| instance.id).collect();
         assert_eq!(now, left);
     }
+}
+
+#[test]
+fn the_back_off_of_a_definition_ends_with_it() {
+    let slow = |copies, max| {
+        let backoff = json!({"backoff": 600, "maxLaunchDelay": max});
+        pod_with("/p", 1, copies, &json!({"scheduling": {"backoff": backoff}}))
+    };
+    let mut driver = Driver::running(slow(2, 3600));
+    driver.crash(0);
+    driver.offer("s2", 8.0, 8192.0);
+    assert_eq!(driver.picture(), ["v1.1 s1 Pending", "v1.1 s1 Stable"], "it waits");
+    // Another number of copies, or other settings, do not end it.
+    driver.update_pod(slow(3, 3600));
+    driver.force_pod(slow(3, 3000));
+    driver.offer("s2", 8.0, 8192.0);
+    assert_eq!(driver.picture(), ["v1.1 s1 Pending", "v1.1 s1 Stable", "v2.0 - Pending"]);
+    driver.force_pod(changed(slow(2, 3600), "mended"));
+    driver.offer("s2", 8.0, 8192.0);
+    driver.run(0);
+    assert_eq!(driver.picture()[0], "v4.2 s2 Stable");
+    // What the old copies do says nothing about the new ones.
+    driver.crash(1);
+    driver.offer("s2", 8.0, 8192.0);
+    driver.run(1);
+    assert_eq!(driver.picture(), ["v4.2 s2 Stable", "v4.1 s2 Stable"]);
 }
 
 #[test]

@@ -9,7 +9,8 @@
 //! copies that fail together count once; a copy that ran for a good while before it failed counts as a first failure
 //! again, so success does lower the delay; a copy that finished without an error waits for the first delay and
 //! never longer; one that an operator drained away does not wait; copies that start do not push the delay of
-//! others further away; and the delay is durable.
+//! others further away; a definition that replaces copies is not held back by what became of the one before; and the
+//! delay is durable.
 
 use std::time::Duration;
 
@@ -23,18 +24,18 @@ use crate::state::State;
 /// A copy that ran at least so long, and at least twice as long as the delay before it, was a success.
 const SUCCESS: Duration = Duration::from_secs(60);
 
-/// The delay after `instance` has ended without being asked to; none if nothing is to be waited for.
+/// The delay after `instance` has ended without being asked to; none if nothing is to be waited for, as after the end of
+/// one whose definition has been replaced.
 pub(crate) fn after_end(state: &State, instance: &Instance, now: Timestamp) -> Option<LaunchDelay> {
     let pod = state.pod(&instance.id.pod)?;
     let backoff = pod.spec()?.scheduling.backoff;
-    if instance.tasks.iter().any(was_sent_away) {
+    if !pod.is_in_use(instance.version) || instance.tasks.iter().any(was_sent_away) {
         return None;
     }
     let launched = instance.tasks.iter().map(|task| task.staged_at).min().unwrap_or(now);
     let ran = instance.tasks.iter().filter_map(|task| task.started_at).min().map(|at| now.since(at));
-    let previous = pod.state.delay.filter(|delay| delay.version == instance.version);
     let end = End { condition: instance.condition, launched, ran: ran.unwrap_or_default() };
-    Some(next(backoff, previous, end, instance.version, now))
+    Some(next(backoff, pod.state.delay, end, now))
 }
 
 /// Whether `task` ended because its agent was to be emptied.
@@ -53,13 +54,7 @@ struct End {
     ran: Duration,
 }
 
-fn next(
-    backoff: Backoff,
-    previous: Option<LaunchDelay>,
-    end: End,
-    version: Timestamp,
-    now: Timestamp,
-) -> LaunchDelay {
+fn next(backoff: Backoff, previous: Option<LaunchDelay>, end: End, now: Timestamp) -> LaunchDelay {
     let longest = millis(backoff.max_launch_delay.0);
     let first = millis(backoff.backoff.0).min(longest);
     let was_success = |delay: &LaunchDelay| end.ran >= SUCCESS.max(Duration::from_millis(delay.millis) * 2);
@@ -73,7 +68,7 @@ fn next(
     };
     // Copies that fail together must not shorten each other's delay.
     let until = (now + Duration::from_millis(millis)).max(previous.map_or(now, |delay| delay.until));
-    LaunchDelay { version, millis, until }
+    LaunchDelay { millis, until }
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "float-to-int casts saturate")]
@@ -102,7 +97,6 @@ mod tests {
         max_launch_delay: Number(3600.0),
         failing_agents: None,
     };
-    const V: Timestamp = Timestamp::from_millis(7);
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_millis(seconds * 1000)
@@ -110,13 +104,13 @@ mod tests {
 
     fn failure(previous: Option<LaunchDelay>, ran: u64, now: Timestamp) -> LaunchDelay {
         let end = End { condition: Condition::Failed, launched: now, ran: Duration::from_secs(ran) };
-        next(BACKOFF, previous, end, V, now)
+        next(BACKOFF, previous, end, now)
     }
 
     #[test]
     fn the_delay_grows_by_its_factor_up_to_its_limit() {
         let first = failure(None, 0, at(100));
-        assert_eq!(first, LaunchDelay { version: V, millis: 1000, until: at(101) });
+        assert_eq!(first, LaunchDelay { millis: 1000, until: at(101) });
         let second = failure(Some(first), 0, at(102));
         assert_eq!(second.millis, 1150);
         let mut delay = second;
@@ -128,30 +122,27 @@ mod tests {
 
     #[test]
     fn copies_that_fail_together_count_once() {
-        let before = LaunchDelay { version: V, millis: 10_000, until: at(100) };
+        let before = LaunchDelay { millis: 10_000, until: at(100) };
         let end = |launched| End { condition: Condition::Failed, launched, ran: Duration::ZERO };
-        let first = next(BACKOFF, Some(before), end(at(101)), V, at(102));
-        assert_eq!(
-            first,
-            LaunchDelay { version: V, millis: 11_500, until: at(102) + Duration::from_millis(11_500) }
-        );
-        let second = next(BACKOFF, Some(first), end(at(101)), V, at(103));
+        let first = next(BACKOFF, Some(before), end(at(101)), at(102));
+        assert_eq!(first, LaunchDelay { millis: 11_500, until: at(102) + Duration::from_millis(11_500) });
+        let second = next(BACKOFF, Some(first), end(at(101)), at(103));
         assert_eq!(second, LaunchDelay { until: at(103) + Duration::from_millis(11_500), ..first });
     }
 
     #[test]
     fn a_long_run_makes_the_next_failure_a_first_one() {
-        let delay = LaunchDelay { version: V, millis: 50_000, until: at(0) };
+        let delay = LaunchDelay { millis: 50_000, until: at(0) };
         assert_eq!(failure(Some(delay), 99, at(500)).millis, 57_500);
         assert_eq!(failure(Some(delay), 100, at(500)).millis, 1000);
     }
 
     #[test]
     fn finishing_is_no_failure() {
-        let delay = LaunchDelay { version: V, millis: 50_000, until: at(0) };
+        let delay = LaunchDelay { millis: 50_000, until: at(0) };
         let end = End { condition: Condition::Finished, launched: at(10), ran: Duration::ZERO };
-        let next = next(BACKOFF, Some(delay), end, V, at(10));
-        assert_eq!(next, LaunchDelay { version: V, millis: 1000, until: at(11) });
+        let next = next(BACKOFF, Some(delay), end, at(10));
+        assert_eq!(next, LaunchDelay { millis: 1000, until: at(11) });
     }
 
     #[test]
@@ -163,7 +154,7 @@ mod tests {
             failing_agents: None,
         };
         let end = || End { condition: Condition::Failed, launched: at(0), ran: Duration::ZERO };
-        let first = next(absurd, None, end(), V, at(0));
-        let _ = next(absurd, Some(first), end(), V, at(0));
+        let first = next(absurd, None, end(), at(0));
+        let _ = next(absurd, Some(first), end(), at(0));
     }
 }

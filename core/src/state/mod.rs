@@ -152,17 +152,24 @@ impl State {
         self.changes.roles.insert(spec.role.clone());
         self.changes.keys.insert(Key::PodVersion(id.clone(), version));
         let before = self.pods.get(&id).and_then(Pod::spec);
-        // Then each copy is what it was, and is not looked at.
-        let is_the_same_for_copies = before.is_some_and(|before| {
-            change(before, &spec) < Change::Upgrade
-                && before.scheduling.unreachable_strategy == spec.scheduling.unreachable_strategy
+        let is_upgrade = before.is_none_or(|before| change(before, &spec) >= Change::Upgrade);
+        // Otherwise each copy is what it was, and is not looked at.
+        let is_another_for_copies = is_upgrade
+            || before.is_some_and(|before| {
+                before.scheduling.unreachable_strategy != spec.scheduling.unreachable_strategy
+            });
+        self.edit_pod(&id, |state| {
+            state.begin(version);
+            if is_upgrade {
+                // What the one before did is not its fault.
+                state.delay = None;
+            }
         });
-        self.edit_pod(&id, |state| state.begin(version));
         if let Some(pod) = self.pods.get_mut(&id) {
             pod.versions.insert(version, spec);
             pod.compatible.insert(version);
         }
-        if !is_the_same_for_copies {
+        if is_another_for_copies {
             self.recount(config, &id);
         }
     }
@@ -356,9 +363,14 @@ impl State {
         self.offers.get(role).copied().unwrap_or_default()
     }
 
-    /// When the first instance is due to be looked at, or the time of a deployment is up.
+    /// When the first instance is due to be looked at.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        self.timers.first().map(|(at, _)| *at).into_iter().chain(self.deployments.deadline()).min()
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// When the time of a deployment is up.
+    pub(crate) fn deployments_deadline(&self) -> Option<Timestamp> {
+        self.deployments.deadline()
     }
 
     /// The instances that are due at `now`, the longest due first.
@@ -399,11 +411,30 @@ impl State {
 
     /// A definition that is in use and was not loaded.
     pub(crate) fn missing_version(&self) -> Option<(PodId, Timestamp)> {
-        self.pods.iter().find_map(|pod| {
-            let used = pod.instances.iter().filter_map(|uuid| self.instance(*uuid)).map(|i| i.version);
-            let missing = used.chain(pod.state.current).find(|version| pod.spec_of(*version).is_none());
-            missing.map(|version| (pod.state.id.clone(), version))
-        })
+        self.pods
+            .iter()
+            .find_map(|pod| {
+                let used = pod.instances.iter().filter_map(|uuid| self.instance(*uuid)).map(|i| i.version);
+                let missing = used.chain(pod.state.current).find(|version| pod.spec_of(*version).is_none());
+                missing.map(|version| (pod.state.id.clone(), version))
+            })
+            .or_else(|| self.missing_original())
+    }
+
+    /// A definition that some deployment could lead back to and that was not loaded.
+    fn missing_original(&self) -> Option<(PodId, Timestamp)> {
+        let originals = self.deployments.all().values().flat_map(|deployment| &deployment.original);
+        let mut originals = originals.filter_map(|(pod, version)| Some((pod, (*version)?)));
+        let is_missing = |(pod, version): &(&PodId, Timestamp)| {
+            self.pods.get(*pod).is_none_or(|pod| pod.spec_of(*version).is_none())
+        };
+        originals.find(is_missing).map(|(pod, version)| (pod.clone(), version))
+    }
+
+    /// A pod of which something was loaded, but not what it is.
+    pub(crate) fn missing_pod(&self) -> Option<PodId> {
+        let mut pods = self.pods.iter();
+        pods.find(|pod| pod.state.newest == Timestamp::EPOCH).map(|pod| pod.state.id.clone())
     }
 
     /// Derives everything that is derived, after all entries have been taken over.

@@ -114,7 +114,12 @@ impl Pod {
     /// Whether an instance of this pod in `stage` need not be replaced. One that waits is launched from the
     /// current definition, whatever it was launched from before.
     pub(crate) fn counts_as_current(&self, instance: &Instance, stage: Stage) -> bool {
-        stage == Stage::Waiting || self.compatible.contains(&instance.version)
+        stage == Stage::Waiting || self.is_in_use(instance.version)
+    }
+
+    /// Whether instances of `version` need not be replaced.
+    pub(crate) fn is_in_use(&self, version: Timestamp) -> bool {
+        self.compatible.contains(&version)
     }
 
     /// Those of `versions`, and the current one, whose copies need not be replaced.
