@@ -4,6 +4,8 @@ mod harness;
 
 use harness::{Driver, pod, pod_id, pod_with, short};
 use podium_core::model::mesos::{Attribute, AttributeValue, Call, Event, TaskState, TaskStatus};
+use podium_core::model::number::Number;
+use podium_core::model::pod::Lifecycle;
 use podium_core::{Command, Config, Input, Refusal};
 use serde_json::json;
 
@@ -48,6 +50,20 @@ fn kills_are_repeated_for_what_is_left_and_in_the_end_the_executor_is_shut_down(
 }
 
 /// The default executor ignores a kill that comes before a container was started.
+#[test]
+fn an_executor_is_not_shut_down_before_the_grace_periods_of_its_containers_are_over() {
+    let mut slow = pod("/p", 1, 1);
+    slow.containers[0].lifecycle = Some(Lifecycle { kill_grace_period_seconds: Some(Number(1200.0)) });
+    let mut driver = Driver::running(slow);
+    driver.kill(0, false);
+    let shutdowns =
+        |driver: &Driver| driver.calls.iter().filter(|call| matches!(call, Call::Shutdown { .. })).count();
+    driver.wait(1200.0);
+    assert_eq!(shutdowns(&driver), 0);
+    driver.wait(120.0);
+    assert!(shutdowns(&driver) > 0);
+}
+
 #[test]
 fn a_copy_that_comes_up_after_it_was_asked_to_end_is_asked_again_at_once() {
     let mut driver = Driver::connected();
@@ -165,17 +181,27 @@ fn so_many_are_killed_at_once_and_no_more_in_the_order_of_the_requests() {
             .collect()
     };
     assert_eq!(kills(&mut driver), order[..2]);
-    driver.wait(100.0);
+    driver.wait(13.9);
     let mut again = kills(&mut driver);
     again.sort();
     again.dedup();
     let mut first = order[..2].to_vec();
     first.sort();
     assert_eq!(again, first, "repeating makes no room");
-    for (ended, next) in [(0, 2), (1, 3), (2, 4)] {
-        driver.event(Event::Update(TaskStatus::new(order[ended].clone(), TaskState::TaskKilled)));
-        assert_eq!(kills(&mut driver), [order[next].clone()]);
-    }
+    let end = |driver: &mut Driver, n: usize| {
+        driver.event(Event::Update(TaskStatus::new(order[n].clone(), TaskState::TaskKilled)));
+    };
+    end(&mut driver, 0);
+    assert_eq!(kills(&mut driver), [order[2].clone()]);
+    driver.wait(0.2);
+    assert_eq!(kills(&mut driver), [order[1].clone(), order[3].clone()], "who takes long holds nobody up");
+    // Another connection asks in the same order.
+    driver.subscribe();
+    assert_eq!(kills(&mut driver), order[1..3]);
+    end(&mut driver, 2);
+    assert_eq!(kills(&mut driver), [order[3].clone()]);
+    end(&mut driver, 1);
+    assert_eq!(kills(&mut driver), [order[4].clone()]);
 }
 
 #[test]

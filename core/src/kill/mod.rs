@@ -27,8 +27,12 @@ use crate::scheduler::Scheduler;
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
 /// So many requests are repeated before the executor itself is shut down. With the default settings that
-/// comes after two minutes.
+/// comes after two minutes, and never before the containers' grace periods are over: a shutdown knows none.
 const ATTEMPTS_BEFORE_SHUTDOWN: u32 = 7;
+
+/// Who was asked more often than this, which takes 14 s, does not keep others from being asked: its containers may have
+/// a long grace period, or its agent may hang.
+const ATTEMPTS_IN_CHUNK: u32 = 3;
 
 /// Instances that must end, and how far the asking has got.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +45,8 @@ pub(crate) struct KillQueue {
     next_place: u64,
     /// Those asked and not yet ended.
     in_flight: BTreeMap<Uuid, Attempts>,
+    /// So many of those count towards the chunk that is asked at once.
+    chunk: usize,
     /// When to ask them again.
     timers: BTreeSet<(Timestamp, Uuid)>,
 }
@@ -49,6 +55,16 @@ pub(crate) struct KillQueue {
 struct Attempts {
     made: u32,
     next: Timestamp,
+    /// Its place in `waiting` before it was asked.
+    place: u64,
+    /// When it was asked first.
+    since: Timestamp,
+}
+
+impl Attempts {
+    fn count_towards_chunk(&self) -> bool {
+        self.made <= ATTEMPTS_IN_CHUNK
+    }
 }
 
 impl KillQueue {
@@ -69,6 +85,7 @@ impl KillQueue {
         }
         if let Some(attempts) = self.in_flight.remove(&uuid) {
             self.timers.remove(&(attempts.next, uuid));
+            self.chunk -= usize::from(attempts.count_towards_chunk());
         }
     }
 
@@ -82,33 +99,44 @@ impl KillQueue {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// Forgets how often anybody was asked: there is a new connection.
+    /// Forgets how often anybody was asked: there is a new connection. The order stays.
     fn start_over(&mut self) {
         self.timers.clear();
-        for uuid in std::mem::take(&mut self.in_flight).into_keys() {
-            self.add(uuid);
+        self.chunk = 0;
+        for (uuid, attempts) in std::mem::take(&mut self.in_flight) {
+            self.places.insert(uuid, attempts.place);
+            self.waiting.insert(attempts.place, uuid);
         }
     }
 
-    /// The next instance to be asked, with the number of attempts made before.
-    fn next(&mut self, now: Timestamp, chunk: usize, longest_pause: Duration) -> Option<(Uuid, u32)> {
-        let (uuid, made) = match self.timers.first().copied() {
+    /// The next instance to be asked, with the number of attempts made before and since when they have been made.
+    fn next(
+        &mut self,
+        now: Timestamp,
+        chunk: usize,
+        longest_pause: Duration,
+    ) -> Option<(Uuid, u32, Timestamp)> {
+        let (uuid, made, place, since) = match self.timers.first().copied() {
             Some((at, uuid)) if at <= now => {
                 self.timers.pop_first();
-                (uuid, self.in_flight.get(&uuid).map_or(0, |attempts| attempts.made))
+                let asked = self.in_flight.remove(&uuid)?;
+                self.chunk -= usize::from(asked.count_towards_chunk());
+                (uuid, asked.made, asked.place, asked.since)
             }
-            _ if self.in_flight.len() < chunk => {
-                let (_, uuid) = self.waiting.pop_first()?;
+            _ if self.chunk < chunk => {
+                let (place, uuid) = self.waiting.pop_first()?;
                 self.places.remove(&uuid);
-                (uuid, 0)
+                (uuid, 0, place, now)
             }
             _ => return None,
         };
         let pause = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(made)).min(longest_pause);
         let next = now + pause.max(Duration::from_millis(1));
-        self.in_flight.insert(uuid, Attempts { made: made + 1, next });
+        let attempts = Attempts { made: made + 1, next, place, since };
+        self.chunk += usize::from(attempts.count_towards_chunk());
+        self.in_flight.insert(uuid, attempts);
         self.timers.insert((next, uuid));
-        Some((uuid, made))
+        Some((uuid, made, since))
     }
 }
 
@@ -124,7 +152,7 @@ impl Scheduler {
             return;
         }
         let (chunk, longest_pause) = (self.config.kill_chunk_size, self.config.kill_retry_timeout);
-        while let Some((uuid, attempts)) = self.state.kills.next(self.now, chunk, longest_pause) {
+        while let Some((uuid, attempts, since)) = self.state.kills.next(self.now, chunk, longest_pause) {
             let Some(instance) = self.state.instance(uuid) else {
                 self.state.kills.remove(uuid);
                 continue;
@@ -136,8 +164,11 @@ impl Scheduler {
                 .filter(|task| Task::can_be_killed(task))
                 .map(|task| kill_call(instance.task_id(task), agent_id.clone()))
                 .collect();
+            let spec = self.state.pod(&instance.id.pod).and_then(|pod| pod.spec_of(instance.version));
+            let grace = spec.and_then(|spec| spec.longest_kill_grace_period()).unwrap_or_default();
             let mut gives_up_asking = false;
             if attempts >= ATTEMPTS_BEFORE_SHUTDOWN
+                && self.now.since(since) > grace
                 && let Some(agent_id) = agent_id
             {
                 gives_up_asking = true;

@@ -11,6 +11,7 @@ mod scheduling;
 mod volume;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -98,6 +99,12 @@ impl PodSpec {
     /// Whether some container has a health check.
     pub fn has_health_checks(&self) -> bool {
         self.containers.iter().any(|container| container.health_check.is_some())
+    }
+
+    /// The longest time that one of its containers may take to end; none if no container says so.
+    pub fn longest_kill_grace_period(&self) -> Option<Duration> {
+        let lifecycles = self.containers.iter().filter_map(|container| container.lifecycle);
+        lifecycles.filter_map(Lifecycle::kill_grace_period).max()
     }
 
     /// The secrets that a launch takes, by their paths in the store.

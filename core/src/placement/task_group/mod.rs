@@ -117,7 +117,7 @@ impl<'a> Assembly<'a> {
     /// Longer than the longest grace period of a container, so that none is cut short. Without any the agent's
     /// own setting stays, which outlasts the executor's 3 s.
     fn shutdown_grace_period(&self) -> Option<Duration> {
-        let longest = self.spec.containers.iter().filter_map(kill_grace_period).max()?;
+        let longest = self.spec.longest_kill_grace_period()?;
         Some(longest.saturating_add(SHUTDOWN_MARGIN))
     }
 
