@@ -73,6 +73,7 @@ fn a_deployment_that_takes_too_long_is_stopped_if_its_pod_says_so() {
     assert_eq!(driver.deployments().len(), 1);
     driver.restart();
     driver.subscribe();
+    driver.update_all(0, TaskState::TaskRunning);
     assert!(driver.scheduler.deadline() <= Some(accepted + Duration::from_secs(600)));
     driver.now = accepted + Duration::from_secs(600);
     let output = driver.step(Input::Tick);

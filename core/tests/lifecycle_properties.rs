@@ -290,6 +290,8 @@ struct World {
     tasks: Vec<(TaskId, AgentId)>,
     /// Those of them of which Mesos has reported an end.
     ended: BTreeSet<TaskId>,
+    /// Instances of which a launch was heard that nobody asked for: the records are older than it, so they prove nothing.
+    disowned: BTreeSet<InstanceId>,
     /// The newest launch of each instance.
     launches: BTreeMap<InstanceId, u32>,
     offer: Option<Offer>,
@@ -303,6 +305,7 @@ impl World {
             is_connected: false,
             tasks: Vec::new(),
             ended: BTreeSet::new(),
+            disowned: BTreeSet::new(),
             launches: BTreeMap::new(),
             offer: None,
             outputs: Vec::new(),
@@ -461,6 +464,9 @@ impl World {
         if is_current && is_end(word.state) {
             self.ended.insert(task.clone());
         }
+        if !is_end(word.state) && self.launches.get(&instance).is_some_and(|asked| incarnation > *asked) {
+            self.disowned.insert(instance.clone());
+        }
         let was_there = self.is_alive(&instance, incarnation);
         self.driver.calls.clear();
         let output = self.step(Input::Event(Box::new(Event::Update(status))));
@@ -475,6 +481,7 @@ impl World {
             && speaks_of_life
             && was_asked_for
             && !was_there
+            && !self.disowned.contains(&instance)
             && !self.has_said_its_end(&instance, &task)
         {
             let killed = self

@@ -65,9 +65,10 @@ fn with_launches(copies: u32) -> Driver {
     }
     driver.store = entries.into_iter().map(|entry| (entry.key(), entry)).collect();
     driver.restart();
-    let _ = driver.step(Input::Tick);
+    driver.subscribe();
     driver.finish();
-    driver.now = driver.now + Duration::from_secs(10);
+    // Nobody answers.
+    driver.now = driver.now + Duration::from_secs(15);
     driver
 }
 

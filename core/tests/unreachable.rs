@@ -87,6 +87,29 @@ fn time_that_passed_before_the_news_came_counts() {
 }
 
 #[test]
+fn a_partition_counts_from_its_own_beginning_even_if_the_return_before_it_was_missed() {
+    let mut driver = Driver::running(patient(1, 60, 6000));
+    let out_of_reach_since = |driver: &mut Driver, at| {
+        for container in ["a", "b"] {
+            let mut status = driver.status(0, container, TaskState::TaskUnreachable);
+            status.unreachable_time = Some(at);
+            driver.event(Event::Update(status));
+        }
+    };
+    // The master's clock is ahead. What it says again is no other partition.
+    let first = driver.now + Duration::from_secs(5);
+    out_of_reach_since(&mut driver, first);
+    driver.wait(50.0);
+    out_of_reach_since(&mut driver, first);
+    let second = driver.now - Duration::from_secs(10);
+    out_of_reach_since(&mut driver, second);
+    driver.wait(49.999);
+    assert_eq!(driver.picture(), ["v1.1 s1 Degraded"]);
+    driver.wait(0.001);
+    assert_eq!(driver.picture(), ["v1.1 s1 Degraded", "v1.0 - Pending"]);
+}
+
+#[test]
 fn a_task_given_up_for_lost_that_speaks_up_is_killed_and_does_not_run_beside_its_next_launch() {
     for state in [
         TaskState::TaskDropped,
@@ -362,14 +385,59 @@ fn new_addresses_are_shown_also_if_nothing_else_is_new() {
 }
 
 #[test]
-fn what_became_due_without_a_scheduler_is_done_at_its_first_step() {
+fn what_became_due_without_a_scheduler_is_done_as_soon_as_mesos_says_that_it_is_still_so() {
     let mut driver = Driver::running(patient(1, 60, 120));
     driver.update_all(0, TaskState::TaskUnreachable);
     driver.now = driver.now + Duration::from_secs(3600);
     driver.restart();
-    driver.wait(0.0);
+    driver.subscribe();
+    assert_eq!(driver.picture(), ["v1.1 s1 Degraded"], "that is an hour ago");
+    driver.update_all(0, TaskState::TaskUnreachable);
     assert_eq!(driver.picture(), ["v1.0 - Pending"]);
     assert_eq!(forgotten(&driver), 1);
+}
+
+#[test]
+fn a_copy_that_came_back_while_there_was_no_scheduler_is_kept() {
+    let mut driver = Driver::running(patient(1, 60, 120));
+    driver.update_all(0, TaskState::TaskUnreachable);
+    let _ = driver.step(Input::Disconnected);
+    driver.wait(3600.0);
+    driver.restart();
+    driver.wait(3600.0);
+    assert_eq!(driver.picture(), ["v1.1 s1 Degraded"], "nobody can say");
+    driver.subscribe();
+    driver.update_all(0, TaskState::TaskRunning);
+    driver.wait(3600.0);
+    assert_eq!(driver.picture(), ["v1.1 s1 Stable"]);
+    assert_eq!(driver.kills(), [""; 0]);
+}
+
+#[test]
+fn a_copy_of_which_a_new_master_says_nothing_is_treated_as_what_it_was() {
+    let mut driver = Driver::running(patient(1, 60, 120));
+    driver.update_all(0, TaskState::TaskUnreachable);
+    driver.wait(59.0);
+    driver.restart();
+    driver.subscribe();
+    driver.wait(14.999);
+    assert_eq!(driver.picture(), ["v1.1 s1 Degraded"]);
+    driver.wait(0.001);
+    assert_eq!(driver.picture(), ["v1.1 s1 Degraded", "v1.0 - Pending"]);
+}
+
+#[test]
+fn a_copy_that_came_up_while_there_was_no_scheduler_is_not_killed_for_being_slow() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 1, 1));
+    driver.offer("s1", 8.0, 8192.0);
+    driver.update_all(0, TaskState::TaskStarting);
+    driver.now = driver.now + Duration::from_secs(3600);
+    driver.restart();
+    driver.subscribe();
+    driver.update_all(0, TaskState::TaskRunning);
+    driver.wait(3600.0);
+    assert_eq!((driver.picture(), driver.kills()), (vec!["v1.1 s1 Stable".to_owned()], vec![]));
 }
 
 #[test]

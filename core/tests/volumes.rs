@@ -286,9 +286,11 @@ fn a_first_launch_that_got_lost_leaves_nothing_behind() {
     driver.create(one());
     let lost = used(&offer(&mut driver, "s1", &[]));
     let (before, ..) = driver.instance(0);
-    // The call was never sent, or did arrive and only the answer got lost: nobody can tell.
+    // The call was never sent, or did arrive and only the answer got lost: nobody can tell. The master says that it has
+    // it, which does not mean that the agent had.
     driver.restart();
     driver.subscribe();
+    driver.update_all(0, TaskState::TaskStaging);
     driver.update_all(0, TaskState::TaskGone);
     driver.wait(2.0);
     let (after, ..) = driver.instance(0);

@@ -96,9 +96,10 @@ fn due_of_launch(task: &Task, instance: &Instance, config: &Config) -> Option<(T
     }
 }
 
-/// Since when `instance` has been out of reach. Its containers are on one agent, so they count together.
+/// Since when `instance` has been out of reach. Its containers are on one agent, so they count together. A master's
+/// clock that runs ahead of ours does not delay anything: we heard of it when it was so already.
 fn unreachable_since(instance: &Instance) -> Option<Timestamp> {
-    instance.tasks.iter().filter_map(|task| task.unreachable_since).min()
+    instance.tasks.iter().filter_map(|task| Some(task.unreachable_since?.min(task.since))).min()
 }
 
 impl Scheduler {

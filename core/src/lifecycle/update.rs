@@ -5,7 +5,7 @@ use crate::kill::kill_call;
 use crate::lifecycle::condition::{condition_of, condition_of_instance, health_of_instance};
 use crate::marks::Mark;
 use crate::model::event::{ApiEventKind, IpAddress};
-use crate::model::ids::{AgentId, InstanceId, ParsedTaskId};
+use crate::model::ids::{AgentId, InstanceId, ParsedTaskId, Uuid};
 use crate::model::instance::{
     Condition, ContainerTermination, Goal, Instance, KillReason, LastStatus, Task, Termination,
 };
@@ -41,7 +41,7 @@ impl Scheduler {
             Ok(task) => self.on_update_of_ours(&task, &status),
             Err(_) => self.on_update_of_unknown_task(&status),
         }
-        self.reconciliation.answered(&status.task_id);
+        self.reconciliation.answered(&status.task_id, self.now);
         // Last, so that everything the update led to goes with the same records.
         self.acknowledge(&status);
     }
@@ -57,6 +57,11 @@ impl Scheduler {
             return;
         };
         let member = instance.tasks.iter().position(|task| *task.container == *id.container);
+        if id.incarnation > instance.incarnation && may_be_alive(status) {
+            self.disown(uuid);
+            self.on_update_of_unknown_task(status);
+            return;
+        }
         let (Some(member), true) = (member, instance.incarnation == id.incarnation) else {
             // An earlier launch, which had ended before this one began. If it lives, it must not.
             if may_be_alive(status) {
@@ -86,7 +91,7 @@ impl Scheduler {
                     refresh(instance, &spec, now);
                 });
                 self.publish_status_update(id, status);
-                self.after_change(id);
+                self.after_change(id, status);
             }
             Effect::Returned => {
                 self.kill_stray(status);
@@ -101,7 +106,7 @@ impl Scheduler {
     }
 
     /// Looks at what became of the instance as a whole.
-    fn after_change(&mut self, id: &ParsedTaskId<'_>) {
+    fn after_change(&mut self, id: &ParsedTaskId<'_>, status: &TaskStatus) {
         let uuid = id.uuid;
         let now = self.now;
         let Some(instance) = self.state.instance(uuid) else { return };
@@ -109,8 +114,10 @@ impl Scheduler {
             self.on_instance_ended(instance.clone());
         } else if matches!(instance.condition, Condition::Unreachable | Condition::UnreachableInactive) {
             if instance.goal == Goal::Running {
-                // `0/0` replaces at once.
-                self.on_instance_due(uuid);
+                // `0/0` replaces at once. All containers are on one agent; but what was known of the others may be old.
+                if condition_of(status) == Condition::Unreachable {
+                    self.on_instance_due(uuid);
+                }
             } else if !instance.tasks.iter().any(Task::can_be_killed) {
                 // Not wanted any more and out of reach: nobody waits for it. It is killed if it returns.
                 self.mark(Mark::UnwantedUnreachable);
@@ -224,6 +231,13 @@ impl Scheduler {
         }
     }
 
+    /// Forgets an instance of which there is a later launch than our records know, which are older than it then: they
+    /// prove nothing about it, and the launch that they know has ended. Its volumes stay where they are.
+    fn disown(&mut self, uuid: Uuid) {
+        self.state.edit(&self.config, uuid, |instance| instance.residence = None);
+        self.state.remove(uuid);
+    }
+
     /// Kills a task that has no place in any instance. Mesos repeats its state until it ends, and so do we.
     fn kill_stray(&mut self, status: &TaskStatus) {
         self.call(kill_call(status.task_id.clone(), status.agent_id.clone()));
@@ -296,15 +310,16 @@ fn apply(task: &mut Task, status: &TaskStatus, now: Timestamp) -> Effect {
         return if returned { Effect::Returned } else { Effect::None };
     }
     let before = (task.condition, task.healthy);
+    let mut is_out_again = false;
     if said.is_terminal() {
         task.unreachable_since = None;
         task.condition = said;
     } else if said == Condition::Unreachable {
         let is_old = status.unreachable_time.is_some() && status.unreachable_time == task.returned_from;
-        if task.condition != Condition::Unreachable && !is_old {
-            let since = status.unreachable_time.or(status.timestamp).unwrap_or(now);
-            // A master's clock that runs ahead must not delay anything.
-            task.unreachable_since = Some(since.min(now));
+        // It was back in between, which we missed.
+        is_out_again = task.unreachable_since.is_some() && status.unreachable_time > task.unreachable_since;
+        if is_out_again || task.unreachable_since.is_none() && !is_old {
+            task.unreachable_since = Some(status.unreachable_time.or(status.timestamp).unwrap_or(now));
             task.condition = Condition::Unreachable;
         }
     } else {
@@ -325,10 +340,10 @@ fn apply(task: &mut Task, status: &TaskStatus, now: Timestamp) -> Effect {
     }
     let moved =
         !status.networks.is_empty() && task.last.as_ref().is_none_or(|last| last.networks != status.networks);
-    if (task.condition, task.healthy) == before && !moved && task.last.is_some() {
+    if (task.condition, task.healthy) == before && !is_out_again && !moved && task.last.is_some() {
         return Effect::None;
     }
-    if task.condition != before.0 {
+    if task.condition != before.0 || is_out_again {
         task.since = now;
     }
     if task.healthy != before.1 {
@@ -354,8 +369,8 @@ fn refresh(instance: &mut Instance, spec: &PodSpec, now: Timestamp) {
         instance.since = now;
     }
     if let Some(residence) = &mut instance.residence {
-        // The agent has taken a launch that needs them.
-        residence.is_confirmed |= instance.tasks.iter().any(|task| task.reached > Condition::Provisioned);
+        // The agent has taken a launch that needs them. `TASK_STAGING` may be the master's word alone.
+        residence.is_confirmed |= instance.tasks.iter().any(|task| task.reached > Condition::Staging);
     }
     instance.healthy = health_of_instance(&instance.tasks, spec);
     instance.available &= instance.condition == Condition::Running;

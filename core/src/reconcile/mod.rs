@@ -12,6 +12,10 @@
 //!
 //! Answers come as ordinary status updates. No answer is legal: a master that has just taken over says
 //! nothing about agents that have not come back yet.
+//!
+//! What we know of a copy is old news until Mesos has been asked: it may be back in reach, up or ended by now. So no timer
+//! of a copy acts without a connection, and after a subscription none does before all questions of the first round are
+//! answered, or have had the time to be.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -51,6 +55,8 @@ pub(crate) struct Reconciliation {
     retry: Option<(Timestamp, Duration)>,
     /// When the next round begins.
     next_round: Option<Timestamp>,
+    /// From when on what is known can be acted upon.
+    trusted_from: Option<Timestamp>,
 }
 
 impl Reconciliation {
@@ -61,12 +67,24 @@ impl Reconciliation {
     }
 
     /// Mesos said something about `task`.
-    pub(crate) fn answered(&mut self, task: &TaskId) {
+    pub(crate) fn answered(&mut self, task: &TaskId, now: Timestamp) {
         let was_open = self.unanswered.remove(task) || self.repeated.remove(task);
         if was_open && self.unanswered.is_empty() && self.repeated.is_empty() {
             // The pauses of later questions are their own.
             self.retry = None;
         }
+        self.trust_if_complete(now);
+    }
+
+    fn trust_if_complete(&mut self, now: Timestamp) {
+        if self.is_done() && self.unanswered.is_empty() {
+            self.trusted_from = self.trusted_from.map(|at| at.min(now));
+        }
+    }
+
+    /// From when on what is known can be acted upon; never while there is no connection.
+    pub(crate) fn trusted_from(&self) -> Option<Timestamp> {
+        self.trusted_from
     }
 
     fn is_done(&self) -> bool {
@@ -89,13 +107,19 @@ impl Reconciliation {
 
 impl Scheduler {
     /// There is a new subscription: everything is uncertain.
-    pub(crate) fn start_reconciliation(&mut self) {
+    pub(crate) fn restart_reconciliation(&mut self) {
+        self.start_round();
+        self.reconciliation.trusted_from = Some(self.now + FIRST_RETRY);
+    }
+
+    fn start_round(&mut self) {
         let queue = self.state.pods().iter().flat_map(|pod| &pod.instances).copied().collect();
         self.reconciliation = Reconciliation {
             queue,
             implicit: true,
             next_chunk: Some(self.now),
             next_round: Some(self.now + self.config.reconciliation_interval),
+            trusted_from: self.reconciliation.trusted_from,
             ..Reconciliation::default()
         };
     }
@@ -114,7 +138,7 @@ impl Scheduler {
         }
         if self.reconciliation.next_round.is_some_and(|at| at <= now) {
             self.drop_gone_unknown_tasks();
-            self.start_reconciliation();
+            self.start_round();
             self.drop_old_forgotten();
         }
         if self.reconciliation.next_chunk.is_some_and(|at| at <= now) {
@@ -151,6 +175,7 @@ impl Scheduler {
             self.reconciliation.retry.get_or_insert((self.now + FIRST_RETRY, FIRST_RETRY));
             self.call(Call::Reconcile { tasks });
         }
+        self.reconciliation.trust_if_complete(self.now);
         if !self.reconciliation.is_done() {
             self.reconciliation.next_chunk = Some(self.now + CHUNK_PAUSE);
         } else if std::mem::take(&mut self.reconciliation.implicit) {

@@ -50,7 +50,9 @@ pub(super) struct Member {
     pub(super) heard: Option<TaskState>,
     /// Since when they know that it is out of reach.
     pub(super) unreachable_since: Option<Timestamp>,
-    /// Since when it was out of reach before it came back: late words of that are no news.
+    /// When the last partition began, by the master's clock.
+    partition: Option<Timestamp>,
+    /// When the one began that it came back from: late words of that are no news.
     returned_from: Option<Timestamp>,
     /// When it was first said to run, by the scheduler's clock.
     started_at: Option<Timestamp>,
@@ -92,8 +94,11 @@ impl Member {
             _ if is_out_of_reach(status) => {
                 let is_old =
                     status.unreachable_time.is_some() && status.unreachable_time == self.returned_from;
-                if self.unreachable_since.is_none() && !is_old {
+                // It may have been back in between.
+                let is_new = status.unreachable_time.is_some() && status.unreachable_time > self.partition;
+                if self.unreachable_since.is_none() && !is_old || self.unreachable_since.is_some() && is_new {
                     let since = status.unreachable_time.or(status.timestamp).unwrap_or(clock);
+                    self.partition = Some(since);
                     self.unreachable_since = Some(since.min(clock));
                 }
             }
@@ -102,8 +107,8 @@ impl Member {
                 self.heard = Some(state);
             }
             state => {
-                if let Some(since) = self.unreachable_since.take() {
-                    self.returned_from = Some(since);
+                if self.unreachable_since.take().is_some() {
+                    self.returned_from = self.partition;
                 }
                 if self.heard.is_none_or(|heard| progress(heard) < progress(state)) {
                     self.heard = Some(state);

@@ -24,7 +24,7 @@ use crate::plan::Span;
 use crate::world::{Scene, Seen};
 
 const NAME: &str = "unreachable";
-/// So late may be what is due: the scheduler may be writing.
+/// So late may be what is due: the scheduler may be waiting for Mesos to say, for 15 s, whether it is still so, or writing.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// So often somebody looks for what is late.
@@ -35,6 +35,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Unreachable {
     /// The latest time that the scheduler's clock has ever shown.
     latest: Timestamp,
+    /// Since when there has been a connection: without one nobody can say whether a copy is still out of reach.
+    connected_since: Option<Timestamp>,
     /// Since when something has been due for a copy, in true time.
     due_since: BTreeMap<Uuid, Timestamp>,
     /// Copies that count as lost while others are still to take their places, with since when.
@@ -81,8 +83,12 @@ impl Unreachable {
             Seen::Call(Call::Kill { task_id, .. }) => {
                 self.returned.remove(task_id);
             }
-            // On the next connection the master says again what lives.
-            Seen::Died { .. } | Seen::Disconnected => self.returned.clear(),
+            Seen::Heard(Event::Subscribed { .. }) => self.connected_since = Some(scene.now),
+            Seen::Died { .. } | Seen::Disconnected => {
+                self.connected_since = None;
+                // On the next connection the master says again what lives.
+                self.returned.clear();
+            }
             Seen::Time if self.next_look <= scene.now => {
                 self.next_look = scene.now + INTERVAL;
                 return self.look(ledger, scene);
@@ -153,8 +159,8 @@ impl Unreachable {
 
     fn look(&mut self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
         let late = |since: Timestamp| {
-            let awake_since = scene.awake_since?;
-            Some(scene.now.since(since.max(awake_since))).filter(|late| *late > PATIENCE)
+            let able_since = scene.awake_since?.max(self.connected_since?);
+            Some(scene.now.since(since.max(able_since))).filter(|late| *late > PATIENCE)
         };
         if let Some((task, by)) = self.returned.iter().find_map(|(task, since)| Some((task, late(*since)?))) {
             let sentence = format!("{task} came back {by:?} after it was given up, and is not killed");
