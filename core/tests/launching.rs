@@ -211,7 +211,14 @@ fn what_agents_are_kept_from_or_for_is_respected_and_told() {
             .resources
             .push(Resource::scalar(ResourceKind::Gpus, Scalar::from_f64(1.0)).allocated_to(Role::from("*")));
     });
-    assert_eq!(elsewhere, (Reason::RegionMismatch, "1 agent is in another region".to_owned()));
+    assert_eq!(
+        elsewhere,
+        (
+            Reason::RegionMismatch,
+            "1 agent is in another region; no agent that was offered can ever take it, as far as offers show"
+                .to_owned()
+        )
+    );
     assert_eq!(in_maintenance, (Reason::AgentMaintenance, "1 agent leaves for maintenance".to_owned()));
     assert_eq!(
         has_gpus,

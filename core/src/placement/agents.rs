@@ -1,12 +1,18 @@
 //! What every agent had to offer when it was last offered: so that an agent that comes back with no more than
-//! before is not tried again on those it was tried on, and so that anybody who waits can be told why.
+//! before is not tried again on those it was tried on, and so that anybody who waits can be told why. And the
+//! most there ever was on it, so that whoever can never be placed can be told that, too.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::pool::Pool;
+use super::pool::{Pool, Stack};
+use super::ports;
 use crate::model::ids::{AgentId, Role};
+use crate::model::instance::AgentInfo;
+use crate::model::mesos::PortRange;
 use crate::model::time::Timestamp;
 use crate::queue::Epoch;
+use crate::state::Usage;
 
 /// The agents whose offers were seen on this connection.
 #[derive(Clone, Debug, Default)]
@@ -16,28 +22,65 @@ pub(crate) struct Agents {
 
 #[derive(Clone, Debug)]
 struct Seen {
+    agent: Arc<AgentInfo>,
+    /// The most there ever was under each stack of reservations, free or in use by our copies. Of which stack these
+    /// use something is not known: it may be any, so that nothing is thought too small that is not.
+    most: Vec<Stack>,
+    /// What was not used when it was offered last; none if something was.
+    unused: Option<Unused>,
+}
+
+#[derive(Clone, Debug)]
+struct Unused {
     pool: Pool,
-    /// When it was offered last.
+    /// When it was offered.
     at: Timestamp,
     /// All pods that had not changed after this epoch were tried on it, and did not fit.
     tried: Epoch,
+}
+
+/// What is known of an agent beside what it has free now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KnownAgent<'a> {
+    /// What it is.
+    pub(crate) agent: &'a AgentInfo,
+    /// The most there ever was on it for us.
+    pub(crate) most: &'a [Stack],
 }
 
 impl Agents {
     /// The epoch up to which all pods are known not to fit `pool`; none if it has to be tried on all.
     pub(crate) fn tried(&self, pool: &Pool) -> Option<Epoch> {
         let seen = self.seen.get(&(pool.agent.agent_id.clone(), pool.role.clone()))?;
-        pool.offers_nothing_beyond(&seen.pool).then_some(seen.tried)
+        let unused = seen.unused.as_ref()?;
+        pool.offers_nothing_beyond(&unused.pool).then_some(unused.tried)
     }
 
-    /// `pool` was tried on all pods that had not changed after `tried`, and was not used.
-    pub(crate) fn unused(&mut self, pool: Pool, at: Timestamp, tried: Epoch) {
-        self.seen.insert((pool.agent.agent_id.clone(), pool.role.clone()), Seen { pool, at, tried });
+    /// `pool` was tried on all pods that had not changed after `tried`, and was not used. Its agent is `in_use`.
+    pub(crate) fn unused(&mut self, pool: Pool, in_use: Option<&Usage>, at: Timestamp, tried: Epoch) {
+        let seen = self.saw(&pool);
+        seen.note_most(&pool, in_use);
+        seen.unused = Some(Unused { pool, at, tried });
     }
 
-    /// What `pool`'s agent had to offer is another thing now.
-    pub(crate) fn used(&mut self, pool: &Pool) {
-        self.seen.remove(&(pool.agent.agent_id.clone(), pool.role.clone()));
+    /// What `pool`'s agent had to offer is another thing now: `pool` is what is left, and the rest is among what is
+    /// `in_use`.
+    pub(crate) fn used(&mut self, pool: &Pool, in_use: Option<&Usage>) {
+        let seen = self.saw(pool);
+        seen.note_most(pool, in_use);
+        seen.note_ports(in_use);
+        seen.unused = None;
+    }
+
+    fn saw(&mut self, pool: &Pool) -> &mut Seen {
+        let key = (pool.agent.agent_id.clone(), pool.role.clone());
+        let seen = self.seen.entry(key).or_insert_with(|| Seen {
+            agent: pool.agent.clone(),
+            most: Vec::new(),
+            unused: None,
+        });
+        seen.agent = pool.agent.clone();
+        seen
     }
 
     /// The agent is gone.
@@ -61,7 +104,44 @@ impl Agents {
 
     /// The same, with the time of the offer.
     pub(crate) fn unused_offers<'a>(&'a self, role: &'a Role) -> impl Iterator<Item = (&'a Pool, Timestamp)> {
-        self.seen.iter().filter(move |((_, to), _)| to == role).map(|(_, seen)| (&seen.pool, seen.at))
+        let to_role = self.seen.iter().filter(move |((_, to), _)| to == role);
+        to_role.filter_map(|(_, seen)| seen.unused.as_ref()).map(|unused| (&unused.pool, unused.at))
+    }
+
+    /// All agents that were offered to `role`.
+    pub(crate) fn known_to<'a>(&'a self, role: &'a Role) -> impl Iterator<Item = KnownAgent<'a>> {
+        let to_role = self.seen.iter().filter(move |((_, to), _)| to == role);
+        to_role.map(|(_, Seen { agent, most, .. })| KnownAgent { agent, most })
+    }
+}
+
+impl Seen {
+    /// Notes what there is in `pool`, and what is `in_use` beside it.
+    fn note_most(&mut self, pool: &Pool, in_use: Option<&Usage>) {
+        let is_first = self.most.is_empty();
+        for stack in &pool.stacks {
+            let index = self.most.iter().position(|known| known.reservations == stack.reservations);
+            let index = index.unwrap_or_else(|| {
+                self.most.push(Stack { reservations: stack.reservations.clone(), ..Stack::default() });
+                self.most.len() - 1
+            });
+            let most = &mut self.most[index];
+            let total = in_use.map_or(stack.scalars, |usage| stack.scalars + usage.scalars);
+            most.scalars = most.scalars.max(total);
+            stack.ports.iter().for_each(|range| ports::add(&mut most.ports, *range));
+        }
+        // Those that are taken later were free before.
+        if is_first {
+            self.note_ports(in_use);
+        }
+    }
+
+    /// Notes which ports are `in_use`.
+    fn note_ports(&mut self, in_use: Option<&Usage>) {
+        for port in in_use.into_iter().flat_map(|usage| &usage.ports) {
+            let range = PortRange { begin: u64::from(*port), end: u64::from(*port) };
+            self.most.iter_mut().for_each(|most| ports::add(&mut most.ports, range));
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::agents::KnownAgent;
 use super::pool::{Pool, Stack, amount_of};
 use super::refusal::NoMatch;
 use super::{Draw, Member, PortDraw, policy, ports, residence};
@@ -82,8 +83,7 @@ pub(crate) fn match_instance(
     }
     let free =
         accepted.iter().fold(ScalarResources::default(), |sum, index| sum + pool.stacks[*index].scalars);
-    let volumes = ScalarResources { disk: residence::root_disk(spec), ..ScalarResources::default() };
-    if let Some(why) = NoMatch::insufficient(spec.total_resources() + volumes, free) {
+    if let Some(why) = NoMatch::insufficient(residence::all_resources(spec), free) {
         return Err(why);
     }
     let disks = residence::choose_disks(spec, pool)?;
@@ -98,6 +98,20 @@ pub(crate) fn match_instance(
         return Err(NoMatch::ExecutorStillAlive);
     }
     Ok(Match { draws: draw(spec, &pool.stacks, &accepted), ports, disks })
+}
+
+/// Whether new copies of `pod` might ever fit an agent that had the most of everything free that was ever known of
+/// it: whatever passes or can be changed by the end of something is left out.
+pub(crate) fn might_ever_match(pod: &Pod, spec: &PodSpec, known: KnownAgent<'_>, site: &Site<'_>) -> bool {
+    let KnownAgent { agent, most } = known;
+    let accepted: Vec<usize> =
+        (0..most.len()).filter(|index| accepts(spec, &most[*index], site.config)).collect();
+    let total = accepted.iter().fold(ScalarResources::default(), |sum, index| sum + most[*index].scalars);
+    !accepted.is_empty()
+        && policy::in_reach(&pod.constraints, agent.domain.as_ref(), site.domain)
+        && pod.constraints.check_agent(agent).is_ok()
+        && residence::all_resources(spec).fit(&total)
+        && ports::choose(spec, most, &accepted, 0).is_ok()
 }
 
 /// Whether a copy that has a home can go back to it. Whether it is a good place was decided when it came there.

@@ -55,8 +55,9 @@ impl Scheduler {
         let mut declined_for_a_moment: Vec<OfferId> = Vec::new();
         for ((mut pool, release), plan) in pools.into_iter().zip(releases).zip(plans) {
             let Plan { launches, is_of_use_soon } = plan;
+            let in_use = self.state.in_use_on(&pool.agent.agent_id);
             if !launches.is_empty() || !release.is_empty() {
-                self.agents.used(&pool);
+                self.agents.used(&pool, in_use);
                 let offer_ids = std::mem::take(&mut pool.offer_ids);
                 // The rest comes back at the next allocation, for whoever still waits.
                 let accept = Accept { offer_ids, release, launches, refuse: Duration::ZERO };
@@ -64,10 +65,10 @@ impl Scheduler {
             } else if is_of_use_soon {
                 declined_for_a_moment.extend(pool.offer_ids.iter().cloned());
                 // When it comes back it is another matter, even with nothing more to offer.
-                self.agents.unused(pool, self.now, Epoch::default());
+                self.agents.unused(pool, in_use, self.now, Epoch::default());
             } else {
                 declined.extend(pool.offer_ids.iter().cloned());
-                self.agents.unused(pool, self.now, epoch);
+                self.agents.unused(pool, in_use, self.now, epoch);
             }
         }
         let duration = self.config.decline_offer_duration;
@@ -94,7 +95,7 @@ impl Scheduler {
                     }
                     Err(why) => {
                         plans[*index].is_of_use_soon |= why.is_momentary();
-                        self.state.note_refusal(&turn.pod, &pools[*index].agent, why, self.now);
+                        self.state.note_refusal(&turn.pod, why, self.now);
                         false
                     }
                 }

@@ -77,6 +77,25 @@ pub(crate) fn remove(ranges: &mut Vec<PortRange>, port: u16) {
     }
 }
 
+/// Adds `range` to `ranges`, which do not touch each other before or afterwards.
+pub(crate) fn add(ranges: &mut Vec<PortRange>, mut range: PortRange) {
+    let is_part_of = |known: &PortRange| known.begin <= range.begin && range.end <= known.end;
+    if range.begin > range.end || ranges.iter().any(is_part_of) {
+        return;
+    }
+    let touches = |known: &PortRange, range: &PortRange| {
+        known.begin <= range.end.saturating_add(1) && range.begin <= known.end.saturating_add(1)
+    };
+    ranges.retain(|known| {
+        let is_part = touches(known, &range);
+        if is_part {
+            range = PortRange { begin: known.begin.min(range.begin), end: known.end.max(range.end) };
+        }
+        !is_part
+    });
+    ranges.push(range);
+}
+
 fn find(free: &[(usize, PortRange)], port: u16) -> Option<PortDraw> {
     let wanted = u64::from(port);
     let (pool, _) = free.iter().find(|(_, range)| range.begin <= wanted && wanted <= range.end)?;
@@ -142,6 +161,18 @@ mod tests {
             };
             gaps.into_iter().enumerate().map(next).collect()
         })
+    }
+
+    #[test]
+    fn ranges_that_touch_become_one() {
+        let mut ranges = Vec::new();
+        for (begin, end) in
+            [(20, 29), (40, 49), (25, 27), (9, 5), (60, 69), (30, 38), (39, 39), (u64::MAX, u64::MAX)]
+        {
+            add(&mut ranges, range(begin, end));
+        }
+        ranges.sort_unstable();
+        assert_eq!(ranges, [range(20, 49), range(60, 69), range(u64::MAX, u64::MAX)]);
     }
 
     proptest! {

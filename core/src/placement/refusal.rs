@@ -1,31 +1,26 @@
 //! Why an offer was not used for a pod, as data: counted for `GET /v2/queue`, and put into a sentence for people.
 //!
 //! ```text
-//!   matcher ── NoMatch ──► RefusalStatistics ──┬──► funnel: how many offers each reason has stopped
-//!                          (one per pod)       └──► sentence: "needs 0.2 more cpus on 3 agents; …"
+//!   matcher ── NoMatch ──┬──► RefusalStatistics ──► funnel: how many offers each reason has stopped
+//!                        │    (one per pod)
+//!                        └──► Refusals ──► sentence: "needs 0.2 more cpus on 3 agents; …"
+//!                             (when asked)
 //! ```
 //!
 //! Only the first thing that is against an offer counts, in the order of [`Reason::ALL`].
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::constraints::{ConstraintRefusal, Constraints};
 use super::ports::NoPorts;
-use crate::model::ids::AgentId;
-use crate::model::instance::AgentInfo;
 use crate::model::number::Scalar;
 use crate::model::pod::ScalarResources;
 use crate::model::time::Timestamp;
 use crate::view::{ProcessedOffersSummary, RejectSummary};
-
-/// So many agents' last refusals are kept for each pod.
-const REMEMBERED_AGENTS: usize = 64;
 
 /// What is against placing a copy on an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,12 +88,7 @@ impl Reason {
 impl NoMatch {
     /// What is missing of `needed` where `free` is free, if something is.
     pub(crate) fn insufficient(needed: ScalarResources, free: ScalarResources) -> Option<Self> {
-        let missing = ScalarResources {
-            cpus: needed.cpus.saturating_sub(free.cpus),
-            mem: needed.mem.saturating_sub(free.mem),
-            disk: needed.disk.saturating_sub(free.disk),
-            gpus: needed.gpus.saturating_sub(free.gpus),
-        };
+        let missing = needed.saturating_sub(free);
         (missing != ScalarResources::default()).then_some(Self::Insufficient(missing))
     }
 
@@ -137,23 +127,15 @@ pub(crate) struct RefusalStatistics {
     last_unused: Option<Timestamp>,
     /// By reason, how many offers it has stopped.
     refused: [u64; Reason::ALL.len()],
-    /// The last refusals, one per agent; when there are too many, the agent that was first goes first.
-    agents: Vec<AgentRefusal>,
-    /// Where in `agents` an agent is. Never iterated.
-    positions: FxHashMap<AgentId, usize>,
-    /// The place in `agents` that is given away next.
-    oldest: usize,
 }
 
-/// Why an agent was not used the last time it was looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AgentRefusal {
-    /// The agent.
-    pub(crate) agent: Arc<AgentInfo>,
-    /// When.
-    pub(crate) at: Timestamp,
-    /// Why.
-    pub(crate) why: NoMatch,
+/// What is against placing a copy on each of many agents.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Refusals {
+    /// One for each agent.
+    pub(crate) whys: Vec<NoMatch>,
+    /// Whether there are agents that were not looked at.
+    pub(crate) are_cut: bool,
 }
 
 /// The offers that came for a role.
@@ -171,26 +153,10 @@ impl RefusalStatistics {
         Self { begin: before.count, ..Self::default() }
     }
 
-    /// An offer of `agent` was not used.
-    pub(crate) fn refused(&mut self, agent: &Arc<AgentInfo>, why: NoMatch, now: Timestamp) {
+    /// An offer was not used.
+    pub(crate) fn refused(&mut self, why: NoMatch, now: Timestamp) {
         self.refused[why.reason() as usize] += 1;
         self.last_unused = Some(now);
-        let refusal = AgentRefusal { agent: agent.clone(), at: now, why };
-        if let Some(position) = self.positions.get(&agent.agent_id) {
-            self.agents[*position] = refusal;
-            return;
-        }
-        let position = if self.agents.len() < REMEMBERED_AGENTS {
-            self.agents.push(refusal);
-            self.agents.len() - 1
-        } else {
-            let position = self.oldest;
-            self.oldest = (position + 1) % REMEMBERED_AGENTS;
-            let evicted = std::mem::replace(&mut self.agents[position], refusal);
-            self.positions.remove(&evicted.agent.agent_id);
-            position
-        };
-        self.positions.insert(agent.agent_id.clone(), position);
     }
 
     /// An offer was used.
@@ -202,8 +168,8 @@ impl RefusalStatistics {
     /// The part of `GET /v2/queue` that is about offers. Of `offers`, which came for the pod's role, many were not
     /// tried on it, because it was known that they could not fit: these are counted under the reasons that are
     /// against the agents `now`.
-    pub(crate) fn summary(&self, offers: OfferCount, now: &Self) -> ProcessedOffersSummary {
-        let last = now.last_reasons();
+    pub(crate) fn summary(&self, offers: OfferCount, now: &Refusals) -> ProcessedOffersSummary {
+        let last = now.by_reason();
         let tried: u64 = self.refused.iter().sum();
         let untried = offers.count.saturating_sub(self.begin).saturating_sub(self.used + tried);
         let mut refused = self.refused;
@@ -216,33 +182,36 @@ impl RefusalStatistics {
             unused_offers_count: unused,
             last_unused_offer_at: last_unused,
             last_used_offer_at: self.last_used,
-            reject_summary_last_offers: funnel(now.agents.len() as u64, &last),
+            reject_summary_last_offers: funnel(now.whys.len() as u64, &last),
             reject_summary_launch_attempt: funnel(self.used + unused, &refused),
         }
     }
+}
 
-    /// By reason, how many agents it was last against.
-    fn last_reasons(&self) -> [u64; Reason::ALL.len()] {
-        let mut last = [0; Reason::ALL.len()];
-        for refusal in &self.agents {
-            last[refusal.why.reason() as usize] += 1;
+impl Refusals {
+    /// By reason, how many agents it is against.
+    fn by_reason(&self) -> [u64; Reason::ALL.len()] {
+        let mut counts = [0; Reason::ALL.len()];
+        for why in &self.whys {
+            counts[why.reason() as usize] += 1;
         }
-        last
+        counts
     }
 
-    /// Why the pod waits, as one sentence, from what was against each agent last: what most agents lack comes
-    /// first, with the nearest miss. Nothing if nothing was refused.
+    /// Why the pod waits, as one sentence: what most agents lack comes first, with the nearest miss. Nothing if
+    /// nothing was refused.
     pub(crate) fn sentence(&self, constraints: &Constraints) -> Option<String> {
         let mut groups: BTreeMap<Group, Agents> = BTreeMap::new();
-        for refusal in &self.agents {
-            let agents = groups.entry(Group::of(refusal.why)).or_default();
-            agents.add(refusal.why);
+        for why in &self.whys {
+            groups.entry(Group::of(*why)).or_default().add(*why);
         }
         let mut groups: Vec<_> = groups.into_iter().collect();
         groups.sort_by_key(|(_, agents)| std::cmp::Reverse(agents.count));
         let parts: Vec<String> =
             groups.into_iter().map(|(group, agents)| group.describe(&agents, constraints)).collect();
-        (!parts.is_empty()).then(|| parts.join("; "))
+        let scope =
+            if self.are_cut { format!("of {} agents looked at: ", self.whys.len()) } else { String::new() };
+        (!parts.is_empty()).then(|| scope + &parts.join("; "))
     }
 }
 
@@ -381,18 +350,11 @@ fn amounts(missing: &[Scalar; 4]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::model::pod::{Constraint, ConstraintOperator};
     use crate::placement::constraints::ConstraintReason;
-
-    fn agent(number: usize) -> Arc<AgentInfo> {
-        Arc::new(AgentInfo {
-            agent_id: AgentId::new(format!("agent-{number}")),
-            host: format!("node{number}"),
-            domain: None,
-            attributes: Vec::new(),
-        })
-    }
 
     fn scalars(cpus: f64, mem: f64, disk: f64, gpus: f64) -> ScalarResources {
         ScalarResources {
@@ -418,17 +380,12 @@ mod tests {
     const BY_CONSTRAINT: NoMatch =
         NoMatch::Constraint(ConstraintRefusal { index: 0, reason: ConstraintReason::NoSuchField });
 
-    /// Each refusal by an agent of its own.
-    fn refused(whys: &[NoMatch]) -> RefusalStatistics {
-        let mut statistics = RefusalStatistics::default();
-        for (number, why) in whys.iter().enumerate() {
-            statistics.refused(&agent(number), *why, Timestamp::from_millis(1));
-        }
-        statistics
+    fn refusals(whys: &[NoMatch]) -> Refusals {
+        Refusals { whys: whys.to_vec(), are_cut: false }
     }
 
     fn sentence(whys: &[NoMatch]) -> Option<String> {
-        refused(whys).sentence(&zone_unique())
+        refusals(whys).sentence(&zone_unique())
     }
 
     #[test]
@@ -474,6 +431,7 @@ mod tests {
         let whys = [
             NoMatch::Role,
             NoMatch::Region,
+            NoMatch::Reservation,
             BY_CONSTRAINT,
             NoMatch::Maintenance,
             NoMatch::Insufficient(scalars(1.0, 1.0, 1.0, 1.0)),
@@ -481,7 +439,11 @@ mod tests {
             NoMatch::Ports(NoPorts::Dynamic { missing: 2 }),
             NoMatch::Scarce,
             NoMatch::ExecutorStillAlive,
+            NoMatch::CopiesFailedThere,
         ];
+        let reasons: BTreeSet<Reason> = whys.iter().map(|why| why.reason()).collect();
+        let told_with_cpus = [Reason::InsufficientMemory, Reason::InsufficientDisk, Reason::InsufficientGpus];
+        assert_eq!(reasons.len() + told_with_cpus.len(), Reason::ALL.len());
         let one: Vec<String> = whys.iter().map(|why| sentence(&[*why]).unwrap()).collect();
         let two: Vec<String> = whys.iter().map(|why| sentence(&[*why, *why]).unwrap()).collect();
         insta::assert_snapshot!([one, two].concat().join("\n"));
@@ -489,19 +451,23 @@ mod tests {
 
     #[test]
     fn the_summary_is_a_funnel() {
-        let mut statistics = refused(&[NoMatch::Role, lacking(1.0, 0.0), BY_CONSTRAINT]);
-        // The same agent again, for another reason: two offers, but one agent.
-        statistics.refused(&agent(1), NoMatch::Scarce, Timestamp::from_millis(5));
+        let mut statistics = RefusalStatistics::default();
+        for (at, why) in
+            [(1, NoMatch::Role), (1, lacking(1.0, 0.0)), (1, BY_CONSTRAINT), (5, NoMatch::Scarce)]
+        {
+            statistics.refused(why, Timestamp::from_millis(at));
+        }
         statistics.used(Timestamp::from_millis(3));
-        insta::assert_json_snapshot!(statistics.summary(OfferCount::default(), &statistics));
+        let now = refusals(&[NoMatch::Role, NoMatch::Scarce, BY_CONSTRAINT]);
+        insta::assert_json_snapshot!(statistics.summary(OfferCount::default(), &now));
     }
 
     #[test]
     fn offers_that_were_not_tried_count_like_those_of_their_agents() {
-        let now = refused(&[lacking(1.0, 0.0), BY_CONSTRAINT, lacking(2.0, 0.0)]);
+        let now = refusals(&[lacking(1.0, 0.0), BY_CONSTRAINT, lacking(2.0, 0.0)]);
         let before = OfferCount { count: 100, last: Timestamp::from_millis(1) };
         let mut statistics = RefusalStatistics::begin(before);
-        statistics.refused(&agent(0), NoMatch::Scarce, Timestamp::from_millis(2));
+        statistics.refused(NoMatch::Scarce, Timestamp::from_millis(2));
         statistics.used(Timestamp::from_millis(2));
         let offers = OfferCount { count: 113, last: Timestamp::from_millis(3) };
         let summary = statistics.summary(offers, &now);
@@ -518,25 +484,5 @@ mod tests {
             ]
         );
         assert_eq!(share(7, &[0; Reason::ALL.len()]), [0; Reason::ALL.len()]);
-    }
-
-    #[test]
-    fn the_memory_of_agents_is_bounded_and_keeps_the_newest() {
-        let mut statistics = RefusalStatistics::default();
-        for number in 0..3 * REMEMBERED_AGENTS {
-            let at = Timestamp::from_millis(i64::try_from(number).unwrap());
-            statistics.refused(&agent(number), NoMatch::Role, at);
-            // Agents that are known already take no more room.
-            statistics.refused(&agent(number), NoMatch::Scarce, at);
-        }
-        assert_eq!(statistics.agents.len(), REMEMBERED_AGENTS);
-        let mut kept: Vec<i64> = statistics.agents.iter().map(|refusal| refusal.at.as_millis()).collect();
-        kept.sort_unstable();
-        let newest = i64::try_from(3 * REMEMBERED_AGENTS).unwrap();
-        assert_eq!(kept, (newest - i64::try_from(REMEMBERED_AGENTS).unwrap()..newest).collect::<Vec<_>>());
-        assert!(statistics.agents.iter().all(|refusal| refusal.why == NoMatch::Scarce));
-        assert_eq!(statistics.positions.len(), REMEMBERED_AGENTS);
-        let summary = statistics.summary(OfferCount::default(), &statistics);
-        assert_eq!(summary.unused_offers_count, 6 * REMEMBERED_AGENTS as u64);
     }
 }

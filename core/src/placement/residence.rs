@@ -117,10 +117,11 @@ pub(super) fn find_home(
     Ok((volumes, stacks.map(|(index, _)| index).collect()))
 }
 
-/// The disk of the agent itself that the volumes of `spec` take.
-pub(super) fn root_disk(spec: &PodSpec) -> Scalar {
+/// What one copy of `spec` takes of its agent in all: beside what it uses, its volumes on the agent's own disk.
+pub(crate) fn all_resources(spec: &PodSpec) -> ScalarResources {
     let of_root = |volume: &&PersistentVolume| volume.kind == PersistentVolumeType::Root;
-    spec.persistent_volumes().map(|(_, volume)| volume).filter(of_root).map(size).sum()
+    let disk = spec.persistent_volumes().map(|(_, volume)| volume).filter(of_root).map(size).sum();
+    spec.total_resources() + ScalarResources { disk, ..ScalarResources::default() }
 }
 
 /// Unreserved disks for the volumes of `spec`, in their order; there is enough of the agent's own, as was checked.

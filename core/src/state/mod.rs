@@ -18,6 +18,7 @@
 mod deployments;
 mod gone;
 mod groups;
+mod in_use;
 mod overdue;
 mod pod;
 mod tally;
@@ -31,6 +32,8 @@ use rustc_hash::FxHashMap;
 
 use self::deployments::Deployments;
 pub(crate) use self::groups::Groups;
+use self::in_use::InUse;
+pub(crate) use self::in_use::Usage;
 use self::overdue::OverdueLaunches;
 pub(crate) use self::pod::{Pod, Pods};
 pub(crate) use self::tally::{Stage, Tally};
@@ -95,6 +98,7 @@ pub(crate) struct State {
     /// Instances to be looked at, by time.
     timers: BTreeSet<(Timestamp, Uuid)>,
     overdue_launches: OverdueLaunches,
+    in_use: InUse,
     /// Pods of which some instance waits for an offer.
     waiting: WaitingPods,
     /// Secrets that copies wait for, by their paths in the store, and why they cannot be had.
@@ -247,8 +251,14 @@ impl State {
     ) -> Option<R> {
         let mut slot = self.instances.remove(&uuid)?;
         let (condition, goal, healthy) = (slot.instance.condition, slot.instance.goal, slot.instance.healthy);
+        let used = InUse::uses(&slot.instance);
         let before = self.forget_derived(&slot);
         let result = change(&mut slot.instance);
+        match (used, InUse::uses(&slot.instance)) {
+            (false, true) => self.in_use.add(&self.pods, &slot.instance),
+            (true, false) => self.in_use.remove(&self.pods, &slot.instance),
+            _ => {}
+        }
         if (slot.instance.condition, slot.instance.goal) != (condition, goal) {
             self.changes.note_instance_changed(&slot.instance);
         }
@@ -263,6 +273,9 @@ impl State {
     pub(crate) fn remove(&mut self, uuid: Uuid) -> Option<Instance> {
         let slot = self.instances.remove(&uuid)?;
         self.forget_derived(&slot);
+        if InUse::uses(&slot.instance) {
+            self.in_use.remove(&self.pods, &slot.instance);
+        }
         if let Some(at) = slot.deadline {
             self.timers.remove(&(at, uuid));
         }
@@ -442,6 +455,11 @@ impl State {
         let ids: Vec<PodId> = self.pods.ids().cloned().collect();
         for id in &ids {
             self.recount(config, id);
+        }
+        let uuids = self.pods.iter().flat_map(|pod| &pod.instances);
+        let instances = uuids.filter_map(|uuid| self.instances.get(uuid)).map(|slot| &slot.instance);
+        for instance in instances.filter(|instance| InUse::uses(instance)) {
+            self.in_use.add(&self.pods, instance);
         }
         for deployment in self.deployments.all().values() {
             for pod in deployment.affected_pods() {

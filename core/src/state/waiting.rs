@@ -1,11 +1,10 @@
 //! Who waits for offers, and what is against it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use super::{Pod, State};
 use crate::model::ids::{PodId, Role, Uuid};
-use crate::model::instance::{AgentInfo, Instance};
+use crate::model::instance::Instance;
 use crate::model::time::Timestamp;
 use crate::placement::NoMatch;
 use crate::queue::{Roles, WaitingPods};
@@ -52,10 +51,10 @@ impl State {
         }
     }
 
-    /// An offer of `agent` was looked at for a pod that waits, and not used.
-    pub(crate) fn note_refusal(&mut self, pod: &PodId, agent: &Arc<AgentInfo>, why: NoMatch, now: Timestamp) {
+    /// An offer was looked at for a pod that waits, and not used.
+    pub(crate) fn note_refusal(&mut self, pod: &PodId, why: NoMatch, now: Timestamp) {
         if let Some(pod) = self.pods.get_mut(pod) {
-            pod.refusals.refused(agent, why, now);
+            pod.refusals.refused(why, now);
         }
     }
 

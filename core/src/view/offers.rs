@@ -9,7 +9,7 @@ use crate::model::mesos::{Attribute, AttributeValue, PortRange};
 use crate::model::number::Number;
 use crate::model::pod::ScalarResources;
 use crate::model::time::Timestamp;
-use crate::placement::{Asker, NoMatch, Pool, Reason, RefusalStatistics, Stack, match_instance};
+use crate::placement::{Asker, NoMatch, Pool, Reason, Refusals, Stack, match_instance};
 use crate::scheduler::Scheduler;
 
 /// The offers that were looked at since the pod began to wait.
@@ -126,11 +126,7 @@ impl Scheduler {
             let refusal = match_instance(asker, pool, &self.site(), 0).err();
             let message = refusal.and_then(|why| match why {
                 NoMatch::Constraint(why) => Some(constraints.explain(why, &pool.agent)),
-                why => {
-                    let mut refusals = RefusalStatistics::default();
-                    refusals.refused(&pool.agent, why, self.now);
-                    refusals.sentence(constraints)
-                }
+                why => Refusals { whys: vec![why], are_cut: false }.sentence(constraints),
             });
             let reason = refusal.into_iter().map(NoMatch::reason).collect();
             UnusedOffer { offer: pool.into(), reason, timestamp, message }

@@ -14,7 +14,7 @@ use crate::model::instance::{Condition, Goal, Instance, KillReason, Task, Termin
 use crate::model::pod::{Container, PodSpec, Probe, ScalarResources};
 use crate::model::residence::LocalVolume;
 use crate::model::time::Timestamp;
-use crate::placement::{Asker, RefusalStatistics, match_instance};
+use crate::placement::{Asker, NoMatch, Refusals, match_instance, might_ever_match};
 use crate::record::{RolloutFailure, Stability};
 use crate::scheduler::Scheduler;
 use crate::state::{Pod, Stage};
@@ -200,15 +200,29 @@ impl Scheduler {
         if let Some(why) = self.what_holds_up(pod, now) {
             return Some(why);
         }
-        let why = self.refusals_now(pod)?.sentence(&pod.constraints)?;
-        let is_bound = self.newest_without_home(pod).is_none();
-        let never = self.agents.offered_to(&pod.spec()?.role).filter(|_| !is_bound).take(EXPLAINED_AGENTS);
-        let hopeless = never.fold(None, |all, pool| {
-            Some(all.unwrap_or(true) && pod.constraints.check_agent(&pool.agent).is_err())
-        });
-        let verdict =
-            if hopeless == Some(true) { "; no agent that was offered can ever take it" } else { "" };
-        Some(format!("{why}{verdict}"))
+        let why = self.refusals_now(pod)?.sentence(&pod.constraints);
+        let parts: Vec<String> = why.into_iter().chain(self.why_in_vain(pod)).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+
+    /// That new copies of `pod` wait in vain, if no agent could ever take one: not even with everything free that
+    /// offers and our own copies have shown of it. What others use of it, too, is not known.
+    fn why_in_vain(&self, pod: &Pod) -> Option<String> {
+        let spec = pod.spec()?;
+        self.newest_without_home(pod)?;
+        let mut agents = self.agents.known_to(&spec.role);
+        let mut count = 0;
+        for known in agents.by_ref().take(EXPLAINED_AGENTS) {
+            if might_ever_match(pod, spec, known, &self.site()) {
+                return None;
+            }
+            count += 1;
+        }
+        let text = match agents.next() {
+            None => "no agent that was offered can ever take it, as far as offers show".to_owned(),
+            Some(_) => format!("of {count} agents looked at, none can ever take it, as far as offers show"),
+        };
+        (count > 0).then_some(text)
     }
 
     /// A copy that waits and may go anywhere. It is looked for among the newest ones, which have not been anywhere yet.
@@ -219,21 +233,18 @@ impl Scheduler {
 
     /// Why the agents would refuse a copy of `pod`, going by what each had to offer when it was last offered.
     /// Nothing if some agent would not: then it is a matter of the next offer.
-    pub(crate) fn refusals_now(&self, pod: &Pod) -> Option<RefusalStatistics> {
+    pub(crate) fn refusals_now(&self, pod: &Pod) -> Option<Refusals> {
         let spec = pod.spec()?;
         // One that may go anywhere, if there is one: the others only wait for their own agents.
         let free = self.newest_without_home(pod);
         let instance = free.or_else(|| self.state.instance(*pod.waiting.first()?))?;
         let asker = Asker { pod, spec, instance };
-        let mut refusals = RefusalStatistics::default();
         let role = if instance.residence.is_some() { &instance.role } else { &spec.role };
-        for pool in self.agents.offered_to(role).take(EXPLAINED_AGENTS) {
-            match match_instance(asker, pool, &self.site(), 0) {
-                Ok(_) => return None,
-                Err(why) => refusals.refused(&pool.agent, why, self.now),
-            }
-        }
-        Some(refusals)
+        let mut pools = self.agents.offered_to(role);
+        let refusals = pools.by_ref().take(EXPLAINED_AGENTS);
+        let refusals = refusals.map(|pool| match_instance(asker, pool, &self.site(), 0).err());
+        let whys = refusals.collect::<Option<Vec<NoMatch>>>()?;
+        Some(Refusals { whys, are_cut: pools.next().is_some() })
     }
 }
 

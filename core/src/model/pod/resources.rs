@@ -23,6 +23,26 @@ impl ScalarResources {
     pub fn fit(&self, free: &Self) -> bool {
         self.cpus <= free.cpus && self.mem <= free.mem && self.disk <= free.disk && self.gpus <= free.gpus
     }
+
+    /// Of each the greater amount.
+    pub fn max(self, other: Self) -> Self {
+        Self {
+            cpus: self.cpus.max(other.cpus),
+            mem: self.mem.max(other.mem),
+            disk: self.disk.max(other.disk),
+            gpus: self.gpus.max(other.gpus),
+        }
+    }
+
+    /// What is left of each without `other`, or nothing if that is more.
+    pub fn saturating_sub(self, other: Self) -> Self {
+        Self {
+            cpus: self.cpus.saturating_sub(other.cpus),
+            mem: self.mem.saturating_sub(other.mem),
+            disk: self.disk.saturating_sub(other.disk),
+            gpus: self.gpus.saturating_sub(other.gpus),
+        }
+    }
 }
 
 impl std::ops::Add for ScalarResources {

@@ -1,0 +1,74 @@
+//! What copies use of each agent.
+
+use rustc_hash::FxHashMap;
+
+use super::{Pods, State};
+use crate::model::ids::AgentId;
+use crate::model::instance::Instance;
+use crate::model::pod::ScalarResources;
+use crate::placement::all_resources;
+
+/// What all copies use, by agent. Never iterated.
+#[derive(Clone, Debug, Default)]
+pub(super) struct InUse(FxHashMap<AgentId, Usage>);
+
+/// What copies use of one agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// How many copies.
+    copies: u32,
+    /// Plain amounts.
+    pub(crate) scalars: ScalarResources,
+    /// Host ports.
+    pub(crate) ports: Vec<u16>,
+}
+
+impl InUse {
+    /// Whether `instance` uses something of its agent: until the last of its containers has ended.
+    pub(super) fn uses(instance: &Instance) -> bool {
+        !instance.has_ended()
+    }
+
+    /// `instance` begins to use what its definition says.
+    pub(super) fn add(&mut self, pods: &Pods, instance: &Instance) {
+        let Some((agent, needs)) = needs(pods, instance) else { return };
+        let usage = self.0.entry(agent.clone()).or_default();
+        usage.copies += 1;
+        usage.scalars = usage.scalars + needs;
+        usage.ports.extend(ports(instance));
+    }
+
+    /// `instance` has ceased to use anything.
+    pub(super) fn remove(&mut self, pods: &Pods, instance: &Instance) {
+        let Some((agent, needs)) = needs(pods, instance) else { return };
+        let Some(usage) = self.0.get_mut(agent) else { return };
+        usage.copies -= 1;
+        if usage.copies == 0 {
+            self.0.remove(agent);
+            return;
+        }
+        usage.scalars = usage.scalars.saturating_sub(needs);
+        for port in ports(instance) {
+            if let Some(index) = usage.ports.iter().position(|used| *used == port) {
+                usage.ports.swap_remove(index);
+            }
+        }
+    }
+}
+
+impl State {
+    /// What copies use of `agent`; nothing if there are none.
+    pub(crate) fn in_use_on(&self, agent: &AgentId) -> Option<&Usage> {
+        self.in_use.0.get(agent)
+    }
+}
+
+/// What `instance` needs, and of which agent. Neither changes while it runs.
+fn needs<'a>(pods: &Pods, instance: &'a Instance) -> Option<(&'a AgentId, ScalarResources)> {
+    let spec = pods.get(&instance.id.pod)?.spec_of(instance.version)?;
+    Some((instance.agent_id()?, all_resources(spec)))
+}
+
+fn ports(instance: &Instance) -> impl Iterator<Item = u16> {
+    instance.tasks.iter().flat_map(|task| task.host_ports.iter().copied())
+}
