@@ -177,7 +177,7 @@ fn accepts(spec: &PodSpec, stack: &Stack, config: &Config) -> bool {
     }
     match config.accepted_resource_roles {
         AcceptedResourceRoles::Any => *role == any || *role == spec.role,
-        AcceptedResourceRoles::Reserved => *role == spec.role && *role != any,
+        AcceptedResourceRoles::Reserved => *role == spec.role,
         AcceptedResourceRoles::Unreserved => *role == any,
     }
 }
