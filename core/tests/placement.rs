@@ -5,7 +5,7 @@ mod harness;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use harness::{Driver, pod, pod_with};
+use harness::{Driver, changed, pod, pod_with};
 use podium_core::config::AcceptedResourceRoles;
 use podium_core::model::ids::Role;
 use podium_core::model::mesos::{
@@ -14,7 +14,7 @@ use podium_core::model::mesos::{
 };
 use podium_core::model::number::Scalar;
 use podium_core::model::pod::PodSpec;
-use podium_core::Config;
+use podium_core::{Config, Response};
 use serde_json::json;
 
 /// Everything that is launched, by the call that asks for it, with the number of offers it is launched on.
@@ -220,4 +220,46 @@ fn an_agent_is_used_again_once_its_maintenance_is_over() {
     assert_eq!(offer(&mut driver), 0);
     driver.wait(1.0);
     assert_eq!(offer(&mut driver), 1);
+}
+
+/// A copy of a new definition does not take the place of an old one that nobody is about to replace.
+#[test]
+fn what_a_cancelled_update_leaves_behind_keeps_its_place() {
+    let unique = json!([{"fieldName": "@hostname", "operator": "UNIQUE"}]);
+    let pod = pod_with("/p", 1, 2, &json!({"scheduling": {"placement": {"constraints": unique}}}));
+    let mut driver = Driver::connected();
+    driver.create(pod.clone());
+    for (n, agent) in ["s1", "s2"].into_iter().enumerate() {
+        driver.offer(agent, 8.0, 8192.0);
+        driver.run(n);
+    }
+    driver.wait(5.0);
+    driver.update_pod(changed(pod, "2"));
+    driver.offer("s3", 8.0, 8192.0);
+    driver.run(2);
+    driver.wait(5.0);
+    driver.confirm_kills();
+    assert_eq!(driver.cancel(true), Response::DeploymentCancelled);
+    driver.confirm_kills();
+    let left = driver.picture();
+    assert_eq!(left, ["v1.1 s1 Stable", "v2.1 s3 Stable"]);
+    for restarted in [false, true] {
+        if restarted {
+            driver.restart();
+            driver.subscribe();
+        }
+        driver.crash(1);
+        driver.wait(100.0);
+        driver.offer("s1", 8.0, 8192.0);
+        assert!(driver.picture()[1].ends_with("Pending"), "{:?}", driver.picture());
+        driver.offer("s3", 8.0, 8192.0);
+        driver.run(1);
+        driver.wait(5.0);
+        assert!(driver.picture()[1].ends_with("s3 Stable"), "{:?}", driver.picture());
+    }
+    // The next update replaces it, and then its place is free.
+    let next = driver.scheduler.pods().next().map(|spec| changed((**spec).clone(), "3")).unwrap();
+    driver.update_pod(next);
+    driver.offer("s1", 8.0, 8192.0);
+    assert!(driver.picture().contains(&"v3.1 s1 Pending".to_owned()), "{:?}", driver.picture());
 }

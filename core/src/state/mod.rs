@@ -326,11 +326,9 @@ impl State {
     /// Adds a deployment or changes it.
     pub(crate) fn put_deployment(&mut self, deployment: Deployment) {
         self.changes.keys.insert(Key::Deployment(deployment.id.clone()));
-        for pod in deployment.affected_pods() {
-            if let Some(pod) = self.pods.get_mut(pod) {
-                pod.deployment = Some(deployment.id.clone());
-            }
-            self.changes.touched.insert(pod.clone());
+        for id in deployment.affected_pods() {
+            self.set_deployment(id, Some(deployment.id.clone()));
+            self.changes.touched.insert(id.clone());
         }
         self.deployments.insert(deployment);
     }
@@ -352,14 +350,31 @@ impl State {
         self.unfinished.remove(id);
         self.changes.keys.insert(Key::Deployment(id.clone()));
         for pod in deployment.affected_pods() {
-            if let Some(pod) = self.pods.get_mut(pod)
-                && pod.deployment.as_ref() == Some(id)
-            {
-                pod.deployment = None;
+            if self.pods.get(pod).is_some_and(|pod| pod.deployment.as_ref() == Some(id)) {
+                self.set_deployment(pod, None);
             }
             self.changes.touched.insert(pod.clone());
         }
         Some(deployment)
+    }
+
+    /// `deployment` changes the pod from now on, or none does. That decides whether its old copies will be replaced.
+    fn set_deployment(&mut self, id: &PodId, deployment: Option<DeploymentId>) {
+        let Some(pod) = self.pods.get_mut(id) else { return };
+        pod.deployment = deployment;
+        // Mostly there are none.
+        if pod.tally.old.all() == 0 || !pod.constraints.count_copies() {
+            return;
+        }
+        let mut placed = pod.constraints.counts();
+        for slot in pod.instances.iter().filter_map(|uuid| self.instances.get(uuid)) {
+            let derived = Derived::of(&slot.instance, pod);
+            if let Some(agent) = place_of(&slot.instance, pod, derived.is_current) {
+                placed.add(agent);
+            }
+        }
+        pod.placed = placed;
+        self.changes.waiting.insert(id.clone());
     }
 
     /// An offer to `role` is looked at.
@@ -452,6 +467,13 @@ impl State {
 
     /// Derives everything that is derived, after all entries have been taken over.
     pub(crate) fn rebuild(&mut self, config: &Config) {
+        for deployment in self.deployments.all().values() {
+            for pod in deployment.affected_pods() {
+                if let Some(pod) = self.pods.get_mut(pod) {
+                    pod.deployment = Some(deployment.id.clone());
+                }
+            }
+        }
         let ids: Vec<PodId> = self.pods.ids().cloned().collect();
         for id in &ids {
             self.recount(config, id);
@@ -460,13 +482,6 @@ impl State {
         let instances = uuids.filter_map(|uuid| self.instances.get(uuid)).map(|slot| &slot.instance);
         for instance in instances.filter(|instance| InUse::uses(instance)) {
             self.in_use.add(&self.pods, instance);
-        }
-        for deployment in self.deployments.all().values() {
-            for pod in deployment.affected_pods() {
-                if let Some(pod) = self.pods.get_mut(pod) {
-                    pod.deployment = Some(deployment.id.clone());
-                }
-            }
         }
         self.changes = Changes {
             touched: ids.iter().cloned().collect(),
@@ -544,7 +559,7 @@ impl State {
         if let Some(ranks) = &mut pod.ranks {
             ranks.remove(instance, derived.is_current, derived.stage);
         }
-        if let Some(agent) = place_of(instance, derived.is_current) {
+        if let Some(agent) = place_of(instance, pod, derived.is_current) {
             pod.placed.remove(agent);
         }
         // What any copy does may open a place to those that wait.
@@ -574,7 +589,7 @@ impl State {
         if let Some(ranks) = &mut pod.ranks {
             ranks.add(instance, is_current, stage);
         }
-        if let Some(agent) = place_of(instance, is_current) {
+        if let Some(agent) = place_of(instance, pod, is_current) {
             pod.placed.add(agent);
         }
         if stage == Stage::Waiting && pod.waiting.insert(uuid) {
@@ -644,9 +659,11 @@ impl Derived {
     }
 }
 
-/// The agent on which `instance` takes up a place that constraints count.
-fn place_of(instance: &Instance, is_current: bool) -> Option<&AgentInfo> {
-    instance.agent.as_deref().filter(|_| is_current && holds_place(instance))
+/// The agent on which `instance` takes up a place that constraints count: an old one takes none while it is about to
+/// be replaced, or its successor might find none.
+fn place_of<'a>(instance: &'a Instance, pod: &Pod, is_current: bool) -> Option<&'a AgentInfo> {
+    let stays = is_current || pod.deployment.is_none();
+    instance.agent.as_deref().filter(|_| stays && holds_place(instance))
 }
 
 impl Changes {

@@ -39,7 +39,7 @@ pub(crate) struct Pod {
     pub(super) compatible: BTreeSet<Timestamp>,
     /// The constraints of its current definition, ready to be checked.
     pub(crate) constraints: Constraints,
-    /// Where its copies are, as far as its constraints ask. Copies that will be replaced do not count.
+    /// Where its copies are, as far as its constraints ask. Copies that a deployment will replace do not count.
     pub(crate) placed: PlacedCounts,
     /// What became of the offers that were looked at since copies of it began to wait.
     pub(crate) refusals: RefusalStatistics,

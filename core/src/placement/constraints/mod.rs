@@ -190,6 +190,11 @@ impl Constraints {
         PlacedCounts::new(self.counted.clone())
     }
 
+    /// Whether some constraint depends on where other copies are.
+    pub(crate) fn count_copies(&self) -> bool {
+        !self.counted.is_empty()
+    }
+
     /// Whether some constraint is about regions or zones: then the pod may leave the master's region.
     pub(crate) fn concern_fault_domains(&self) -> bool {
         self.rules.iter().any(|rule| matches!(rule.field, Field::Region | Field::Zone))
