@@ -2,6 +2,7 @@
 
 mod harness;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use harness::{Driver, changed, from_json, pod};
@@ -12,7 +13,7 @@ use podium_core::model::mesos::{
     ResourceValue, TaskState,
 };
 use podium_core::model::pod::PodSpec;
-use podium_core::{Command, Config, Entry, Input, Refusal};
+use podium_core::{Command, Config, Entry, Input, Refusal, Scheduler};
 use serde_json::{Value, json};
 
 fn config() -> Config {
@@ -533,13 +534,36 @@ fn a_changed_role_is_for_new_copies_only() {
     let (mut driver, kept) = running(one());
     driver.crash(0);
     driver.wait(2.0);
-    let mut pod = serde_json::to_value(one()).unwrap();
-    pod["id"] = json!("/db");
-    pod["role"] = json!("ops");
-    let error = driver.command(Command::UpdatePod { pod: from_json(&pod), force: false, role_given: true });
-    assert!(error.is_err(), "without force");
+    // The daemon has another role now, so that a pod may have it.
+    driver.scheduler = Scheduler::restore(
+        Config { mesos_role: Role::from("ops"), ..config() },
+        2,
+        driver.store.values().cloned(),
+    )
+    .unwrap();
+    driver.subscribe();
+    let two = PodSpec { role: Role::from("ops"), ..resident(2, &json!({})) };
+    let refused = driver.command(Command::UpdatePod { pod: two.clone(), force: false, role_given: true });
+    assert!(refused.unwrap_err().to_string().contains("retry with ?force=true"));
+    driver.force_pod(two);
+    // The old copy waits for its old role, the new one for the new: offers to both are wanted.
+    let wanted = |driver: &Driver| -> BTreeSet<Role> {
+        let subscription = driver.scheduler.subscription(driver.now);
+        let suppressed = subscription.suppressed_roles;
+        subscription.framework_info.roles.into_iter().filter(|role| !suppressed.contains(role)).collect()
+    };
+    assert_eq!(wanted(&driver), ["dev", "ops"].map(Role::from).into());
     let again = offer(&mut driver, "s1", &kept);
     assert_eq!(used(&again), kept);
+    assert_eq!(wanted(&driver), ["ops"].map(Role::from).into());
+    let mut to_ops = driver.make_offer("s2", 8.0, 8192.0);
+    to_ops.role = Some(Role::from("ops"));
+    to_ops.resources.iter_mut().for_each(|resource| resource.allocation_role = Some(Role::from("ops")));
+    let new = operations(&driver.offer_all(vec![to_ops]));
+    assert!(used(&new).iter().all(|resource| resource.reserved_role() == Some(&Role::from("ops"))));
+    assert_eq!(driver.picture(), ["v2.2 s1 Pending", "v2.1 s2 Pending"]);
+    let roles: Vec<Role> = driver.instances().into_iter().map(|instance| instance.role).collect();
+    assert_eq!(roles, ["dev", "ops"].map(Role::from));
 }
 
 #[test]

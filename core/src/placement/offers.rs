@@ -148,8 +148,10 @@ impl Scheduler {
         let framework = self.framework_id()?;
         let mut residents = copies().filter(|copy| copy.residence.is_some());
         let at_home = residents.find(|copy| find_home(copy, pool, framework).is_ok());
-        let chosen = at_home.or_else(|| copies().find(|copy| copy.residence.is_none()));
-        chosen.or_else(|| copies().next()).map(|copy| copy.id.uuid)
+        // Those that have a home may wait for offers to a role that the pod had before.
+        let is_for_new = pool.role == turn.spec.role;
+        let chosen = at_home.or_else(|| copies().find(|copy| copy.residence.is_none() && is_for_new));
+        chosen.or_else(|| copies().find(|copy| copy.residence.is_some())).map(|copy| copy.id.uuid)
     }
 
     /// Launches the instance `uuid` on `pool` if it fits.
