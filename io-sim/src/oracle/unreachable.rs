@@ -70,7 +70,8 @@ impl Unreachable {
                         | TaskState::TaskRunning
                         | TaskState::TaskKilling
                 );
-                if let Ok(id) = status.task_id.parse()
+                if !self.given_up.is_empty()
+                    && let Ok(id) = status.task_id.parse()
                     && self.given_up.contains(&id.uuid)
                 {
                     if is_alive {
