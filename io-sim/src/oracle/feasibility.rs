@@ -129,7 +129,7 @@ fn has_ports(spec: &PodSpec, total: &[Resource], ledger: &Ledger, agent: AgentIn
     };
     let here = || ledger.groups.values().filter(|group| group.is_live() && group.agent == Some(agent));
     fixed.all(|port| {
-        total.iter().any(|resource| includes(resource, port))
+        total.iter().any(|resource| resource.reserved_role().is_none() && includes(resource, port))
             && !here().flat_map(|group| &group.resources).any(|resource| includes(resource, port))
     })
 }

@@ -41,13 +41,28 @@ pub(super) struct Rarities {
     even_spread: bool,
     /// Copies use what is reserved for this role, too.
     role: Option<&'static str>,
+    /// Some pods keep data in persistent volumes.
+    volumes: bool,
 }
 
 impl Rarities {
     pub(super) fn new(mut random: Random, role: Option<&'static str>) -> Self {
         let mut chance = |per_mille| random.chance(per_mille);
         let (on_return, kill_selection, even_spread) = (chance(300), chance(300), chance(250));
-        Self { random, on_return, kill_selection, even_spread, role }
+        let volumes = role.is_some() && chance(400);
+        Self { random, on_return, kill_selection, even_spread, role, volumes }
+    }
+
+    /// Gives some new pods a persistent volume.
+    fn furnish(&mut self, pod: &mut Value) {
+        if !self.volumes || !self.random.chance(400) {
+            return;
+        }
+        let size = 1 + below(&mut self.random, 100);
+        pod["volumes"] = json!([{ "name": "data", "persistent": { "size": size } }]);
+        for container in pod["containers"].as_array_mut().into_iter().flatten() {
+            container["volumeMounts"] = json!([{ "name": "data", "mountPath": "data" }]);
+        }
     }
 
     /// Gives some of it to a definition of `pod`.
@@ -66,6 +81,13 @@ impl Rarities {
             scheduling["placement"]["constraints"] = json!([{ "fieldName": field, "operator": "GROUP_BY" }]);
         }
         let Some(role) = self.role else { return };
+        if pod["volumes"].is_array() {
+            // Room for volumes is reserved out of what is not.
+            pod["scheduling"]["upgrade"]["maximumOverCapacity"] = json!(0);
+            pod["scheduling"]["unreachableStrategy"] = json!("disabled");
+            pod["scheduling"]["placement"]["acceptedResourceRoles"] = json!(["*"]);
+            return;
+        }
         if let Some(group) =
             pod["id"].as_str().and_then(|id| GROUPS.iter().find(|group| id.starts_with(**group)))
             && random.chance(500)
@@ -123,6 +145,7 @@ impl PodMaker {
         if self.traits.forbidden_users && random.chance(200) {
             pod["user"] = json!("mallory");
         }
+        self.rarities.furnish(&mut pod);
         self.rarities.adorn(&mut pod, self.traits.endpoints);
         self.newest.insert(name.to_owned(), pod.clone());
         pod
