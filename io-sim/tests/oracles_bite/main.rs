@@ -1,0 +1,427 @@
+//! Each oracle reports the bug that it exists for, planted into an otherwise good scheduler.
+
+mod events;
+mod placement;
+mod records;
+mod selection;
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use podium_core::model::event::ApiEventKind;
+use podium_core::model::ids::{DeploymentId, Uuid};
+use podium_core::model::mesos::{Call, Event, TaskState, TaskStatus};
+use podium_core::model::number::Scalar;
+use podium_core::model::pod::{
+    Constraint, ConstraintOperator, KillSelection, OnReturn, Scheduling, UnreachableStrategy,
+};
+use podium_core::model::time::Timestamp;
+use podium_core::record::PodState;
+use podium_core::{
+    Action, Command, CommandId, Config, Entry, Input, Key, Output, Record, Response, RestoreError, Scheduler,
+};
+use podium_sim::oracle::{Jury, Violation};
+use podium_sim::plan::{Plan, Planned, Request};
+use podium_sim::run::{Report, run, run_subject};
+use podium_sim::world::{Subject, World};
+
+/// A cluster of two agents and a pod of two containers with three copies; `more` is what else the plan has.
+fn plan_with(scheduling: &str, more: &str) -> Plan {
+    let pod = |revision: &str| {
+        let container = |name: &str, revision: &str| {
+            format!(
+                r#"{{ "name": "{name}", "exec": {{ "command": {{ "shell": "{revision}" }} }},
+                     "resources": {{ "cpus": 0.1, "mem": 32 }},
+                     "endpoints": [{{ "name": "{name}", "hostPort": 0 }}] }}"#
+            )
+        };
+        format!(
+            r#"{{ "id": "/web", "scaling": {{ "kind": "fixed", "instances": 3 }},
+                 "networks": [{{ "mode": "host" }}], "scheduling": {{ {scheduling} }},
+                 "containers": [{}, {}] }}"#,
+            container("a", revision),
+            container("b", revision)
+        )
+    };
+    let text = format!(
+        r#"{{ "cluster": {{ "agents": [{{ "cpus": 4, "mem": 4096 }}, {{ "cpus": 4, "mem": 4096 }}] }},
+             "containers": [{{ "launches": [4, 9], "do": {{ "start": ["30s", "30s"] }} }}],
+             "workload": [
+               {{ "at": "2s", "do": {{ "create": {{ "pod": {} }} }} }},
+               {{ "at": "5m", "do": {{ "update": {{ "pod": {} }} }} }},
+               {{ "at": "10m", "do": {{ "delete": {{ "pod": "/web" }} }} }}
+             ]
+             {more} }}"#,
+        pod("one"),
+        pod("two")
+    );
+    Plan::from_json(&text).unwrap()
+}
+
+/// One container ends badly, the scheduler dies once, and everything that clients can do happens.
+fn plan() -> Plan {
+    plan_with(
+        "",
+        r#", "faults": [
+          { "at": "1m", "do": { "container_exits": { "of": {}, "status": { "code": 1 } } } },
+          { "at": "2m", "do": { "scheduler_crashed": { "lasts": "20s" } } }
+        ]"#,
+    )
+}
+
+/// One agent of the two is out of reach for a while.
+fn partition(strategy: &str) -> Plan {
+    plan_with(
+        &format!(r#""unreachableStrategy": {strategy}"#),
+        r#", "faults": [
+          { "at": "1m", "do": { "agent_partitioned": { "agent": 0, "loss": false, "lasts": "4m" } } },
+          { "at": "1m", "do": { "agent_partitioned": { "agent": 1, "loss": false, "lasts": "4m" } } }
+        ]"#,
+    )
+}
+
+/// One copy, soon two more, then something, and in the end one less.
+fn surplus(scheduling: &str, check: &str, events: &str) -> Plan {
+    let text = format!(
+        r#"{{ "cluster": {{ "agents": [{{ "cpus": 4, "mem": 4096 }}, {{ "cpus": 4, "mem": 4096 }}],
+                             "max_ping_timeouts": 2 }},
+             "mended_at": "6m",
+             "workload": [
+               {{ "at": "2s", "do": {{ "create": {{ "pod": {{
+                 "id": "/web", "scaling": {{ "kind": "fixed", "instances": 1 }}, "networks": [{{ "mode": "host" }}],
+                 "scheduling": {{ {scheduling} }},
+                 "containers": [{{ "name": "a", "exec": {{ "command": {{ "shell": "x" }} }},
+                   "resources": {{ "cpus": 0.1, "mem": 32 }} {check} }}] }} }} }} }},
+               {{ "at": "30s", "do": {{ "scale": {{ "pod": "/web", "instances": 3 }} }} }},
+               {{ "at": "4m", "do": {{ "scale": {{ "pod": "/web", "instances": 2 }} }} }}
+             ]
+             {events} }}"#
+    );
+    Plan::from_json(&text).unwrap()
+}
+
+/// What is wrong with a scheduler.
+trait Bug: Clone + Default {
+    fn clock(&self, now: Timestamp) -> Timestamp {
+        now
+    }
+
+    fn hear(&mut self, input: Input) -> Input {
+        input
+    }
+
+    fn say(&mut self, output: Output) -> Output {
+        output
+    }
+
+    fn deadline(&self, deadline: Option<Timestamp>) -> Option<Timestamp> {
+        deadline
+    }
+}
+
+#[derive(Clone)]
+struct Planted<B> {
+    scheduler: Scheduler,
+    bug: B,
+}
+
+impl<B: Bug> Subject for Planted<B> {
+    fn start(config: Config, seed: u64, entries: Vec<Entry>) -> Result<Self, RestoreError> {
+        Ok(Self { scheduler: Scheduler::restore(config, seed, entries)?, bug: B::default() })
+    }
+
+    fn step(&mut self, now: Timestamp, input: Input) -> Output {
+        let input = self.bug.hear(input);
+        let output = self.scheduler.step(self.bug.clock(now), input);
+        self.bug.say(output)
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        self.bug.deadline(self.scheduler.deadline())
+    }
+
+    fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
+    }
+}
+
+fn verdict<B: Bug>() -> &'static str {
+    violation::<B>(&plan()).oracle
+}
+
+fn violation<B: Bug>(plan: &Plan) -> Violation {
+    let report: Report = run_subject::<Planted<B>>(plan, false);
+    report.violation.expect("the planted bug is found")
+}
+
+/// The same for a bug that mishears Mesos, and so also publishes what is not true.
+fn violation_unheard<B: Bug>(plan: &Plan) -> Violation {
+    let mut world: World<'_, Planted<B>, Jury> = World::new(plan, Jury::deaf());
+    world.run().expect_err("the planted bug is found")
+}
+
+/// Changes the status in `input`, if it is one.
+fn with_status(mut input: Input, change: impl FnOnce(&mut TaskStatus)) -> Input {
+    if let Input::Event(event) = &mut input
+        && let Event::Update(status) = &mut **event
+    {
+        change(status);
+    }
+    input
+}
+
+#[test]
+fn a_good_scheduler_is_found_good() {
+    for plan in [
+        plan(),
+        partition(r#"{ "inactiveAfterSeconds": 100, "expungeAfterSeconds": 200 }"#),
+        partition(r#"{ "inactiveAfterSeconds": 0, "expungeAfterSeconds": 0 }"#),
+        partition(r#""disabled""#),
+    ] {
+        assert_eq!(run(&plan).violation, None);
+    }
+}
+
+#[test]
+fn an_offer_that_nobody_answers() {
+    #[derive(Clone, Default)]
+    struct Leak;
+    impl Bug for Leak {
+        fn say(&mut self, mut output: Output) -> Output {
+            output.actions.retain(|action| !matches!(action, Action::Call(Call::Decline { .. })));
+            output
+        }
+    }
+    assert_eq!(verdict::<Leak>(), "offers");
+}
+
+#[test]
+fn an_acknowledgement_before_its_record() {
+    #[derive(Clone, Default)]
+    struct Early(Vec<Record>);
+    impl Bug for Early {
+        /// Records of status updates come one step late.
+        fn say(&mut self, mut output: Output) -> Output {
+            let acknowledges = |action: &Action| matches!(action, Action::Call(Call::Acknowledge { .. }));
+            let mut records = std::mem::take(&mut self.0);
+            if output.actions.iter().any(acknowledges) {
+                self.0 = std::mem::take(&mut output.records);
+            }
+            records.append(&mut output.records);
+            output.records = records;
+            output
+        }
+    }
+    assert_eq!(verdict::<Early>(), "durability");
+}
+
+#[test]
+fn a_launch_of_half_a_group() {
+    #[derive(Clone, Default)]
+    struct Half;
+    impl Bug for Half {
+        fn say(&mut self, mut output: Output) -> Output {
+            for action in &mut output.actions {
+                let Action::Accept(accept) = action else { continue };
+                for launch in &mut accept.launches {
+                    let spec = Arc::make_mut(&mut launch.spec);
+                    spec.containers.truncate(1);
+                    launch.draws.retain(|draw| draw.member != podium_core::placement::Member::Container(1));
+                }
+            }
+            output
+        }
+    }
+    assert_eq!(verdict::<Half>(), "atomicity");
+}
+
+#[test]
+fn a_next_launch_beside_the_last_one() {
+    #[derive(Clone, Default)]
+    struct Hasty;
+    impl Bug for Hasty {
+        /// Takes what is out of reach for what has failed.
+        fn hear(&mut self, input: Input) -> Input {
+            with_status(input, |status| {
+                if status.state == TaskState::TaskUnreachable {
+                    status.state = TaskState::TaskFailed;
+                }
+            })
+        }
+    }
+    let found = violation_unheard::<Hasty>(&partition(r#""disabled""#)).to_string();
+    assert!(found.starts_with("single: launch 2 of ") && found.ends_with("launch 1 still exist"), "{found}");
+}
+
+#[test]
+fn a_scheduler_that_forgets_what_is_wanted() {
+    #[derive(Clone, Default)]
+    struct Deaf;
+    impl Bug for Deaf {
+        /// Does not hear that anything has ended.
+        fn hear(&mut self, input: Input) -> Input {
+            match &input {
+                Input::Event(event) => match &**event {
+                    Event::Update(status) if status.state.is_terminal() => Input::Tick,
+                    _ => input,
+                },
+                _ => input,
+            }
+        }
+    }
+    assert_eq!(violation_unheard::<Deaf>(&plan()).oracle, "convergence");
+}
+
+#[test]
+fn old_copies_that_end_before_new_ones_serve() {
+    #[derive(Clone, Default)]
+    struct Hopeful;
+    impl Bug for Hopeful {
+        /// Takes a container that starts for one that runs.
+        fn hear(&mut self, input: Input) -> Input {
+            with_status(input, |status| {
+                if status.state == TaskState::TaskStarting {
+                    status.state = TaskState::TaskRunning;
+                }
+            })
+        }
+    }
+    let plan = plan_with(r#""upgrade": { "minimumHealthCapacity": 1, "maximumOverCapacity": 1 }"#, "");
+    let found = violation_unheard::<Hopeful>(&plan);
+    assert_eq!(found.oracle, "floor", "{found}");
+}
+
+#[test]
+fn a_copy_too_many() {
+    #[derive(Clone, Default)]
+    struct Generous;
+    impl Bug for Generous {
+        /// Every new copy is two.
+        fn say(&mut self, mut output: Output) -> Output {
+            let twins = output.records.iter().filter_map(|record| match record {
+                Record::Put(Entry::Instance(instance)) if instance.incarnation == 0 => {
+                    let mut twin = instance.clone();
+                    twin.id.uuid = Uuid::from_u128(twin.id.uuid.as_u128() ^ 1);
+                    Some(Record::Put(Entry::Instance(twin)))
+                }
+                _ => None,
+            });
+            let twins: Vec<Record> = twins.collect();
+            output.records.extend(twins);
+            output
+        }
+    }
+    assert_eq!(verdict::<Generous>(), "ceiling");
+}
+
+#[test]
+fn a_replacement_that_comes_early() {
+    #[derive(Clone, Default)]
+    struct Fast;
+    impl Bug for Fast {
+        fn clock(&self, now: Timestamp) -> Timestamp {
+            now + Duration::from_secs(3600)
+        }
+    }
+    let early = |inactive: u32, expunge: u32| {
+        let strategy =
+            format!(r#"{{ "inactiveAfterSeconds": {inactive}, "expungeAfterSeconds": {expunge} }}"#);
+        violation::<Fast>(&partition(&strategy)).to_string()
+    };
+    let found = early(100, 200);
+    assert!(found.starts_with("unreachable: ") && found.contains("is counted as lost"), "{found}");
+    let found = early(0, 200);
+    assert!(found.starts_with("unreachable: ") && found.contains("is given up"), "{found}");
+}
+
+#[test]
+fn a_copy_out_of_reach_that_is_given_up_against_its_strategy() {
+    #[derive(Clone, Default)]
+    struct Impatient;
+    impl Bug for Impatient {
+        /// Takes what is out of reach for gone.
+        fn hear(&mut self, input: Input) -> Input {
+            with_status(input, |status| {
+                if status.state == TaskState::TaskUnreachable {
+                    status.state = TaskState::TaskUnknown;
+                }
+            })
+        }
+    }
+    let found = violation_unheard::<Impatient>(&partition(r#""disabled""#)).to_string();
+    assert!(found.starts_with("unreachable: ") && found.contains("strategy is disabled"), "{found}");
+}
+
+#[test]
+fn a_copy_out_of_reach_that_is_never_replaced() {
+    #[derive(Clone, Default)]
+    struct Unaware;
+    impl Bug for Unaware {
+        fn hear(&mut self, input: Input) -> Input {
+            match &input {
+                Input::Event(event) => match &**event {
+                    Event::Update(status) if status.state == TaskState::TaskUnreachable => Input::Tick,
+                    _ => input,
+                },
+                _ => input,
+            }
+        }
+    }
+    let strategy = r#"{ "inactiveAfterSeconds": 0, "expungeAfterSeconds": 3600 }"#;
+    let found = violation_unheard::<Unaware>(&partition(strategy)).to_string();
+    assert!(
+        found.starts_with("unreachable: ") && found.contains("should have been counted as lost"),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_copy_that_was_given_up_and_comes_back_to_stay() {
+    #[derive(Clone, Default)]
+    struct Merciful;
+    impl Bug for Merciful {
+        fn say(&mut self, mut output: Output) -> Output {
+            output.actions.retain(|action| !matches!(action, Action::Call(Call::Kill { .. })));
+            output
+        }
+    }
+    let strategy = r#"{ "inactiveAfterSeconds": 0, "expungeAfterSeconds": 0 }"#;
+    let found = violation::<Merciful>(&partition(strategy)).to_string();
+    assert!(found.starts_with("unreachable: ") && found.contains("is not killed"), "{found}");
+}
+
+#[test]
+fn a_kill_that_is_repeated_long_after_the_end() {
+    #[derive(Clone, Default)]
+    struct Stubborn {
+        now: Cell<Timestamp>,
+        ticks: bool,
+        kill: Option<Action>,
+    }
+    impl Bug for Stubborn {
+        fn clock(&self, now: Timestamp) -> Timestamp {
+            self.now.set(now);
+            now
+        }
+
+        fn hear(&mut self, input: Input) -> Input {
+            self.ticks = matches!(input, Input::Tick);
+            input
+        }
+
+        fn say(&mut self, mut output: Output) -> Output {
+            let kill = |action: &&Action| matches!(action, Action::Call(Call::Kill { .. }));
+            self.kill = self.kill.take().or_else(|| output.actions.iter().find(kill).cloned());
+            output.actions.extend(self.kill.clone().filter(|_| self.ticks));
+            output
+        }
+
+        fn deadline(&self, deadline: Option<Timestamp>) -> Option<Timestamp> {
+            let again = self.now.get() + Duration::from_secs(5);
+            Some(deadline.map_or(again, |deadline| deadline.min(again)))
+        }
+    }
+    let found = violation::<Stubborn>(&plan()).to_string();
+    assert!(found.starts_with("convergence: ") && found.contains("which has ended"), "{found}");
+}

@@ -1,0 +1,168 @@
+//! What is kept and what clients are told.
+
+use super::*;
+
+#[test]
+fn a_version_that_was_there_before() {
+    #[derive(Clone, Default)]
+    struct Backward;
+    impl Bug for Backward {
+        fn say(&mut self, mut output: Output) -> Output {
+            for action in &mut output.actions {
+                if let Action::Reply { result: Ok(response), .. } = action
+                    && let Response::PodUpdated { pod, .. } = &mut **response
+                {
+                    Arc::make_mut(pod).version = Timestamp::EPOCH;
+                }
+            }
+            output
+        }
+    }
+    assert_eq!(verdict::<Backward>(), "history");
+}
+
+#[test]
+fn a_change_that_goes_back_in_history() {
+    #[derive(Clone, Default)]
+    struct Rewound {
+        first: Option<Timestamp>,
+    }
+    impl Bug for Rewound {
+        fn say(&mut self, mut output: Output) -> Output {
+            for record in &mut output.records {
+                if let Record::Put(Entry::Pod(PodState { current: Some(version), .. })) = record
+                    && *self.first.get_or_insert(*version) < *version
+                {
+                    *version = Timestamp::EPOCH;
+                }
+            }
+            output
+        }
+    }
+    let found = violation::<Rewound>(&plan_with("", "")).to_string();
+    assert!(found.starts_with("history: /web went from version"), "{found}");
+}
+
+#[test]
+fn a_history_that_is_tidied_up() {
+    #[derive(Clone, Default)]
+    struct Tidy;
+    impl Bug for Tidy {
+        fn say(&mut self, mut output: Output) -> Output {
+            let old = output.records.iter().filter_map(|record| match record {
+                Record::Put(Entry::PodVersion(spec)) => {
+                    Some(Record::Delete(Key::PodVersion(spec.id.clone(), Timestamp::EPOCH)))
+                }
+                _ => None,
+            });
+            let old: Vec<Record> = old.collect();
+            output.records.extend(old);
+            output
+        }
+    }
+    assert_eq!(verdict::<Tidy>(), "history");
+}
+
+#[test]
+fn a_deletion_that_is_only_said() {
+    #[derive(Clone, Default)]
+    struct Liar {
+        asked: Option<CommandId>,
+        pod: Option<PodState>,
+    }
+    impl Bug for Liar {
+        fn hear(&mut self, input: Input) -> Input {
+            match input {
+                Input::Command { id, ref command, .. } if matches!(**command, Command::DeletePod { .. }) => {
+                    self.asked = Some(id);
+                    Input::Tick
+                }
+                _ => input,
+            }
+        }
+
+        fn say(&mut self, mut output: Output) -> Output {
+            for record in &output.records {
+                if let Record::Put(Entry::Pod(state)) = record {
+                    self.pod = Some(state.clone());
+                }
+            }
+            if let (Some(id), Some(pod)) = (self.asked.take(), self.pod.clone()) {
+                output.records.push(Record::Put(Entry::Pod(PodState { current: None, ..pod })));
+                let deployment = DeploymentId::new("none");
+                let result = Ok(Box::new(Response::PodDeleted { deployment }));
+                output.actions.push(Action::Reply { id, result });
+            }
+            output
+        }
+    }
+    assert_eq!(violation_unheard::<Liar>(&plan()).oracle, "deletion");
+}
+
+#[test]
+fn a_change_that_is_not_kept() {
+    #[derive(Clone, Default)]
+    struct Forgetful;
+    impl Bug for Forgetful {
+        fn say(&mut self, mut output: Output) -> Output {
+            output.records.retain(|record| !matches!(record, Record::Delete(Key::Deployment(_))));
+            output
+        }
+    }
+    assert_eq!(violation_unheard::<Forgetful>(&plan()).oracle, "restore");
+}
+
+#[test]
+fn a_request_that_does_not_do_what_its_dry_run_said() {
+    #[derive(Clone, Default)]
+    struct Moody;
+    impl Bug for Moody {
+        /// Takes what is to be changed by force for what is not.
+        fn hear(&mut self, mut input: Input) -> Input {
+            if let Input::Command { command, .. } = &mut input
+                && let Command::UpdatePod { force, .. } = &mut **command
+            {
+                *force = false;
+            }
+            input
+        }
+    }
+    let mut plan = surplus("", "", "");
+    plan.rehearsed = true;
+    let at = plan.workload[1].at;
+    let what = Request::Scale { pod: "/web".to_owned(), instances: 5, force: true };
+    plan.workload.insert(2, Planned::at(at, what));
+    assert_eq!(run(&plan).violation, None);
+    let found = violation::<Moody>(&plan).to_string();
+    assert!(
+        found.starts_with("rehearsal: the dry run was accepted, the request refused: App is locked"),
+        "{found}"
+    );
+}
+
+#[test]
+fn an_answer_that_comes_twice() {
+    #[derive(Clone, Default)]
+    struct Stutter;
+    impl Bug for Stutter {
+        fn say(&mut self, mut output: Output) -> Output {
+            let replies = output.actions.iter().filter(|action| matches!(action, Action::Reply { .. }));
+            let replies: Vec<Action> = replies.cloned().collect();
+            output.actions.extend(replies);
+            output
+        }
+    }
+    assert_eq!(verdict::<Stutter>(), "answers");
+}
+
+#[test]
+fn a_timer_that_never_rests() {
+    #[derive(Clone, Default)]
+    struct Restless;
+    impl Bug for Restless {
+        fn deadline(&self, _: Option<Timestamp>) -> Option<Timestamp> {
+            Some(Timestamp::EPOCH)
+        }
+    }
+    assert_eq!(verdict::<Restless>(), "rest");
+}

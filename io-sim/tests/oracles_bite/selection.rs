@@ -1,0 +1,133 @@
+//! Who is ended.
+
+use super::*;
+
+/// Has another definition in mind than the one that it makes durable.
+macro_rules! misread_definitions {
+    ($name:ident, $in_mind:expr, $durable:expr) => {
+        #[derive(Clone, Default)]
+        struct $name;
+        impl Bug for $name {
+            fn hear(&mut self, mut input: Input) -> Input {
+                if let Input::Command { command, .. } = &mut input
+                    && let Command::CreatePod { pod, .. } | Command::UpdatePod { pod, .. } = &mut **command
+                {
+                    $in_mind(&mut pod.scheduling);
+                }
+                input
+            }
+
+            fn say(&mut self, mut output: Output) -> Output {
+                for record in &mut output.records {
+                    if let Record::Put(Entry::PodVersion(spec)) = record {
+                        $durable(&mut Arc::make_mut(spec).scheduling);
+                    }
+                }
+                output
+            }
+        }
+    };
+}
+
+#[test]
+fn the_wrong_one_of_equal_copies_ends() {
+    fn set(selection: KillSelection) -> impl Fn(&mut Scheduling) {
+        move |scheduling| scheduling.kill_selection = selection
+    }
+    misread_definitions!(Young, set(KillSelection::OldestFirst), set(KillSelection::YoungestFirst));
+    misread_definitions!(Old, set(KillSelection::YoungestFirst), set(KillSelection::OldestFirst));
+    let plan = surplus("", "", "");
+    assert_eq!(run(&plan).violation, None);
+    let found = violation::<Young>(&plan).to_string();
+    assert!(found.ends_with("although it is the older one and killSelection is YOUNGEST_FIRST"), "{found}");
+    let found = violation::<Old>(&plan).to_string();
+    assert!(found.ends_with("although it is the younger one and killSelection is OLDEST_FIRST"), "{found}");
+    assert!(found.starts_with("selection: "), "{found}");
+}
+
+#[test]
+fn a_healthy_copy_ends_and_an_unhealthy_one_stays() {
+    #[derive(Clone, Default)]
+    struct Hopeful;
+    impl Bug for Hopeful {
+        fn hear(&mut self, input: Input) -> Input {
+            with_status(input, |status| status.healthy = status.healthy.map(|_| true))
+        }
+    }
+    let check = r#", "healthCheck": { "exec": { "command": { "shell": "check" } }, "intervalSeconds": 5,
+                     "timeoutSeconds": 1, "maxConsecutiveFailures": 30, "gracePeriodSeconds": 5 }"#;
+    let ill = r#", "faults": [
+        { "at": "3m30s", "do": { "container_unhealthy": { "of": { "nth": 0 }, "lasts": "2m" } } }]"#;
+    let plan = surplus("", check, ill);
+    assert_eq!(run(&plan).violation, None);
+    let found = violation_unheard::<Hopeful>(&plan).to_string();
+    assert!(
+        found.starts_with("selection: ") && found.contains("the one serves and the other is not"),
+        "{found}"
+    );
+}
+
+#[test]
+fn the_wrong_one_ends_when_a_copy_has_returned() {
+    fn set(wanted: OnReturn) -> impl Fn(&mut Scheduling) {
+        move |scheduling| {
+            if let UnreachableStrategy::Enabled { on_return, .. } = &mut scheduling.unreachable_strategy {
+                *on_return = Some(wanted);
+            }
+        }
+    }
+    misread_definitions!(Original, set(OnReturn::Replacement), set(OnReturn::Original));
+    misread_definitions!(Replacement, set(OnReturn::Original), set(OnReturn::Replacement));
+    misread_definitions!(BestHealth, set(OnReturn::Original), set(OnReturn::BestHealth));
+    let plan = |more: &str| {
+        let strategy = format!(
+            r#""unreachableStrategy": {{ "inactiveAfterSeconds": 0, "expungeAfterSeconds": 3600 {more} }}"#
+        );
+        let out_of_reach = r#", "faults": [
+            { "at": "1m", "do": { "agent_partitioned": { "agent": 0, "loss": true, "lasts": "2m" } } }]"#;
+        surplus(&strategy, "", out_of_reach)
+    };
+    for (on_return, found) in [
+        ("ORIGINAL", violation::<Original>(&plan(""))),
+        ("REPLACEMENT", violation::<Replacement>(&plan(""))),
+        ("BEST_HEALTH", violation::<BestHealth>(&plan(""))),
+    ] {
+        assert_eq!(run(&plan(&format!(r#", "onReturn": "{on_return}""#))).violation, None);
+        let found = found.to_string();
+        assert!(found.starts_with("selection: "), "{on_return}: {found}");
+        assert!(found.contains(&format!("although onReturn is {on_return}: ")), "{found}");
+    }
+}
+
+#[test]
+fn copies_end_where_few_are() {
+    misread_definitions!(
+        Blind,
+        |scheduling: &mut Scheduling| scheduling.placement.constraints.truncate(1),
+        |scheduling: &mut Scheduling| {
+            let (field_name, operator) = ("rack".to_owned(), ConstraintOperator::GroupBy);
+            scheduling.placement.constraints.truncate(1);
+            scheduling.placement.constraints.push(Constraint { field_name, operator, value: None });
+        }
+    );
+    // The youngest two are on one machine.
+    let text = r#"{ "cluster": { "agents": [
+          { "cpus": 4, "mem": 4096, "attributes": { "rack": "a" } },
+          { "cpus": 4, "mem": 4096, "attributes": { "rack": "b" } }] },
+        "mended_at": "6m",
+        "containers": [{ "launches": [1, 2], "do": { "start": ["20s", "20s"] } }],
+        "workload": [
+          { "at": "2s", "do": { "create": { "pod": {
+            "id": "/web", "scaling": { "kind": "fixed", "instances": 6 }, "networks": [{ "mode": "host" }],
+            "scheduling": { "placement": { "constraints": [
+              { "fieldName": "@hostname", "operator": "MAX_PER", "value": "3" },
+              { "fieldName": "rack", "operator": "GROUP_BY" }] } },
+            "containers": [{ "name": "a", "exec": { "command": { "shell": "x" } },
+              "resources": { "cpus": 0.1, "mem": 32 } }] } } } },
+          { "at": "4m", "do": { "scale": { "pod": "/web", "instances": 4 } } }
+        ] }"#;
+    let plan = Plan::from_json(text).unwrap();
+    assert_eq!(run(&plan).violation, None);
+    let found = violation::<Blind>(&plan).to_string();
+    assert!(found.starts_with("selection: ") && found.contains("that leaves 1 copies on"), "{found}");
+}
