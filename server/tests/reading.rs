@@ -3,7 +3,9 @@
 mod support;
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use podium::api::HttpSettings;
 use podium_core::model::ids::PodId;
 use podium_core::model::mesos::TaskState;
 use podium_core::{Command, Origin, Scheduler};
@@ -13,11 +15,16 @@ use support::server::Server;
 use support::{FakeMaster, Journal, PATIENCE, eventually, make_large_offer, pod, pod_json};
 use tokio::time::timeout;
 
-/// Far more than fit into one look.
+/// So many that looks of 2 ms are many, too.
 const INSTANCES: u32 = 20_000;
 
+/// Looks are as short as can be, so that there are many of them on a fast machine as well.
+async fn server_with_short_looks() -> Server {
+    Server::with_http(HttpSettings { look_time: Duration::ZERO, ..HttpSettings::default() }).await
+}
+
 async fn server_with_many_instances() -> Server {
-    let server = Server::start().await;
+    let server = server_with_short_looks().await;
     for id in ["/a", "/large", "/z"] {
         let instances = if id == "/large" { INSTANCES } else { 2 };
         assert_eq!(server.post_pod(&pod_json(id, instances)).await.status(), StatusCode::CREATED);
@@ -101,7 +108,7 @@ async fn groups_and_the_queue_are_looked_at_in_pieces_as_well() {
 #[tokio::test]
 async fn tasks_are_looked_at_in_pieces_as_well() {
     const RUNNING: u32 = 6000;
-    let server = Server::start().await;
+    let server = server_with_short_looks().await;
     let master = FakeMaster::new("m", &Journal::default());
     master.accept(&server.driver).await;
     for id in ["/a", "/large", "/z"] {
@@ -141,7 +148,7 @@ async fn tasks_are_looked_at_in_pieces_as_well() {
 async fn pods_are_listed_in_pieces_as_well() {
     // More than twice as many as are listed at once.
     const PODS: u32 = 2500;
-    let server = Server::start().await;
+    let server = server_with_short_looks().await;
     for n in 0..PODS {
         let pod = pod(&format!("/p{n:04}"), 0);
         let command = Command::CreatePod { pod, force: false, role_given: false };

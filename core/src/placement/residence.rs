@@ -42,9 +42,12 @@ use crate::record::Leftover;
 use crate::scheduler::Scheduler;
 use crate::view::UnknownReservation;
 
-/// Something left over is no longer looked for when the agent is offered without it so long after it was thought to be
-/// there. What was asked of Mesos has surely come to an end by then.
-const RELEASE_TIME: Duration = Duration::from_secs(30);
+/// Something left over is no longer looked for when the agent is offered without it so long after it was seen there.
+///
+/// The master counts with a release as soon as it has sent it to the agent, and offers the agent without it even if it
+/// is out of reach. Only a master that gave the agent up (`--agent_ping_timeout` × `--max_agent_ping_timeouts`, 75 s
+/// unless set otherwise) takes the agent's word for what is reserved there, when it is back.
+const RELEASE_TIME: Duration = Duration::from_secs(300);
 
 /// Where a copy with persistent volumes lives.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use crate::world::{Scene, Seen};
 const NAME: &str = "volumes";
 /// The label that says for which instance something is reserved.
 const INSTANCE_LABEL: &str = "marathon_task_id";
-/// So long after everything was mended, something may still be reserved for an instance that is gone.
+/// So long, and so long after everything was mended, something may still be reserved for an instance that is gone.
 const PATIENCE: Duration = Duration::from_secs(20 * 60);
 /// So often somebody looks.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -25,7 +25,8 @@ pub(super) struct Volumes {
     of_instance: BTreeMap<InstanceId, Vec<String>>,
     mended_at: Option<Timestamp>,
     next_look: Option<Timestamp>,
-    is_clean: bool,
+    /// The instances that are gone and have something reserved for them, with the time since when that was seen.
+    left: BTreeMap<InstanceId, Timestamp>,
 }
 
 impl Volumes {
@@ -44,7 +45,7 @@ impl Volumes {
             Seen::Mended => {
                 self.mended_at = Some(scene.now);
                 self.next_look = Some(scene.now);
-                Ok(())
+                self.look(scene)
             }
             Seen::Time => self.look(scene),
             _ => Ok(()),
@@ -55,8 +56,9 @@ impl Volumes {
         self.next_look
     }
 
+    /// A pod whose launches fail for ever leaves something for a while again and again: that need not be waited for.
     pub(super) fn is_satisfied(&self) -> bool {
-        self.mended_at.is_none() || self.is_clean
+        self.mended_at.is_none_or(|at| self.left.values().all(|since| since.since(at) > PATIENCE))
     }
 
     /// An instance goes back to the volumes that it had.
@@ -81,18 +83,19 @@ impl Volumes {
             return Ok(());
         }
         self.next_look = Some(scene.now + INTERVAL);
-        let leak = leak(scene);
-        self.is_clean = leak.is_none();
-        match leak {
-            Some((instance, host)) if scene.now.since(mended_at) > PATIENCE => {
+        let left = reserved_for_gone(scene);
+        self.left.retain(|instance, _| left.contains_key(instance));
+        for (instance, host) in left {
+            let since = *self.left.entry(instance.clone()).or_insert(scene.now);
+            if scene.now.since(since.max(mended_at)) > PATIENCE {
                 let sentence = format!(
-                    "{PATIENCE:?} after everything was mended, resources of {host} are reserved for {}, which is gone",
+                    "for {PATIENCE:?}, with everything mended, resources of {host} are reserved for {}, which is gone",
                     short(&instance)
                 );
-                Err(Violation::new(NAME, sentence))
+                return Err(Violation::new(NAME, sentence));
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 }
 
@@ -109,13 +112,14 @@ fn nobody_needs(volumes: &[Resource], scene: &Scene<'_>) -> Result<(), Violation
     }
 }
 
-/// Something that is reserved for an instance that is gone, and where.
-fn leak(scene: &Scene<'_>) -> Option<(InstanceId, String)> {
-    scene.cluster.agents().filter(|agent| agent.running).find_map(|agent| {
-        let of_gone = |instance: &InstanceId| !is_wanted(instance, scene);
-        let instance = agent.total.iter().filter_map(resident).find(of_gone)?;
-        Some((instance, agent.config.hostname.clone()))
-    })
+/// The instances that are gone and have something reserved for them, and where.
+fn reserved_for_gone(scene: &Scene<'_>) -> BTreeMap<InstanceId, String> {
+    let running = scene.cluster.agents().filter(|agent| agent.running);
+    let reserved = running.flat_map(|agent| {
+        let residents = agent.total.iter().filter_map(resident);
+        residents.map(move |instance| (instance, agent.config.hostname.clone()))
+    });
+    reserved.filter(|(instance, _)| !is_wanted(instance, scene)).collect()
 }
 
 fn is_wanted(instance: &InstanceId, scene: &Scene<'_>) -> bool {

@@ -12,7 +12,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
@@ -24,11 +24,9 @@ use podium_core::model::ids::PodId;
 use podium_core::model::time::Timestamp;
 use serde::Serialize;
 
+use super::Api;
 use super::error::ApiError;
-use crate::driver::{Handle, Stopped};
-
-/// A look takes so long, and then lets the scheduler do what else there is.
-const BUDGET: Duration = Duration::from_millis(2);
+use crate::driver::Stopped;
 
 /// A way through everything that an answer tells of.
 pub(super) trait Tour: Send + 'static {
@@ -128,21 +126,22 @@ impl<T: Serialize> Format<T> {
 }
 
 /// Goes on with `tour` for one look.
-pub(super) async fn look<T: Tour>(driver: &Handle, mut tour: T) -> Result<(T, Vec<T::Item>), Stopped> {
-    let look = |scheduler: &Scheduler, now| {
+pub(super) async fn look<T: Tour>(api: &Api, mut tour: T) -> Result<(T, Vec<T::Item>), Stopped> {
+    let time = api.http.look_time;
+    let look = move |scheduler: &Scheduler, now| {
         let mut found = Vec::new();
-        tour.look(scheduler, now, Budget { end: Instant::now() + BUDGET }, &mut found);
+        tour.look(scheduler, now, Budget { end: Instant::now() + time }, &mut found);
         (tour, found)
     };
-    driver.query(look).await
+    api.driver.query(look).await
 }
 
 /// Everything that there is on `tour`, for what can only be said when all is known.
-pub(super) async fn collect<T: Tour>(driver: &Handle, mut tour: T) -> Result<Vec<T::Item>, Stopped> {
+pub(super) async fn collect<T: Tour>(api: &Api, mut tour: T) -> Result<Vec<T::Item>, Stopped> {
     let mut all = Vec::new();
     while !tour.is_over() {
         let found;
-        (tour, found) = look(driver, tour).await?;
+        (tour, found) = look(api, tour).await?;
         all.extend(found);
     }
     Ok(all)
@@ -153,24 +152,24 @@ pub(super) async fn collect<T: Tour>(driver: &Handle, mut tour: T) -> Result<Vec
 /// # Errors
 /// The scheduler has stopped before anything was found. If it stops later, the answer is broken off.
 pub(super) async fn answer<T: Tour>(
-    driver: &Handle,
+    api: &Api,
     tour: T,
     format: Format<T::Item>,
 ) -> Result<Response, ApiError> {
-    let (tour, found) = look(driver, tour).await?;
-    answer_from(driver, tour, found, format)
+    let (tour, found) = look(api, tour).await?;
+    answer_from(api, tour, found, format)
 }
 
 /// The answer that lists what has been `found` on `tour` already, and then what else there is.
 pub(super) fn answer_from<T: Tour>(
-    driver: &Handle,
+    api: &Api,
     tour: T,
     found: Vec<T::Item>,
     format: Format<T::Item>,
 ) -> Result<Response, ApiError> {
     let content_type = [(CONTENT_TYPE, format.media_type)];
     let head = format.head.as_bytes().to_vec();
-    let mut listing = Listing { driver: driver.clone(), tour: Some(tour), format, written: 0 };
+    let mut listing = Listing { api: api.clone(), tour: Some(tour), format, written: 0 };
     let first = listing
         .write(head, found)
         .map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
@@ -189,7 +188,7 @@ pub(super) fn answer_from<T: Tour>(
 
 /// An answer that is being written.
 struct Listing<T: Tour> {
-    driver: Handle,
+    api: Api,
     /// Nothing once everything is written.
     tour: Option<T>,
     format: Format<T::Item>,
@@ -202,7 +201,7 @@ impl<T: Tour> Listing<T> {
     async fn piece(&mut self) -> io::Result<Option<Bytes>> {
         let Some(tour) = self.tour.take() else { return Ok(None) };
         // The answer has begun already: if the scheduler has stopped, all that is left is to break it off.
-        let (tour, found) = look(&self.driver, tour).await.map_err(io::Error::other)?;
+        let (tour, found) = look(&self.api, tour).await.map_err(io::Error::other)?;
         self.tour = Some(tour);
         self.write(Vec::new(), found).map(Some)
     }

@@ -64,7 +64,7 @@ pub(super) fn other(method: &str, allow: &'static str) -> Result<Response, ApiEr
 }
 
 async fn list(api: &Api) -> Result<Response, ApiError> {
-    listing::answer(&api.driver, Definitions(Pods::all()), Format::json("[", "]")).await
+    listing::answer(api, Definitions(Pods::all()), Format::json("[", "]")).await
 }
 
 /// Through the definitions of pods.

@@ -24,7 +24,7 @@ pub(super) async fn list(State(api): State<Api>, request: Request) -> Result<Res
     let pods = |scheduler: &Scheduler, _| scheduler.waiting_pods().cloned().collect::<Vec<_>>();
     let pods = api.driver.query(pods).await?.into_iter();
     let tour = Waiting { pods, current: None, with_offers };
-    listing::answer(&api.driver, tour, Format::json("{\"queue\":[", "]}")).await
+    listing::answer(&api, tour, Format::json("{\"queue\":[", "]}")).await
 }
 
 /// `DELETE /v2/queue/{id}/delay`: ends the wait after failures.

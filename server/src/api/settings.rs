@@ -34,6 +34,8 @@ pub struct HttpSettings {
     /// An event stream sends something at least this often, so that both sides notice a dead connection. Jetty's
     /// heartbeat, which Marathon's streams have.
     pub event_keep_alive: Duration,
+    /// A look at the scheduler for a long answer takes so long, and then lets the scheduler do what else there is.
+    pub look_time: Duration,
 }
 
 impl HttpSettings {
@@ -75,6 +77,7 @@ impl Default for HttpSettings {
             body_timeout: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(60),
             event_keep_alive: Duration::from_secs(10),
+            look_time: Duration::from_millis(2),
         }
     }
 }

@@ -17,9 +17,9 @@ use super::{Api, json};
 /// `GET /v2/pods/{id}::status`
 pub(super) async fn one(api: &Api, id: PodId) -> Result<Response, ApiError> {
     let tour = Statuses { pods: Pods::these([(id.clone(), None)]), current: None };
-    let (tour, parts) = listing::look(&api.driver, tour).await?;
+    let (tour, parts) = listing::look(api, tour).await?;
     if !tour.is_over() {
-        return listing::answer_from(&api.driver, tour, parts, format("", ""));
+        return listing::answer_from(api, tour, parts, format("", ""));
     }
     let status = whole(parts).pop().ok_or(Refusal::UnknownPod(id))?;
     Ok(json(StatusCode::OK, &status))
@@ -28,7 +28,7 @@ pub(super) async fn one(api: &Api, id: PodId) -> Result<Response, ApiError> {
 /// `GET /v2/pods/::status`
 pub(super) async fn all(api: &Api) -> Result<Response, ApiError> {
     let tour = Statuses { pods: Pods::all(), current: None };
-    listing::answer(&api.driver, tour, format("[", "]")).await
+    listing::answer(api, tour, format("[", "]")).await
 }
 
 /// The states of all `pods` there are, each with the definition of a version, or else the current one.
@@ -37,7 +37,7 @@ pub(super) async fn of(
     pods: impl IntoIterator<Item = (PodId, Option<Timestamp>)>,
 ) -> Result<Vec<PodStatus>, ApiError> {
     let tour = Statuses { pods: Pods::these(pods), current: None };
-    Ok(whole(listing::collect(&api.driver, tour).await?))
+    Ok(whole(listing::collect(api, tour).await?))
 }
 
 /// What a look finds, in the order in which it is written.

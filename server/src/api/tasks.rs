@@ -25,7 +25,7 @@ pub(super) async fn list(State(api): State<Api>, request: Request) -> Result<Res
     if wants_text(request.headers()) {
         let format = Format { media_type: "text/plain", head: "", write: write_line, tail: "" };
         let tour = Reachable { pods, last: None, lines: Vec::new() };
-        return listing::answer(&api.driver, tour, format).await;
+        return listing::answer(&api, tour, format).await;
     }
     let asked = Asked::of(&request).parameters.into_iter();
     let words = asked.filter(|(key, _)| key == "status" || key == "status[]");
@@ -35,7 +35,7 @@ pub(super) async fn list(State(api): State<Api>, request: Request) -> Result<Res
         _ => None,
     });
     let tour = Listed { pods, last: None, wanted: wanted.collect() };
-    listing::answer(&api.driver, tour, Format::json("{\"tasks\":[", "]}")).await
+    listing::answer(&api, tour, Format::json("{\"tasks\":[", "]}")).await
 }
 
 /// `POST /v2/tasks/delete[?wipe=true]`: ends the copies that the tasks belong to. What is unknown is passed over.
