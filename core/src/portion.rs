@@ -30,10 +30,15 @@ impl Portion {
         self.0 == 0
     }
 
+    /// How much is left.
+    pub(crate) fn left(self) -> usize {
+        self.0
+    }
+
     /// Takes `wanted`, or what is left.
-    pub(crate) fn take(&mut self, wanted: u32) -> u32 {
-        let taken = usize::try_from(wanted).unwrap_or(usize::MAX).min(self.0);
+    pub(crate) fn take(&mut self, wanted: usize) -> usize {
+        let taken = wanted.min(self.0);
         self.0 -= taken;
-        u32::try_from(taken).unwrap_or(wanted)
+        taken
     }
 }

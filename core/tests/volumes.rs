@@ -430,6 +430,22 @@ fn a_new_version_takes_over_the_volumes_one_copy_after_the_other() {
 }
 
 #[test]
+fn copies_that_come_back_to_their_volumes_are_ended_in_portions() {
+    let mut driver = Driver::connected_with(Config { portion: 4, ..config() });
+    let all_at_once = json!({ "upgrade": { "minimumHealthCapacity": 0, "maximumOverCapacity": 0 } });
+    let pod = resident(6, &json!({ "scheduling": all_at_once }));
+    driver.create(pod.clone());
+    offer(&mut driver, "s1", &[]);
+    for n in 0..6 {
+        driver.run(n);
+    }
+    driver.wait(6.0);
+    driver.calls.clear();
+    driver.update_pod(changed(pod, "two"));
+    assert_eq!(driver.confirm_kills(), 12, "six copies of two containers");
+}
+
+#[test]
 fn an_unreachable_copy_is_waited_for_unless_it_is_wiped() {
     let (mut driver, kept) = running(one());
     driver.update_all(0, TaskState::TaskUnreachable);

@@ -9,7 +9,7 @@ use crate::model::instance::{Goal, GoalReason, Instance, KillReason, Task};
 use crate::model::pod::{KillSelection, PodSpec};
 use crate::record::Stability;
 use crate::scheduler::Scheduler;
-use crate::state::{Stage, Tally};
+use crate::state::{Pod, Stage, Tally};
 
 /// What to do about a pod right now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Scheduler {
             moves.keep_up(before, there);
             self.mark(Mark::DependencyAwaited);
         }
-        for _ in 0..self.portion.take(moves.create) {
+        for _ in 0..self.portion.take(moves.create as usize) {
             self.create_instance(&spec);
         }
         let selection = spec.scheduling.kill_selection;
@@ -164,21 +164,27 @@ impl Scheduler {
         reason: GoalReason,
         eligible: impl Fn(Stage, bool) -> bool,
     ) {
-        let count = self.portion.take(count);
-        if count == 0 {
+        // Copies with volumes come back as the new version, to the same volumes. Until they have ended they are chosen
+        // again each time: what is left to be done lies behind them, and only that is work.
+        let come_back = reason == GoalReason::Upgrading
+            && self.state.pod(id).and_then(Pod::spec).is_some_and(|spec| spec.is_resident());
+        let count = count as usize;
+        let most = if come_back { count } else { count.min(self.portion.left()) };
+        if most == 0 {
             return;
         }
-        let victims = self.victims(id, count as usize, preference, eligible);
+        let mut victims = self.victims(id, most, preference, eligible);
+        let returns = |instance: &Instance| come_back && instance.residence.is_some();
+        victims.retain(|uuid| {
+            let instance = self.state.instance(*uuid);
+            instance.is_some_and(|instance| !returns(instance) || instance.kill_requested.is_none())
+        });
+        victims.truncate(self.portion.take(victims.len()));
         for uuid in victims {
-            let instance = self.state.instance(uuid);
-            match instance.filter(|instance| instance.residence.is_some() && reason == GoalReason::Upgrading)
-            {
-                // It comes back as the new version, to the same volumes.
-                Some(instance) if instance.kill_requested.is_none() => {
-                    self.request_kill(uuid, KillReason::Upgrading);
-                }
-                Some(_) => {}
-                None => self.decommission_instance(uuid, reason),
+            if self.state.instance(uuid).is_some_and(returns) {
+                self.request_kill(uuid, KillReason::Upgrading);
+            } else {
+                self.decommission_instance(uuid, reason);
             }
         }
     }
