@@ -1,7 +1,7 @@
 //! Placement constraints, evaluated apart from the scheduler.
 //!
-//! Copies count if they were launched from a definition that places them by the same rules, and if they are, or
-//! are believed to be, on a machine.
+//! Copies count if they are, or are believed to be, on a machine. While a deployment of their pod is on its way, those
+//! do not that it replaces: their successors take their places.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +12,7 @@ use podium_core::model::pod::{Constraint, ConstraintOperator, PodSpec};
 use podium_core::model::regex::JavaRegex;
 use podium_core::view::{PodInstanceState, PodStatus};
 
+use super::ledger::Ledger;
 use crate::cluster::AgentConfig;
 use crate::world::Scene;
 
@@ -20,12 +21,14 @@ pub(super) fn placed<'a>(
     api: &Scheduler,
     spec: &PodSpec,
     status: &PodStatus,
+    ledger: &Ledger,
     scene: &Scene<'a>,
 ) -> Vec<&'a AgentConfig> {
+    let old_ones_stay = !ledger.is_deploying(&spec.id);
     let counts = |reference: &str| {
         let version = reference.rsplit_once("::versions/").and_then(|(_, version)| version.parse().ok());
         let old = version.and_then(|version| api.pod_version(&spec.id, version));
-        old.is_some_and(|old| change(old, spec) < Change::Upgrade)
+        old_ones_stay || old.is_some_and(|old| change(old, spec) < Change::Upgrade)
     };
     let there = status
         .instances

@@ -83,7 +83,7 @@ fn has_room(api: &Scheduler, spec: &PodSpec, status: &PodStatus, ledger: &Ledger
         (ResourceKind::Disk, needed.disk),
         (ResourceKind::Gpus, needed.gpus),
     ];
-    let placed = constraints::placed(api, spec, status, scene);
+    let placed = constraints::placed(api, spec, status, ledger, scene);
     scene.cluster.agents().any(|agent| {
         let enough = needed.iter().all(|(kind, amount)| {
             let has = usable(agent.total, kind, spec);

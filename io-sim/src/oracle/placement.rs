@@ -172,11 +172,12 @@ fn obeys_constraints(ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation
         if spec.scheduling.placement.constraints.is_empty() {
             continue;
         }
+        let old_ones_stay = !ledger.is_deploying(pod);
         let holds_place = |copy: &&Copy| {
             let old = scene.store.version(pod, copy.version);
-            copy.id != change.id
-                && !copy.inactive
-                && old.is_some_and(|old| admission::change(old, spec) < Change::Upgrade)
+            let stays =
+                old_ones_stay || old.is_some_and(|old| admission::change(old, spec) < Change::Upgrade);
+            copy.id != change.id && !copy.inactive && stays
         };
         let others = ledger.copies_of(pod).filter(holds_place).filter_map(|copy| {
             let group = ledger.newest_of(copy.id.uuid)?;
@@ -191,7 +192,8 @@ fn obeys_constraints(ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation
             let is_old = |group: &Group| !new.contains(&group.key());
             let only_launches =
                 ledger.changes.iter().filter(|other| other.id.pod == *pod).all(|other| is_launch(&other));
-            !constraints::spreads_evenly(rule) || !only_launches || stays_even(rule, agent, &others, is_old)
+            let is_sure = only_launches && !ledger.has_just_deployed(pod);
+            !constraints::spreads_evenly(rule) || !is_sure || stays_even(rule, agent, &others, is_old)
         };
         let is_counted = |rule: &Constraint| !constraints::spreads_evenly(rule);
         if !constraints::allow(spec, is_counted, agent, &placed)
