@@ -15,6 +15,7 @@ use podium_core::view::{InstanceStatus, PodInstanceState};
 use super::feasibility;
 use super::ledger::{Copy, Group, Ledger};
 use super::{Violation, short};
+use crate::cluster::AgentStanding;
 use crate::world::{Scene, Seen};
 
 const NAME: &str = "convergence";
@@ -87,6 +88,10 @@ impl Convergence {
         }
         let (waited, settle) = (scene.now.since(mended_at), scene.plan.settle.to_duration());
         let is_late = waited >= settle;
+        if !is_late && !all_agents_are_there(scene) {
+            // What was sent to one before it went may still be on its disk, and begin once it is back.
+            return Ok(());
+        }
         let missing = match scene.api {
             Some(api) => self.missing(api, is_late, ledger, scene),
             // It is in the middle of a write: the next look sees what came of it.
@@ -145,6 +150,11 @@ impl Convergence {
         let wanted: usize = api.pods().map(|spec| spec.instances() as usize).sum();
         (live != wanted).then_some(Missing::End)
     }
+}
+
+/// Whether the master has all agents on its books.
+fn all_agents_are_there(scene: &Scene<'_>) -> bool {
+    scene.cluster.standings().all(|(_, standing)| standing == AgentStanding::Registered)
 }
 
 /// What is not as it should be.

@@ -312,8 +312,10 @@ impl Master {
     /// tasks, so there are no updates.
     pub(super) fn give_up_recovered_agents(&mut self, env: &mut Env) {
         for agent_id in std::mem::take(&mut self.recovered).into_keys() {
-            self.registry.admitted.remove(&agent_id);
-            self.registry.unreachable.insert(agent_id.clone(), env.now);
+            // The registry marks only those that it has admitted: one that was marked gone in the meantime stays so.
+            if self.registry.admitted.remove(&agent_id).is_some() {
+                self.registry.unreachable.insert(agent_id.clone(), env.now);
+            }
             self.send_to_all(env, &agent_failure(&agent_id));
         }
         self.plan_registry_gc(env);

@@ -119,8 +119,8 @@ impl Master {
             self.registry.gone.insert(agent_id.clone(), env.now);
             self.unreachable_tasks_gone(env, agent_id);
         } else if self.recovered.contains_key(agent_id) {
-            // It stays among the recovered ones, so that questions about its tasks are not answered until the
-            // next failover: a flaw of Mesos.
+            // It stays among the recovered ones, so that questions about its tasks are not answered until those are
+            // given up: a flaw of Mesos.
             self.registry.admitted.remove(agent_id);
             self.registry.gone.insert(agent_id.clone(), env.now);
         } else {
