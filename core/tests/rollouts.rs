@@ -2,6 +2,7 @@
 
 mod harness;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use harness::{Driver, changed, checked_pod, pod, pod_id, pod_with};
@@ -9,6 +10,7 @@ use podium_core::model::event::ApiEventKind;
 use podium_core::model::ids::DeploymentId;
 use podium_core::model::mesos::{Event, TaskState};
 use podium_core::model::pod::PodSpec;
+use podium_core::model::time::Timestamp;
 use podium_core::view::PodState;
 use podium_core::{Action, Command, CommandId, Config, Input, Origin, Refusal, Response};
 use serde_json::json;
@@ -600,6 +602,26 @@ fn the_floor_holds_at_every_moment_and_not_only_at_the_start() {
     finish(&mut driver);
     assert_eq!(driver.picture().len(), 4);
     assert_eq!(driver.deployments(), NOTHING);
+}
+
+#[test]
+fn no_two_deployments_have_one_id() {
+    let mut driver = Driver::connected();
+    let first = driver.create(pod("/first", 1, 1)).deployment().cloned().unwrap();
+    // The next leader's clock is behind: the ids of its deployments come after that of the first all the same.
+    driver.restart();
+    driver.now = Timestamp::from_millis(driver.now.as_millis() - 10_000);
+    driver.subscribe();
+    let mut ids = vec![first];
+    ids.extend(driver.create(pod("/again", 1, 1)).deployment().cloned());
+    for instances in 2..10 {
+        // It ends the one before.
+        ids.extend(driver.force_pod(pod("/again", 1, instances)).deployment().cloned());
+        assert_eq!(driver.deployments().len(), 2);
+    }
+    assert_eq!(ids.len(), 10);
+    assert!(ids.iter().all(|id| *id >= ids[0]), "{ids:?}");
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 10, "{ids:?}");
 }
 
 #[test]

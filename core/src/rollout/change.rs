@@ -8,7 +8,7 @@ use crate::input::{Command, CommandId, Origin};
 use crate::marks::Mark;
 use crate::model::deployment::{ActionKind, Deployment, DeploymentAction, DeploymentDeadline, Step};
 use crate::model::event::{ApiEventKind, DeploymentPlan};
-use crate::model::ids::{DeploymentId, GroupId, InstanceId, PodId, Uuid, new_uuid};
+use crate::model::ids::{DeploymentId, GroupId, InstanceId, PodId, Uuid, new_uuid, time_of_uuid};
 use crate::model::instance::{GoalReason, Instance, KillReason};
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
@@ -296,15 +296,16 @@ impl Scheduler {
         id
     }
 
-    /// An id that comes after those of all deployments on their way: they are shown in its order, and two of
-    /// the same millisecond would otherwise have none.
+    /// An id that comes after those of all deployments on their way: they are shown in its order. Those of one
+    /// millisecond, or of a clock that was set back, take the next milliseconds; the rest of each is random, because the
+    /// one after the newest may have been that of a deployment that has ended since.
     pub(super) fn new_deployment_id(&mut self) -> DeploymentId {
         let mut random = [0; 10];
         self.random.fill(&mut random);
-        let newest = self.state.deployments().last_key_value().and_then(|(id, _)| id.as_str().parse().ok());
-        let next =
-            newest.map_or(Uuid::nil(), |newest: Uuid| Uuid::from_u128(newest.as_u128().wrapping_add(1)));
-        DeploymentId::new(new_uuid(self.now, random).max(next).to_string())
+        let newest: Option<Uuid> =
+            self.state.deployments().last_key_value().and_then(|(id, _)| id.as_str().parse().ok());
+        let after = newest.and_then(time_of_uuid).map_or(Timestamp::EPOCH, Timestamp::next);
+        DeploymentId::new(new_uuid(self.now.max(after), random).to_string())
     }
 
     /// A version for the next change of `pod`: now, but greater than every earlier one.
