@@ -10,7 +10,7 @@ use podium_core::admission::{Change, change};
 use podium_core::model::mesos::AttributeValue;
 use podium_core::model::pod::{Constraint, ConstraintOperator, PodSpec};
 use podium_core::model::regex::JavaRegex;
-use podium_core::view::{PodInstanceState, PodStatus};
+use podium_core::view::{InstanceStatus, PodInstanceState, PodStatus};
 
 use super::ledger::Ledger;
 use crate::cluster::AgentConfig;
@@ -30,10 +30,12 @@ pub(super) fn placed<'a>(
         let old = version.and_then(|version| api.pod_version(&spec.id, version));
         old_ones_stay || old.is_some_and(|old| change(old, spec) < Change::Upgrade)
     };
-    let there = status
-        .instances
-        .iter()
-        .filter(|instance| instance.status != PodInstanceState::Pending && counts(&instance.spec_reference));
+    // Whoever has volumes goes back to them.
+    let has_place = |instance: &&InstanceStatus| {
+        let is_there = instance.status != PodInstanceState::Pending || spec.is_resident();
+        is_there && counts(&instance.spec_reference)
+    };
+    let there = status.instances.iter().filter(has_place);
     let agents: Vec<&AgentConfig> = scene.cluster.agents().map(|agent| agent.config).collect();
     there
         .filter_map(|instance| {

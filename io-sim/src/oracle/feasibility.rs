@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use podium_core::Scheduler;
 use podium_core::model::mesos::{Resource, ResourceKind, ResourceValue};
 use podium_core::model::number::Scalar;
-use podium_core::model::pod::PodSpec;
+use podium_core::model::pod::{PersistentVolume, PersistentVolumeType, PodSpec};
 use podium_core::view::{InstanceStatus, PodInstanceState, PodStatus};
 
 use super::ledger::Ledger;
@@ -76,11 +76,15 @@ fn is_permitted(spec: &PodSpec, scene: &Scene<'_>) -> bool {
 
 /// Whether one more copy of `spec` fits on some machine.
 fn has_room(api: &Scheduler, spec: &PodSpec, status: &PodStatus, ledger: &Ledger, scene: &Scene<'_>) -> bool {
+    let of_root = |volume: &&PersistentVolume| volume.kind == PersistentVolumeType::Root;
+    let volumes =
+        spec.persistent_volumes().map(|(_, volume)| volume).filter(of_root).map(|volume| volume.size);
+    let volumes = Scalar::from_thousandths(i64::try_from(volumes.sum::<u64>() * 1000).unwrap_or(i64::MAX));
     let needed = spec.total_resources();
     let needed = [
         (ResourceKind::Cpus, needed.cpus),
         (ResourceKind::Mem, needed.mem),
-        (ResourceKind::Disk, needed.disk),
+        (ResourceKind::Disk, needed.disk + volumes),
         (ResourceKind::Gpus, needed.gpus),
     ];
     let placed = constraints::placed(api, spec, status, ledger, scene);
@@ -97,12 +101,14 @@ fn has_room(api: &Scheduler, spec: &PodSpec, status: &PodStatus, ledger: &Ledger
     })
 }
 
-/// How much a machine has that copies of `spec` may use: of what is reserved, their role's.
+/// How much a machine has that copies of `spec` may use: of what is reserved, their role's, unless it is kept for a copy
+/// of another pod.
 fn usable(total: &[Resource], kind: &ResourceKind, spec: &PodSpec) -> Scalar {
     let accepted = &spec.scheduling.placement.accepted_resource_roles;
     let is_accepted = |role: &str| accepted.is_empty() || accepted.iter().any(|name| name.as_str() == role);
     let open = |resource: &&Resource| {
         resource.kind == *kind
+            && volumes::resident(resource).is_none_or(|instance| instance.pod == spec.id)
             && match resource.reserved_role() {
                 None => is_accepted("*"),
                 Some(role) => *role == spec.role && is_accepted(role.as_str()),

@@ -80,9 +80,9 @@ impl Truth {
 }
 
 impl Member {
-    /// How far it got, whether it is out of reach, and its health.
-    fn known(&self) -> (Option<TaskState>, bool, Option<bool>) {
-        (self.heard, self.unreachable_since.is_some(), self.healthy)
+    /// How far it got, since when it is out of reach, and its health.
+    fn known(&self) -> (Option<TaskState>, Option<Timestamp>, Option<bool>) {
+        (self.heard, self.unreachable_since, self.healthy)
     }
 
     /// Takes in what is said of it. What is late or said again changes nothing.
