@@ -30,10 +30,10 @@ pub(super) fn placed<'a>(
         let old = version.and_then(|version| api.pod_version(&spec.id, version));
         old_ones_stay || old.is_some_and(|old| change(old, spec) < Change::Upgrade)
     };
-    // Whoever has volumes goes back to them.
-    let has_place = |instance: &&InstanceStatus| {
-        let is_there = instance.status != PodInstanceState::Pending || spec.is_resident();
-        is_there && counts(&instance.spec_reference)
+    let has_place = |instance: &&InstanceStatus| match instance.status {
+        // Whoever has volumes goes back to them, as what the current definition says.
+        PodInstanceState::Pending => spec.is_resident(),
+        _ => counts(&instance.spec_reference),
     };
     let there = status.instances.iter().filter(has_place);
     let agents: Vec<&AgentConfig> = scene.cluster.agents().map(|agent| agent.config).collect();

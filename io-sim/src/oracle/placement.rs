@@ -173,16 +173,18 @@ fn obeys_constraints(ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation
             continue;
         }
         let old_ones_stay = !ledger.is_deploying(pod);
-        let holds_place = |copy: &&Copy| {
-            let old = scene.store.version(pod, copy.version);
-            let stays =
-                old_ones_stay || old.is_some_and(|old| admission::change(old, spec) < Change::Upgrade);
-            copy.id != change.id && !copy.inactive && stays
+        let holds_place = |copy: &Copy, group: &Group| match group.has_ended() {
+            // Whoever has volumes goes back to them, as what the current definition says.
+            true => spec.is_resident(),
+            false => {
+                let old = scene.store.version(pod, copy.version);
+                old_ones_stay || old.is_some_and(|old| admission::change(old, spec) < Change::Upgrade)
+            }
         };
-        let others = ledger.copies_of(pod).filter(holds_place).filter_map(|copy| {
+        let others = ledger.copies_of(pod).filter(|copy| copy.id != change.id && !copy.inactive);
+        let others = others.filter_map(|copy| {
             let group = ledger.newest_of(copy.id.uuid)?;
-            let keeps_place = spec.is_resident() || !group.has_ended();
-            (group.incarnation == copy.incarnation && keeps_place).then_some(group)
+            (group.incarnation == copy.incarnation && holds_place(copy, group)).then_some(group)
         });
         let others: Vec<(&Group, &AgentConfig)> =
             others.filter_map(|group| Some((group, config_of(group, scene)?))).collect();

@@ -300,6 +300,9 @@ impl Machine {
             Phase::Disconnected => self.enter_service(env),
             Phase::Registered => {}
         }
+        // If it shall still drain, the master says so next. Assumed: no recording has an agent that was out of reach
+        // when it was reactivated.
+        self.agent.drain = None;
         for task in unknown {
             let known = self.agent.frameworks.get(&task.framework_id).is_some_and(|framework| {
                 framework.executors.values().any(|record| {
