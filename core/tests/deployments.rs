@@ -1,14 +1,17 @@
-//! Deployments beside each other, and deployments that take too long.
+//! Deployments as such: how they begin and end, beside each other, their ids and order, and those that take too long.
 
 mod harness;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use harness::{Driver, changed, pod, pod_id, pod_with};
 use podium_core::model::event::ApiEventKind;
-use podium_core::model::mesos::TaskState;
+use podium_core::model::ids::DeploymentId;
+use podium_core::model::mesos::{Event, TaskState};
 use podium_core::model::pod::PodSpec;
-use podium_core::{Action, Command, Input};
+use podium_core::model::time::Timestamp;
+use podium_core::{Action, Command, CommandId, Config, Input, Origin, Refusal, Response};
 use serde_json::json;
 
 const NOTHING: [&str; 0] = [];
@@ -163,4 +166,122 @@ fn the_way_back_has_no_deadline_and_a_pod_that_was_not_there_before_stays() {
     driver.offer("s1", 8.0, 8192.0);
     driver.run(0);
     assert_eq!(driver.picture(), ["v1.1 s1 Stable"]);
+}
+
+#[test]
+fn a_limit_on_deployments_never_stops_what_is_forced() {
+    let config = Config { max_running_deployments: 1, ..Config::default() };
+    let mut driver = Driver::connected_with(config);
+    driver.create(pod("/p", 1, 1));
+    let refused =
+        driver.command(Command::CreatePod { pod: pod("/q", 1, 1), force: false, role_given: false });
+    assert_eq!(refused, Err(Refusal::TooManyDeployments { limit: 1 }));
+    driver.force_pod(changed(pod("/p", 1, 1), "2"));
+    driver.command(Command::CreatePod { pod: pod("/q", 1, 1), force: true, role_given: false }).unwrap();
+    driver.cancel(false);
+    assert_eq!(driver.scheduler.deployments().len(), 2);
+}
+
+#[test]
+fn a_deployment_that_is_accepted_is_seen_and_can_be_cancelled_at_once() {
+    let mut driver = Driver::connected();
+    let Response::PodCreated { deployment, .. } = driver.create(pod("/p", 1, 1)) else { panic!() };
+    assert_eq!(driver.scheduler.deployments()[0].id, deployment);
+    assert_eq!(
+        driver.deployments(),
+        ["ScalePod /p: waits for 1 instance to be ready: 0 are so, 1 is waiting to be launched"]
+    );
+    driver.command(Command::CancelDeployment { id: deployment.clone(), force: true }).unwrap();
+    assert_eq!(driver.scheduler.deployments(), []);
+    let unknown = driver.command(Command::CancelDeployment { id: deployment.clone(), force: true });
+    assert_eq!(unknown, Err(Refusal::UnknownDeployment(deployment)));
+}
+
+#[test]
+fn a_deletion_is_done_when_everything_has_ended_and_not_before() {
+    let mut driver = Driver::running(pod("/p", 2, 2));
+    driver.delete_pod("/p");
+    let first = driver.calls[0].clone();
+    driver.wait(1000.0);
+    assert_eq!(driver.deployments(), ["StopPod /p: waits for 2 instances to end"]);
+    driver.calls = vec![first];
+    driver.confirm_kills();
+    assert_eq!(driver.deployments(), ["StopPod /p: waits for 2 instances to end"]);
+    driver.wait(60.0);
+    driver.confirm_kills();
+    assert_eq!(driver.deployments(), NOTHING);
+}
+
+#[test]
+fn a_change_is_kept_in_one_piece_with_its_deployment_and_so_is_its_end() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    let command = Command::UpdatePod { pod: pod("/p", 1, 0), force: false, role_given: false };
+    let input = Input::Command { id: CommandId(99), origin: Origin::default(), command: Box::new(command) };
+    let output = driver.step(input);
+    let kept: Vec<String> = output
+        .records
+        .iter()
+        .map(|record| serde_json::to_value(record).unwrap()["put"]["type"].as_str().unwrap_or("?").to_owned())
+        .collect();
+    assert_eq!(kept, ["deployment", "pod", "pod_version", "instance"]);
+    let before = driver.store.clone();
+    let killed = driver.status_of("/p").instances[0].containers[0].container_id.clone().unwrap();
+    let status = podium_core::model::mesos::TaskStatus::new(killed, TaskState::TaskKilled);
+    let output = driver.step(Input::Event(Box::new(Event::Update(status))));
+    let finished: Vec<&DeploymentId> = output
+        .actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Publish(event) => match &event.kind {
+                ApiEventKind::DeploymentSuccess { id, .. } => Some(id),
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect();
+    assert_eq!(finished.len(), 1);
+    assert_eq!(driver.store.len(), before.len() - 2, "the instance and the deployment are gone together");
+}
+
+#[test]
+fn no_two_deployments_have_one_id() {
+    let mut driver = Driver::connected();
+    let first = driver.create(pod("/first", 1, 1)).deployment().cloned().unwrap();
+    // The next leader's clock is behind: the ids of its deployments come after that of the first all the same.
+    driver.restart();
+    driver.now = Timestamp::from_millis(driver.now.as_millis() - 10_000);
+    driver.subscribe();
+    let mut ids = vec![first];
+    ids.extend(driver.create(pod("/again", 1, 1)).deployment().cloned());
+    for instances in 2..10 {
+        // It ends the one before.
+        ids.extend(driver.force_pod(pod("/again", 1, instances)).deployment().cloned());
+        assert_eq!(driver.deployments().len(), 2);
+    }
+    assert_eq!(ids.len(), 10);
+    assert!(ids.iter().all(|id| *id >= ids[0]), "{ids:?}");
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 10, "{ids:?}");
+}
+
+#[test]
+fn deployments_are_listed_in_the_order_in_which_they_began() {
+    // All at the same instant, which alone gives them no order.
+    let mut driver = Driver::connected();
+    let began: Vec<DeploymentId> =
+        (0..20).map(|n| driver.create(pod(&format!("/p-{n}"), 1, 1)).deployment().unwrap().clone()).collect();
+    let listed: Vec<DeploymentId> = driver.scheduler.deployments().into_iter().map(|d| d.id).collect();
+    assert_eq!(listed, began);
+}
+
+#[test]
+fn a_refused_change_leaves_the_lock_where_it_was() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    driver.update_pod(pod("/p", 1, 2));
+    let holder = driver.scheduler.deployments()[0].id.clone();
+    for _ in 0..2 {
+        let refused =
+            driver.command(Command::UpdatePod { pod: pod("/p", 1, 3), force: false, role_given: false });
+        assert_eq!(refused, Err(Refusal::Locked { deployments: vec![holder.clone()] }));
+    }
+    assert_eq!(driver.picture(), ["v1.1 s1 Stable", "v2.0 - Pending"]);
 }
