@@ -116,6 +116,23 @@ fn gone_beats_unreachable() {
 }
 
 #[test]
+fn what_was_marked_gone_while_a_new_master_waited_for_it_stays_gone() {
+    let mut world = running();
+    let agent_id = agent_id(&world);
+    world.fault(Fault::Partition { agent: A0, loss: false });
+    world.fault(Fault::MasterFailover);
+    world.seconds(15);
+    world.subscribe();
+    world.operator(OperatorCall::MarkAgentGone { agent_id });
+    world.tell("* nobody answers as long as the master waits");
+    world.reconcile(&["A"]);
+    world.seconds(600);
+    world.tell("* it waits no longer");
+    world.reconcile(&["A"]);
+    insta::assert_snapshot!(world.story());
+}
+
+#[test]
 fn an_operator_tears_a_framework_down() {
     let mut world = running();
     let framework_id = world.framework_id.clone().unwrap();
