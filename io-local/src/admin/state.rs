@@ -62,7 +62,7 @@ fn agent(view: &AgentView<'_>) -> Value {
         "active": view.active,
         "deactivated": view.deactivated,
         "total": resources(view.total),
-        "available": resources(view.available),
+        "available": resources(&view.available()),
     })
 }
 

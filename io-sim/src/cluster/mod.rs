@@ -49,6 +49,7 @@ pub use self::io::{
     TaskLaunch, VolumeId,
 };
 use self::master::Master;
+use self::resources::Resources;
 pub use self::view::{
     AgentStanding, AgentView, ContainerView, ExecutorView, FrameworkView, OfferView, TaskView,
 };
@@ -310,8 +311,8 @@ impl Cluster {
                 registered_at: record.map(|record| record.registered_at),
                 active: self.master.allocator.is_active(machine.index),
                 deactivated: agent_id.is_some_and(|agent_id| self.master.is_deactivated(agent_id)),
-                total: record.map_or(&[], |record| record.total.as_slice()),
-                available: self.master.allocator.available(machine.index),
+                total: self.master.allocator.total(machine.index).map_or(&[], Resources::as_slice),
+                allocated: self.master.allocator.allocated(machine.index).map_or(&[], Resources::as_slice),
             }
         })
     }

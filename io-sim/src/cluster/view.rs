@@ -6,6 +6,7 @@ use podium_core::model::time::Timestamp;
 
 use super::config::AgentConfig;
 use super::io::{AgentIndex, ContainerId, StreamId};
+use super::resources::Resources;
 
 /// A machine and what the master thinks of its agent.
 #[derive(Clone, Debug)]
@@ -28,8 +29,17 @@ pub struct AgentView<'a> {
     pub deactivated: bool,
     /// Its total resources with dynamic reservations and volumes; empty unless it is registered.
     pub total: &'a [Resource],
+    /// What of it is used or offered.
+    pub allocated: &'a [Resource],
+}
+
+impl AgentView<'_> {
     /// What is neither used nor offered.
-    pub available: &'a [Resource],
+    pub fn available(&self) -> Vec<Resource> {
+        let mut available = Resources::sum(self.total);
+        available.subtract(&Resources::sum(self.allocated));
+        available.into_vec()
+    }
 }
 
 /// What the master thinks of an agent.

@@ -63,7 +63,7 @@ impl Master {
         self.ids.insert(id.clone(), index);
         let active = !self.registry.deactivated.contains(&id);
         let domain = env.config.agents[index.0 as usize].domain.clone();
-        self.allocator.add_agent(index, &total, domain, active);
+        self.allocator.add_agent(index, total, domain, active);
         self.agents[index.0 as usize] = Some(Agent {
             id,
             index,
@@ -74,7 +74,6 @@ impl Master {
             executors: Default::default(),
             offers: Vec::new(),
             kills: Default::default(),
-            total,
             pings_since: env.now,
             ping_alarm: None,
         });
@@ -302,7 +301,7 @@ impl Master {
                 self.allocator.recover(env, index, (framework_id, role.as_ref()), &resources, None);
             }
         }
-        self.allocator.remove_agent(index, &agent.total);
+        self.allocator.remove_agent(index);
         self.ids.remove(&agent_id);
         self.send_to_all(env, &agent_failure(&agent_id));
         Some(agent_id)

@@ -52,8 +52,10 @@ pub(super) struct Allocation {
 
 #[derive(Clone, Debug)]
 struct Slot {
-    /// Neither used nor offered.
-    available: Resources,
+    /// All that the agent has, with dynamic reservations and volumes.
+    total: Resources,
+    /// What is used or offered. It may not be in the total, if the agent has come back with less than it left with.
+    allocated: Resources,
     /// Whether it may be offered.
     active: bool,
     has_gpus: bool,
@@ -195,25 +197,26 @@ impl Allocator {
     pub(super) fn add_agent(
         &mut self,
         agent: AgentIndex,
-        total: &Resources,
+        total: Resources,
         domain: Option<FaultDomain>,
         active: bool,
     ) {
+        self.total.add(&total);
         let slot = Slot {
-            available: total.clone(),
-            active,
             has_gpus: total.has(&ResourceKind::Gpus),
+            total,
+            allocated: Resources::default(),
+            active,
             domain,
             recheck: None,
         };
-        self.total.add(total);
         self.slots[agent.0 as usize] = Some(slot);
         self.dirty.insert(agent);
     }
 
-    pub(super) fn remove_agent(&mut self, agent: AgentIndex, total: &Resources) {
-        if self.slots[agent.0 as usize].take().is_some() {
-            self.total.subtract(total);
+    pub(super) fn remove_agent(&mut self, agent: AgentIndex) {
+        if let Some(slot) = self.slots[agent.0 as usize].take() {
+            self.total.subtract(&slot.total);
         }
         self.dirty.remove(&agent);
         for client in self.frameworks.values_mut() {
@@ -230,8 +233,26 @@ impl Allocator {
         }
     }
 
-    pub(in crate::cluster) fn available(&self, agent: AgentIndex) -> &[Resource] {
-        self.slots[agent.0 as usize].as_ref().map_or(&[], |slot| slot.available.as_slice())
+    /// An agent says what it has: operations that it did not hear of have not happened.
+    pub(super) fn set_agent_total(&mut self, agent: AgentIndex, total: &Resources) {
+        if let Some(slot) = &mut self.slots[agent.0 as usize]
+            && slot.total != *total
+        {
+            self.total.subtract(&slot.total);
+            self.total.add(total);
+            slot.total.clone_from(total);
+            self.dirty.insert(agent);
+        }
+    }
+
+    /// All that a registered agent has.
+    pub(in crate::cluster) fn total(&self, agent: AgentIndex) -> Option<&Resources> {
+        self.slots[agent.0 as usize].as_ref().map(|slot| &slot.total)
+    }
+
+    /// What of a registered agent is used or offered.
+    pub(in crate::cluster) fn allocated(&self, agent: AgentIndex) -> Option<&Resources> {
+        self.slots[agent.0 as usize].as_ref().map(|slot| &slot.allocated)
     }
 
     pub(in crate::cluster) fn is_active(&self, agent: AgentIndex) -> bool {
@@ -248,7 +269,7 @@ impl Allocator {
         let role = role_of(resources);
         let resources = Resources::sum(resources).allocated(None);
         if let Some(slot) = &mut self.slots[agent.0 as usize] {
-            slot.available.subtract(&resources);
+            slot.allocated.add_all(&resources);
         }
         if let Some(role) = self.role(framework_id, role.as_ref()) {
             role.allocated.add(&resources);
@@ -267,7 +288,7 @@ impl Allocator {
     ) {
         let resources = resources.clone().allocated(None);
         if let Some(slot) = &mut self.slots[agent.0 as usize] {
-            slot.available.add_all(&resources);
+            slot.allocated.subtract(&resources);
             self.dirty.insert(agent);
         }
         if !self.quota.is_empty() {
@@ -285,8 +306,14 @@ impl Allocator {
         }
     }
 
-    /// An operation turned some of an agent's resources into others.
-    pub(super) fn convert(&mut self, consumed: &Resources, converted: &Resources) {
+    /// An operation turns some of an agent's resources, which were offered, into others.
+    pub(super) fn convert(&mut self, agent: AgentIndex, consumed: &Resources, converted: &Resources) {
+        if let Some(slot) = &mut self.slots[agent.0 as usize] {
+            for own in [&mut slot.total, &mut slot.allocated] {
+                own.subtract(consumed);
+                own.add_all(converted);
+            }
+        }
         self.total.subtract(consumed);
         self.total.add(converted);
     }
@@ -366,7 +393,11 @@ impl Allocator {
 
     fn allocate_agent(&mut self, env: &Env, agent: AgentIndex, allocations: &mut Vec<Allocation>) {
         let Some(slot) = &mut self.slots[agent.0 as usize] else { return };
-        if !slot.active || slot.available.is_empty() {
+        if !slot.active {
+            return;
+        }
+        let mut available = slot.available();
+        if available.is_empty() {
             return;
         }
         let mut recheck: Option<Timestamp> = None;
@@ -376,7 +407,7 @@ impl Allocator {
                 continue;
             }
             let role = &client.roles[position];
-            let mut resources = slot.available.clone();
+            let mut resources = available.clone();
             resources.retain(|item| client.understands(item) && is_allocatable_to(item, &role.role));
             if let Some(limits) = self.quota.get(&role.role) {
                 for (kind, limit) in limits {
@@ -392,11 +423,12 @@ impl Allocator {
                 recheck = Some(recheck.map_or(until, |earlier| earlier.min(until)));
                 continue;
             }
-            slot.available.subtract(&resources);
+            available.subtract(&resources);
+            slot.allocated.add_all(&resources);
             role.allocated.add(&resources);
             let role = role.role.clone();
             allocations.push(Allocation { agent, framework_id, role, resources });
-            if slot.available.is_empty() {
+            if available.is_empty() {
                 return;
             }
         }
@@ -404,6 +436,15 @@ impl Allocator {
             slot.recheck = Some(at);
             self.rechecks.insert((at, agent));
         }
+    }
+}
+
+impl Slot {
+    /// Neither used nor offered.
+    fn available(&self) -> Resources {
+        let mut available = self.total.clone();
+        available.subtract(&self.allocated);
+        available
     }
 }
 

@@ -43,7 +43,6 @@ pub(super) use self::offers::OfferRecord;
 use super::env::Env;
 use super::io::{AgentIndex, Output, StreamId};
 use super::queue::Alarm;
-use super::resources::Resources;
 use super::view::AgentStanding;
 use super::wire::{DrainConfig, MasterTimer, Run, ToMaster};
 
@@ -140,8 +139,6 @@ pub(super) struct Agent {
     pub(super) offers: Vec<OfferId>,
     /// Kills that were asked for, for an agent that comes back.
     kills: BTreeSet<(FrameworkId, TaskId)>,
-    /// Its resources with reservations and volumes.
-    pub(super) total: Resources,
     /// When its pings began; they come at a fixed interval from then on.
     pings_since: Timestamp,
     /// Too many missed pings, or the next ping to a disconnected agent.

@@ -21,11 +21,13 @@ impl Master {
         pool: &mut Pool,
         (operation_id, info): (Option<String>, OperationInfo),
     ) {
-        let (Some(framework), Some(agent)) = (self.frameworks.get(framework_id), self.agent(pool.agent))
+        let (Some(framework), Some(agent), Some(total)) =
+            (self.frameworks.get(framework_id), self.agent(pool.agent), self.allocator.total(pool.agent))
         else {
             return;
         };
-        let conversion = conversion(framework, agent, pool, info, self);
+        let in_use = |volume: &Resource| self.is_in_use(agent, volume);
+        let conversion = conversion(framework, total, pool, info, in_use);
         let conversion = conversion.and_then(|(consumed, converted)| {
             if pool.resources.contains(&consumed) {
                 Ok((consumed, converted))
@@ -48,11 +50,7 @@ impl Master {
         pool.resources.add_all(&converted);
         pool.converted.add_all(&converted);
         let (consumed, converted) = (consumed.allocated(None), converted.allocated(None));
-        self.allocator.convert(&consumed, &converted);
-        if let Some(agent) = self.agent_mut(pool.agent) {
-            agent.total.subtract(&consumed);
-            agent.total.add_all(&converted);
-        }
+        self.allocator.convert(pool.agent, &consumed, &converted);
         let framework_id = framework_id.clone();
         let operation = ApplyOperation { framework_id, operation_id, consumed, converted };
         env.send_to_agent(pool.agent, ToAgent::ApplyOperation(Box::new(operation)));
@@ -79,10 +77,10 @@ impl Master {
 /// What an operation takes and what it makes.
 fn conversion(
     framework: &Framework,
-    agent: &Agent,
+    total: &Resources,
     pool: &Pool,
     info: OperationInfo,
-    master: &Master,
+    in_use: impl Fn(&Resource) -> bool,
 ) -> Result<(Resources, Resources), String> {
     let prepare = |mut resources: Vec<Resource>| {
         inject_role(&mut resources, &pool.role);
@@ -116,7 +114,7 @@ fn conversion(
         }
         OperationInfo::Create(volumes) => {
             let volumes = prepare(volumes)?;
-            validate_create(framework, agent, &volumes)?;
+            validate_create(framework, total, &volumes)?;
             let before = volumes.iter().map(plain_disk).collect::<Vec<_>>();
             Ok((Resources::sum(&before), Resources::sum(&volumes)))
         }
@@ -125,11 +123,11 @@ fn conversion(
             validate_volumes(&volumes)?;
             for volume in &volumes {
                 let unallocated = Resources::sum([volume]).allocated(None);
-                if !agent.total.contains(&unallocated) {
+                if !total.contains(&unallocated) {
                     return Err("Persistent volumes not found".to_owned());
                 }
             }
-            if volumes.iter().any(|volume| master.is_in_use(agent, volume)) {
+            if volumes.iter().any(in_use) {
                 return Err("Persistent volumes in use".to_owned());
             }
             let after = volumes.iter().map(plain_disk).collect::<Vec<_>>();
@@ -187,13 +185,13 @@ fn validate_reserve(framework: &Framework, resources: &[Resource]) -> Result<(),
     Ok(())
 }
 
-fn validate_create(framework: &Framework, agent: &Agent, volumes: &[Resource]) -> Result<(), String> {
+fn validate_create(framework: &Framework, total: &Resources, volumes: &[Resource]) -> Result<(), String> {
     validate_volumes(volumes)?;
     for (index, volume) in volumes.iter().enumerate() {
         let id = persistence_id(volume);
         let same =
             |other: &Resource| persistence_id(other) == id && other.reserved_role() == volume.reserved_role();
-        if agent.total.as_slice().iter().chain(&volumes[..index]).any(same) {
+        if total.as_slice().iter().chain(&volumes[..index]).any(same) {
             return Err(format!("Persistence ID '{}' is not unique", id.unwrap_or_default()));
         }
         if volume.shared && !framework.has(FrameworkCapability::SharedResources) {

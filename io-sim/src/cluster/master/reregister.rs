@@ -32,8 +32,10 @@ impl Master {
     }
 
     /// An agent that this master has on its books: it may have lost tasks in the meantime, and it hears again of
-    /// kills that it may have missed. Newer states come with its updates.
+    /// kills that it may have missed. Newer states come with its updates. What it has is what it says, so that an
+    /// operation that it did not hear of is undone (`Master::___reregisterSlave`, of agents with resource providers).
     fn known_agent_returns(&mut self, env: &mut Env, from: AgentIndex, session: Run, report: &Reregister) {
+        self.allocator.set_agent_total(from, &report.total);
         let Some(agent) = self.agent(from) else { return };
         let reported = |key: &(FrameworkId, TaskId)| {
             let is = |task: &&ReportedTask| task.framework_id == key.0 && task.info.task_id == key.1;

@@ -20,7 +20,7 @@ fn check_books(cluster: &Cluster) {
         if !matches!(agent.standing, AgentStanding::Registered | AgentStanding::Disconnected) {
             continue;
         }
-        let mut sum = Resources::sum(agent.available);
+        let mut sum = Resources::sum(&agent.available());
         for view in cluster.offers().filter(|view| view.agent == agent.index) {
             sum.add_all(&Resources::sum(&view.offer.resources).allocated(None));
         }

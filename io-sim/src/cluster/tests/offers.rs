@@ -341,6 +341,24 @@ fn a_volume_survives_its_agents_restart() {
 }
 
 #[test]
+fn what_an_agent_did_not_hear_of_is_undone_when_it_comes_back() {
+    let mut world = World::new(1);
+    let disk = reserved(Resource::scalar(ResourceKind::Disk, Scalar::from_f64(64.0)));
+    let reserve = vec![OperationInfo::Reserve(vec![disk.clone()])];
+    operate(&mut world, reserve);
+    world.fault(Fault::Partition { agent: A0, loss: true });
+    let heard = operate(&mut world, vec![OperationInfo::Unreserve(vec![disk])]);
+    assert_eq!(heard, [], "the master says nothing of what it believes");
+    let is_reserved = |item: &Resource| !item.reservations.is_empty();
+    assert!(!world.offers.last().unwrap().resources.iter().any(is_reserved), "it believes that it is done");
+    world.seconds(10);
+    world.offers.clear();
+    world.fault(Fault::Heal { agent: A0 });
+    world.seconds(20);
+    assert!(world.offers.last().expect("an offer").resources.iter().any(is_reserved));
+}
+
+#[test]
 fn a_framework_that_changes_hands_is_offered_with_the_next_batch() {
     let mut world = World::new(1);
     world.run(Duration::from_millis(100));
