@@ -67,15 +67,22 @@ impl Resources {
         }
         for item in &other.0 {
             let Some(index) = self.0.iter().position(|own| same_identity(own, item)) else { continue };
-            if is_one_piece(item) {
-                self.0.remove(index);
-                continue;
+            if !is_one_piece(item) {
+                subtract_value(&mut self.0[index].value, &item.value);
+                if !is_empty_value(&self.0[index].value) {
+                    continue;
+                }
             }
-            subtract_value(&mut self.0[index].value, &item.value);
-            if is_empty_value(&self.0[index].value) {
-                self.0.remove(index);
-            }
+            // The last one takes its place: the order shows in Mesos' offers and texts.
+            self.0.swap_remove(index);
         }
+    }
+
+    /// Puts what quota does not limit first: what is reserved or no amount. That is how Mesos makes up an offer.
+    pub(super) fn unlimited_first(&mut self) {
+        self.0.sort_by_key(|item| {
+            item.reservations.is_empty() && matches!(item.value, ResourceValue::Scalar(_)) && !item.revocable
+        });
     }
 
     /// Keeps only some.
@@ -345,6 +352,20 @@ mod tests {
         assert_eq!(bundle.to_string(), "ports:[1-2, 6-8]");
         assert!(bundle.contains(&Resources::sum(&[ports(&[(1, 1), (6, 8)])])));
         assert!(!bundle.contains(&Resources::sum(&[ports(&[(2, 6)])])));
+    }
+
+    #[test]
+    fn the_order_is_mesos_own() {
+        let mem = Resource::scalar(ResourceKind::Mem, Scalar::from_f64(64.0));
+        let mut bundle = Resources::sum(&[cpus(1.0), mem, ports(&[(1, 3)])]);
+        bundle.subtract(&Resources::sum(&[cpus(1.0)]));
+        assert_eq!(bundle.to_string(), "ports:[1-3]; mem:64", "the last one takes the place of what is gone");
+        bundle.add(&cpus(2.0));
+        bundle.subtract(&Resources::sum(&[ports(&[(1, 3)])]));
+        assert_eq!(bundle.to_string(), "cpus:2; mem:64");
+        bundle.add(&ports(&[(5, 5)]));
+        bundle.unlimited_first();
+        assert_eq!(bundle.to_string(), "ports:[5-5]; cpus:2; mem:64");
     }
 
     #[test]

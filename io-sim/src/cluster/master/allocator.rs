@@ -409,6 +409,7 @@ impl Allocator {
             let role = &client.roles[position];
             let mut resources = available.clone();
             resources.retain(|item| client.understands(item) && is_allocatable_to(item, &role.role));
+            resources.unlimited_first();
             if let Some(limits) = self.quota.get(&role.role) {
                 for (kind, limit) in limits {
                     let left = limit.saturating_sub(Scalar::from_thousandths(role.allocated.get(kind)));

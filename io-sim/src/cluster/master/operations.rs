@@ -27,7 +27,11 @@ impl Master {
             return;
         };
         let in_use = |volume: &Resource| self.is_in_use(agent, volume);
-        let conversion = conversion(framework, total, pool, info, in_use);
+        let conversion = conversion(framework, total, pool, info, in_use).map_err(|text| {
+            let config = &env.config.agents[pool.agent.0 as usize];
+            let (id, ip, port, hostname) = (&agent.id, &config.ip, config.port, &config.hostname);
+            format!("{text}; on agent {id} at slave(1)@{ip}:{port} ({hostname})")
+        });
         let conversion = conversion.and_then(|(consumed, converted)| {
             if pool.resources.contains(&consumed) {
                 Ok((consumed, converted))
@@ -37,14 +41,7 @@ impl Master {
         });
         let (consumed, converted) = match conversion {
             Ok(conversion) => conversion,
-            Err(text) => {
-                let config = &env.config.agents[pool.agent.0 as usize];
-                let text = format!(
-                    "{text}; on agent {} at slave(1)@{}:{} ({})",
-                    agent.id, config.ip, config.port, config.hostname
-                );
-                return self.operation_error(env, framework_id, operation_id, text);
-            }
+            Err(text) => return self.operation_error(env, framework_id, operation_id, text),
         };
         pool.resources.subtract(&consumed);
         pool.resources.add_all(&converted);
