@@ -144,11 +144,9 @@ async fn other(
 ) -> Result<Response, NoMaster> {
     let framework_id = call.framework_id.as_ref().map(|id| FrameworkId::from(id.value.as_str()));
     let call = match kind {
-        // These need the same permission as any call and then have no effect, here as with Mesos' own allocator (or,
-        // for the second, as long as there are no operations with an id). So does an empty DECLINE.
-        Type::Request | Type::ReconcileOperations | Type::Unknown => {
-            Call::Decline { offer_ids: Vec::new(), refuse: None }
-        }
+        // These need the same permission as any call and then have no effect, here as with Mesos' own allocator. So
+        // does an empty DECLINE.
+        Type::Request | Type::Unknown => Call::Decline { offer_ids: Vec::new(), refuse: None },
         _ => match Call::from_proto(call) {
             Ok(call) => call,
             Err(reason) => return Ok(bad_request(format!("Failed to validate scheduler::Call: {reason}"))),

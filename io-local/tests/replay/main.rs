@@ -27,14 +27,7 @@ use podium_core::model::mesos::{Event, StatusReason, TaskState};
 use recording::Recording;
 
 /// The repository's recordings that the model does not reproduce, with reasons in `docs/simulator.md`.
-const EXCEPTIONS: [&str; 6] = [
-    "15-call-type-unknown",
-    "15-invalid-requests",
-    "18-reserve-create-volume",
-    "18-reserve-create-volume-json",
-    "20-two-frameworks-a",
-    "25-zookeeper",
-];
+const EXCEPTIONS: [&str; 3] = ["15-call-type-unknown", "20-two-frameworks-a", "25-zookeeper"];
 
 /// How often what is chance in Mesos is drawn anew: in which order agents are allocated, and how the allocator's cycle
 /// falls.

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use podium_core::model::ids::Role;
-use podium_core::model::mesos::{Call, FrameworkCapability, FrameworkInfo, ReconcileTask};
+use podium_core::model::mesos::{
+    Call, FrameworkCapability, FrameworkInfo, ReconcileOperation, ReconcileTask,
+};
 
 use super::enums::WireEnum;
 use super::{
@@ -91,6 +93,12 @@ impl Translate for Call {
                 proto.reconcile = Some(call::Reconcile { tasks: write_all(tasks, format) });
                 call::Type::Reconcile
             }
+            Self::ReconcileOperations { operations } => {
+                // As for RECONCILE.
+                proto.reconcile_operations =
+                    Some(call::ReconcileOperations { operations: write_all(operations, format) });
+                call::Type::ReconcileOperations
+            }
             Self::Revive { roles } => {
                 proto.revive = (!roles.is_empty()).then(|| call::Revive { roles: write_roles(roles) });
                 call::Type::Revive
@@ -158,6 +166,11 @@ impl Translate for Call {
                 let tasks = read_all("tasks", member("reconcile", proto.reconcile)?.tasks).at("reconcile")?;
                 Ok(Self::Reconcile { tasks })
             }
+            call::Type::ReconcileOperations => {
+                let name = "reconcile_operations";
+                let operations = member(name, proto.reconcile_operations)?.operations;
+                Ok(Self::ReconcileOperations { operations: read_all("operations", operations).at(name)? })
+            }
             call::Type::Revive => {
                 Ok(Self::Revive { roles: read_roles(proto.revive.unwrap_or_default().roles) })
             }
@@ -181,7 +194,7 @@ impl Translate for Call {
                 })
             }
             call::Type::Unknown => Err(Invalid::absent("type")),
-            other @ (call::Type::ReconcileOperations | call::Type::Request) => {
+            other @ call::Type::Request => {
                 Err(Invalid::unusable("type", other.as_str_name(), "the scheduler has no use for this call"))
             }
         }
@@ -280,6 +293,23 @@ impl Translate for ReconcileTask {
             task_id: read("task_id", proto.task_id)?,
             agent_id: read_some("agent_id", proto.agent_id)?,
         })
+    }
+}
+
+/// What a resource provider does is unknown here: the id of one is left out.
+impl Translate for ReconcileOperation {
+    type Proto = call::reconcile_operations::Operation;
+
+    fn to_proto(&self, format: Format) -> call::reconcile_operations::Operation {
+        call::reconcile_operations::Operation {
+            operation_id: proto::OperationId { value: self.operation_id.clone() },
+            agent_id: write_some(self.agent_id.as_ref(), format),
+            resource_provider_id: None,
+        }
+    }
+
+    fn from_proto(proto: call::reconcile_operations::Operation) -> Result<Self, Invalid> {
+        Ok(Self { operation_id: proto.operation_id.value, agent_id: read_some("agent_id", proto.agent_id)? })
     }
 }
 

@@ -21,8 +21,8 @@ use super::config::{ClusterConfig, Latency};
 use super::io::{AgentIndex, ContainerCommand, ContainerId, Output, ProbeId};
 use super::queue::{Alarm, Queue};
 use super::wire::{
-    AgentTimer, ExecutorNumber, ExecutorTimer, FromExecutor, MasterTimer, Run, ToAgent, ToExecutor, ToMaster,
-    Work,
+    AgentTimer, ExecutorNumber, ExecutorTimer, FromExecutor, MasterTimer, OperationNumber, Run, ToAgent,
+    ToExecutor, ToMaster, Work,
 };
 use crate::random::Random;
 
@@ -44,6 +44,7 @@ pub(super) struct Env {
     /// Who waits for a probe.
     pub(super) probes: FxHashMap<ProbeId, ContainerRef>,
     next_probe: u64,
+    next_operation: OperationNumber,
     /// What to do to the next message about a task.
     tampering: Vec<(TaskId, Tampering)>,
 }
@@ -120,6 +121,7 @@ impl Env {
             containers: FxHashMap::default(),
             probes: FxHashMap::default(),
             next_probe: 0,
+            next_operation: 0,
             tampering: Vec::new(),
         }
     }
@@ -130,6 +132,11 @@ impl Env {
 
     pub(super) fn session(&self, agent: AgentIndex) -> Run {
         self.links[agent.0 as usize].session
+    }
+
+    pub(super) fn new_operation(&mut self) -> OperationNumber {
+        self.next_operation += 1;
+        self.next_operation
     }
 
     // -- planning ------------------------------------------------------------------------------------------

@@ -2,12 +2,13 @@
 //!
 //! Names follow Mesos' internal messages (`messages.proto`); the fields are those that matter to behaviour.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use podium_core::model::ids::{AgentId, ExecutorId, FrameworkId, OfferId, TaskId};
 use podium_core::model::mesos::{
-    ExecutorInfo, FrameworkInfo, OperationStatus, StatusUuid, TaskInfo, TaskState, TaskStatus,
+    ExecutorInfo, FrameworkInfo, OperationState, OperationStatus, StatusUuid, TaskInfo, TaskState, TaskStatus,
 };
 
 use super::io::{AgentIndex, ProbeId};
@@ -18,6 +19,9 @@ pub(super) type ExecutorNumber = u32;
 
 /// Counts the starts of a process, so that what an earlier one planned is not mistaken for its own.
 pub(super) type Run = u32;
+
+/// Tells operations apart, for ever, as `operation_uuid` does in Mesos.
+pub(super) type OperationNumber = u64;
 
 /// A task group, or a single task, as it is delivered: together or not at all.
 pub(super) type Group = Arc<[Arc<TaskInfo>]>;
@@ -60,8 +64,12 @@ pub(super) enum ToMaster {
     StatusUpdate { framework_id: FrameworkId, status: Arc<TaskStatus>, latest: TaskState },
     /// `ExitedExecutorMessage` with the raw wait status.
     ExitedExecutor { agent_id: AgentId, framework_id: FrameworkId, executor_id: ExecutorId, status: i32 },
-    /// `UpdateOperationStatusMessage`.
-    OperationStatus { framework_id: FrameworkId, status: Box<OperationStatus> },
+    /// `UpdateOperationStatusMessage`. Without a framework it is the answer to a question of the master.
+    OperationStatus {
+        operation: OperationNumber,
+        framework_id: Option<FrameworkId>,
+        status: Box<OperationStatus>,
+    },
 }
 
 /// What an agent tells a master about itself.
@@ -73,6 +81,8 @@ pub(super) struct Reregister {
     pub(super) frameworks: Vec<(FrameworkId, Arc<FrameworkInfo>)>,
     pub(super) executors: Vec<(FrameworkId, Arc<ExecutorInfo>)>,
     pub(super) tasks: Vec<ReportedTask>,
+    /// Operations whose end is not acknowledged. In Mesos they follow in an `UpdateSlaveMessage`.
+    pub(super) operations: BTreeMap<OperationNumber, OperationRecord>,
 }
 
 /// A task as an agent reports it.
@@ -117,7 +127,9 @@ pub(super) enum ToAgent {
     /// `ApplyOperationMessage`.
     ApplyOperation(Box<ApplyOperation>),
     /// `AcknowledgeOperationStatusMessage`.
-    AcknowledgeOperation { uuid: StatusUuid },
+    AcknowledgeOperation { operation: OperationNumber, uuid: StatusUuid },
+    /// `ReconcileOperationsMessage`: the agent did not tell of these.
+    ReconcileOperations { operations: Vec<OperationNumber> },
 }
 
 /// A task that a master knows and a returning agent does not.
@@ -142,10 +154,34 @@ pub(super) struct RunGroup {
 /// A reservation or volume operation.
 #[derive(Clone, Debug)]
 pub(super) struct ApplyOperation {
-    pub(super) framework_id: FrameworkId,
-    pub(super) operation_id: Option<String>,
+    /// Who hears what becomes of it. Without an id nobody does.
+    pub(super) feedback: Option<(OperationNumber, OperationRecord)>,
     pub(super) consumed: Resources,
     pub(super) converted: Resources,
+}
+
+/// An operation that has an id, as master and agent remember it until its end is acknowledged.
+#[derive(Clone, Debug)]
+pub(super) struct OperationRecord {
+    pub(super) framework_id: FrameworkId,
+    /// The latest one, which has the operation's id.
+    pub(super) status: OperationStatus,
+}
+
+/// A status that needs no acknowledgement.
+pub(super) fn operation_status(
+    operation_id: Option<String>,
+    state: OperationState,
+    agent_id: Option<AgentId>,
+) -> OperationStatus {
+    OperationStatus {
+        operation_id,
+        state,
+        message: None,
+        converted_resources: Vec::new(),
+        uuid: None,
+        agent_id,
+    }
 }
 
 /// `DrainConfig`.
@@ -211,7 +247,7 @@ pub(super) enum AgentTimer {
     /// Executors that have not come back after a restart are given up.
     RecoveryTimeout,
     RetryUpdate(FrameworkId, TaskId),
-    RetryOperation(StatusUuid),
+    RetryOperation(OperationNumber),
     /// The executor has been silent since its launch.
     ExecutorRegistration(FrameworkId, ExecutorId, ExecutorNumber),
     /// The executor was asked to shut down and is still there.

@@ -158,6 +158,7 @@ fn call_name(call: &Call) -> &'static str {
         Call::Kill { .. } => "KILL",
         Call::Message { .. } => "MESSAGE",
         Call::Reconcile { .. } => "RECONCILE",
+        Call::ReconcileOperations { .. } => "RECONCILE_OPERATIONS",
         Call::Revive { .. } => "REVIVE",
         Call::Shutdown { .. } => "SHUTDOWN",
         Call::Subscribe { .. } => "SUBSCRIBE",

@@ -85,6 +85,15 @@ pub struct ReconcileTask {
     pub agent_id: Option<AgentId>,
 }
 
+/// One entry of an explicit `RECONCILE_OPERATIONS`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReconcileOperation {
+    /// The operation asked about.
+    pub operation_id: String,
+    /// Where it was sent to; without it an operation that the master does not know is just unknown.
+    pub agent_id: Option<AgentId>,
+}
+
 /// `mesos.v1.scheduler.Call`. The framework id is the sender's business, not repeated here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -159,6 +168,11 @@ pub enum Call {
     Reconcile {
         /// The tasks asked about.
         tasks: Vec<ReconcileTask>,
+    },
+    /// Ask for the state of operations that have an id; of all of them if none is named.
+    ReconcileOperations {
+        /// The operations asked about.
+        operations: Vec<ReconcileOperation>,
     },
     /// Want offers again, and forget all filters. All roles if none is named.
     Revive {

@@ -10,7 +10,9 @@ mod resource;
 mod status;
 mod task;
 
-pub use call::{Call, FrameworkCapability, FrameworkInfo, Operation, OperationInfo, ReconcileTask};
+pub use call::{
+    Call, FrameworkCapability, FrameworkInfo, Operation, OperationInfo, ReconcileOperation, ReconcileTask,
+};
 pub use event::{Event, ExecutorFailure, InverseOffer, MasterInfo, OperationState, OperationStatus};
 pub use offer::{Attribute, AttributeValue, FaultDomain, Offer, Unavailability};
 pub use resource::{

@@ -369,6 +369,8 @@ pub(super) fn call() -> impl Strategy<Value = Call> {
     let offers = || many(id::<OfferId>());
     let roles = || many(id::<Role>());
     let reconcile = (id(), of(id())).prop_map(|(task_id, agent_id)| ReconcileTask { task_id, agent_id });
+    let operation_asked =
+        (TEXT, of(id())).prop_map(|(operation_id, agent_id)| ReconcileOperation { operation_id, agent_id });
     prop_oneof![
         8 => (offers(), many(operation()), of(duration()))
             .prop_map(|(offer_ids, operations, refuse)| Call::Accept { offer_ids, operations, refuse }),
@@ -386,6 +388,7 @@ pub(super) fn call() -> impl Strategy<Value = Call> {
         1 => (id(), id(), many(any::<u8>()))
             .prop_map(|(agent_id, executor_id, data)| Call::Message { agent_id, executor_id, data }),
         1 => many(reconcile).prop_map(|tasks| Call::Reconcile { tasks }),
+        1 => many(operation_asked).prop_map(|operations| Call::ReconcileOperations { operations }),
         1 => roles().prop_map(|roles| Call::Revive { roles }),
         1 => (id(), id()).prop_map(|(executor_id, agent_id)| Call::Shutdown { executor_id, agent_id }),
         1 => (framework(), roles()).prop_map(|(framework_info, suppressed_roles)| {

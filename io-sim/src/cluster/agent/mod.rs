@@ -255,7 +255,10 @@ impl Machine {
             ToAgent::Drain(config) => self.drain(env, config),
             ToAgent::Reactivate => self.agent.drain = None,
             ToAgent::ApplyOperation(operation) => self.apply_operation(env, *operation),
-            ToAgent::AcknowledgeOperation { uuid } => self.agent.operations.acknowledged(env, uuid),
+            ToAgent::AcknowledgeOperation { operation, uuid } => {
+                self.agent.operations.acknowledged(env, operation, uuid);
+            }
+            ToAgent::ReconcileOperations { operations } => self.reconcile_operations(env, &operations),
         }
     }
 
@@ -271,9 +274,9 @@ impl Machine {
             }
             AgentTimer::RecoveryTimeout => self.recovered(env),
             AgentTimer::RetryUpdate(framework_id, task_id) => self.retry_update(env, framework_id, &task_id),
-            AgentTimer::RetryOperation(uuid) => {
+            AgentTimer::RetryOperation(operation) => {
                 let sender = self.sender();
-                self.agent.operations.retry(env, sender, uuid);
+                self.agent.operations.retry(env, sender, operation);
             }
             AgentTimer::ExecutorRegistration(framework_id, executor_id, number) => {
                 self.executor_registration_timeout(env, &framework_id, &executor_id, number);

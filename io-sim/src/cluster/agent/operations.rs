@@ -3,24 +3,24 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use podium_core::model::ids::FrameworkId;
-use podium_core::model::mesos::{OperationState, OperationStatus, ReservationType, Resource, StatusUuid};
+use podium_core::model::mesos::{OperationState, ReservationType, Resource, StatusUuid};
 
 use super::{Machine, Phase, Sender};
 use crate::cluster::env::Env;
 use crate::cluster::io::{ContainerCommand, VolumeId};
 use crate::cluster::queue::Alarm;
 use crate::cluster::resources::{Resources, plain_disk};
-use crate::cluster::wire::{AgentTimer, ApplyOperation, ToMaster};
+use crate::cluster::wire::{
+    AgentTimer, ApplyOperation, OperationNumber, OperationRecord, ToMaster, operation_status,
+};
 
-/// Operation updates that are not acknowledged.
+/// Operations whose end is not acknowledged.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Operations(BTreeMap<StatusUuid, Pending>);
+pub(super) struct Operations(BTreeMap<OperationNumber, Pending>);
 
 #[derive(Clone, Debug)]
 struct Pending {
-    framework_id: FrameworkId,
-    status: OperationStatus,
+    operation: OperationRecord,
     interval: Duration,
     alarm: Option<Alarm>,
 }
@@ -38,23 +38,27 @@ impl Machine {
                 env.output(ContainerCommand::RemoveVolume { agent, agent_id, volume });
             }
         }
-        // Without an id nobody asked for feedback.
-        let Some(operation_id) = operation.operation_id else { return };
-        let uuid = env.random.uuid();
-        let status = OperationStatus {
-            operation_id: Some(operation_id),
-            state: if known { OperationState::OperationFinished } else { OperationState::OperationDropped },
-            message: None,
-            converted_resources: operation.converted.into_vec(),
-            uuid: Some(uuid),
-            agent_id: self.agent.id.clone(),
-        };
+        let Some((number, mut operation)) = operation.feedback else { return };
+        operation.status.state =
+            if known { OperationState::OperationFinished } else { OperationState::OperationDropped };
+        operation.status.uuid = Some(env.random.uuid());
         let interval = env.config.agent.update_retry_min;
-        let pending = Pending { framework_id: operation.framework_id, status, interval, alarm: None };
-        self.agent.operations.0.insert(uuid, pending);
+        self.agent.operations.0.insert(number, Pending { operation, interval, alarm: None });
         if self.agent.phase == Phase::Registered {
             let sender = self.sender();
-            self.agent.operations.send(env, sender, uuid);
+            self.agent.operations.send(env, sender, number);
+        }
+    }
+
+    /// `ReconcileOperationsMessage`: what the agent does not know has never reached it. What it does know was under
+    /// way to it when it registered.
+    pub(super) fn reconcile_operations(&mut self, env: &mut Env, operations: &[OperationNumber]) {
+        for operation in operations.iter().filter(|number| !self.agent.operations.0.contains_key(number)) {
+            // Which framework's it is, and its id, only the master knows.
+            let status = operation_status(None, OperationState::OperationDropped, self.agent.id.clone());
+            let (operation, status) = (*operation, Box::new(status));
+            let message = ToMaster::OperationStatus { operation, framework_id: None, status };
+            env.send_to_master(self.index, self.agent.master, message);
         }
     }
 }
@@ -84,24 +88,31 @@ impl Operations {
         self.0.is_empty()
     }
 
-    pub(super) fn acknowledged(&mut self, env: &mut Env, uuid: StatusUuid) {
-        if let Some(pending) = self.0.remove(&uuid) {
+    /// For the master that the agent registers with.
+    pub(super) fn report(&self) -> BTreeMap<OperationNumber, OperationRecord> {
+        self.0.iter().map(|(number, pending)| (*number, pending.operation.clone())).collect()
+    }
+
+    pub(super) fn acknowledged(&mut self, env: &mut Env, number: OperationNumber, uuid: StatusUuid) {
+        if self.0.get(&number).is_some_and(|pending| pending.operation.status.uuid == Some(uuid))
+            && let Some(pending) = self.0.remove(&number)
+        {
             env.queue.cancel(pending.alarm);
         }
     }
 
-    pub(super) fn retry(&mut self, env: &mut Env, sender: Sender, uuid: StatusUuid) {
+    pub(super) fn retry(&mut self, env: &mut Env, sender: Sender, number: OperationNumber) {
         let max = env.config.agent.update_retry_max;
-        if let Some(pending) = self.0.get_mut(&uuid) {
+        if let Some(pending) = self.0.get_mut(&number) {
             pending.interval = (pending.interval * 2).min(max);
-            self.send(env, sender, uuid);
+            self.send(env, sender, number);
         }
     }
 
     pub(super) fn resume(&mut self, env: &mut Env, sender: Sender) {
-        let uuids: Vec<_> = self.0.keys().copied().collect();
-        for uuid in uuids {
-            self.send(env, sender, uuid);
+        let numbers: Vec<_> = self.0.keys().copied().collect();
+        for number in numbers {
+            self.send(env, sender, number);
         }
     }
 
@@ -111,17 +122,17 @@ impl Operations {
         }
     }
 
-    fn send(&mut self, env: &mut Env, sender: Sender, uuid: StatusUuid) {
-        let Some(pending) = self.0.get_mut(&uuid) else { return };
+    fn send(&mut self, env: &mut Env, sender: Sender, number: OperationNumber) {
+        let Some(pending) = self.0.get_mut(&number) else { return };
         env.queue.cancel(pending.alarm.take());
         pending.alarm =
-            Some(env.plan_agent(sender.address, pending.interval, AgentTimer::RetryOperation(uuid)));
-        let framework_id = pending.framework_id.clone();
-        let status = Box::new(pending.status.clone());
-        env.send_to_master(
-            sender.address.0,
-            sender.master,
-            ToMaster::OperationStatus { framework_id, status },
-        );
+            Some(env.plan_agent(sender.address, pending.interval, AgentTimer::RetryOperation(number)));
+        let OperationRecord { framework_id, status } = pending.operation.clone();
+        let message = ToMaster::OperationStatus {
+            operation: number,
+            framework_id: Some(framework_id),
+            status: Box::new(status),
+        };
+        env.send_to_master(sender.address.0, sender.master, message);
     }
 }

@@ -252,6 +252,7 @@ impl Machine {
             frameworks: Vec::new(),
             executors: Vec::new(),
             tasks: Vec::new(),
+            operations: self.agent.operations.report(),
         };
         for (framework_id, framework) in &self.agent.frameworks {
             if framework.terminating {

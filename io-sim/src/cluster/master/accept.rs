@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use podium_core::model::ids::{FrameworkId, OfferId, Role, TaskId};
 use podium_core::model::mesos::{
-    Event, ExecutorInfo, LaunchGroup, Operation, OperationInfo, OperationState, OperationStatus, Resource,
-    StatusReason, StatusSource, TaskInfo, TaskState, TaskStatus,
+    Event, ExecutorInfo, LaunchGroup, Operation, OperationInfo, OperationState, Resource, StatusReason,
+    StatusSource, TaskInfo, TaskState, TaskStatus,
 };
 
 use super::validation::{Launch, validate_group, validate_task};
@@ -14,7 +14,7 @@ use super::{Master, OfferRecord, Task};
 use crate::cluster::env::Env;
 use crate::cluster::io::AgentIndex;
 use crate::cluster::resources::Resources;
-use crate::cluster::wire::{RunGroup, ToAgent};
+use crate::cluster::wire::{RunGroup, ToAgent, operation_status};
 
 /// What an `ACCEPT` works with: the offers' resources, less what its operations have used so far.
 pub(super) struct Pool {
@@ -317,14 +317,8 @@ impl Master {
         if operation_id.is_none() {
             return;
         }
-        let status = OperationStatus {
-            operation_id,
-            state: OperationState::OperationError,
-            message: Some(message),
-            converted_resources: Vec::new(),
-            uuid: None,
-            agent_id: None,
-        };
+        let mut status = operation_status(operation_id, OperationState::OperationError, None);
+        status.message = Some(message);
         self.send(env, framework_id, Event::UpdateOperationStatus(status));
     }
 }

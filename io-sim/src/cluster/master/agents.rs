@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use podium_core::model::ids::{AgentId, FrameworkId, TaskId};
-use podium_core::model::mesos::{Event, ExecutorFailure, StatusReason, TaskState};
+use podium_core::model::mesos::{Event, ExecutorFailure, OperationState, StatusReason, TaskState};
 
 use super::{Agent, Master};
 use crate::cluster::env::Env;
@@ -74,6 +74,7 @@ impl Master {
             executors: Default::default(),
             offers: Vec::new(),
             kills: Default::default(),
+            operations: Default::default(),
             pings_since: env.now,
             ping_alarm: None,
         });
@@ -236,6 +237,8 @@ impl Master {
     }
 
     fn mark_unreachable(&mut self, env: &mut Env, index: AgentIndex, message: &str) {
+        let operations = (OperationState::OperationUnreachable, "Agent was marked unreachable");
+        self.lose_operations(env, index, operations);
         let loss = Loss {
             state: TaskState::TaskUnreachable,
             reason: StatusReason::ReasonAgentRemoved,
@@ -252,11 +255,13 @@ impl Master {
     /// An operator says that the agent is gone for good; it is told to end, should it hear it.
     pub(super) fn mark_gone(&mut self, env: &mut Env, index: AgentIndex) {
         env.send_to_agent(index, ToAgent::Shutdown);
+        let message = "Agent has been marked gone";
+        self.lose_operations(env, index, (OperationState::OperationGoneByOperator, message));
         let loss = Loss {
             state: TaskState::TaskGoneByOperator,
             reason: StatusReason::ReasonAgentRemovedByOperator,
             reason_for_others: StatusReason::ReasonAgentRemoved,
-            message: "Agent has been marked gone",
+            message,
         };
         if let Some(agent_id) = self.lose_agent(env, index, &loss) {
             self.registry.admitted.remove(&agent_id);

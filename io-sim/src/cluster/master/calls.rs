@@ -80,8 +80,8 @@ impl Master {
             Call::Acknowledge { agent_id, task_id, uuid } => {
                 self.acknowledge(env, framework_id, (&agent_id, task_id), uuid);
             }
-            Call::AcknowledgeOperation { agent_id, uuid, .. } => {
-                self.acknowledge_operation(env, agent_id.as_ref(), uuid);
+            Call::AcknowledgeOperation { agent_id, operation_id, uuid } => {
+                self.acknowledge_operation(env, framework_id, (agent_id.as_ref(), &operation_id), uuid);
             }
             Call::Kill { task_id, agent_id, grace_period } => {
                 self.kill(env, framework_id, (task_id, agent_id), grace_period);
@@ -89,6 +89,9 @@ impl Master {
             // The default executor takes no messages.
             Call::Message { .. } | Call::Subscribe { .. } => {}
             Call::Reconcile { tasks } => self.reconcile(env, framework_id, &tasks),
+            Call::ReconcileOperations { operations } => {
+                self.reconcile_operations(env, framework_id, &operations);
+            }
             Call::Revive { roles } => self.revive(env, framework_id, &roles),
             Call::Suppress { roles } => self.suppress(framework_id, &roles),
             Call::Shutdown { executor_id, agent_id } => {

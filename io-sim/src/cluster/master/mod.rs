@@ -6,7 +6,7 @@
 //! | `subscribe` | subscription, failover, removal of frameworks |
 //! | `allocator`, `offers` | who is offered what, and what becomes of an offer |
 //! | `accept`, `validation`, `operations` | launches, reservations, volumes |
-//! | `tasks`, `reconcile` | status updates, kills, questions about tasks |
+//! | `tasks`, `reconcile` | status updates, kills, questions about tasks and operations |
 //! | `agents`, `reregister` | agents that come, fall silent, and come back |
 //! | `operator`, `maintenance` | the operator's calls |
 //!
@@ -44,7 +44,7 @@ use super::env::Env;
 use super::io::{AgentIndex, Output, StreamId};
 use super::queue::Alarm;
 use super::view::AgentStanding;
-use super::wire::{DrainConfig, MasterTimer, Run, ToMaster};
+use super::wire::{DrainConfig, MasterTimer, OperationNumber, OperationRecord, Run, ToMaster};
 
 /// The leading master, or the place where there is none.
 #[derive(Clone, Debug)]
@@ -139,6 +139,8 @@ pub(super) struct Agent {
     pub(super) offers: Vec<OfferId>,
     /// Kills that were asked for, for an agent that comes back.
     kills: BTreeSet<(FrameworkId, TaskId)>,
+    /// Operations with an id whose end is not acknowledged.
+    operations: BTreeMap<OperationNumber, OperationRecord>,
     /// When its pings began; they come at a fixed interval from then on.
     pings_since: Timestamp,
     /// Too many missed pings, or the next ping to a disconnected agent.
@@ -271,8 +273,8 @@ impl Master {
             ToMaster::ExitedExecutor { agent_id, framework_id, executor_id, status } => {
                 self.executor_exited(env, &agent_id, (&framework_id, &executor_id), status);
             }
-            ToMaster::OperationStatus { framework_id, status } => {
-                self.send(env, &framework_id, Event::UpdateOperationStatus(*status));
+            ToMaster::OperationStatus { operation, framework_id, status } => {
+                self.update_operation(env, from, (operation, framework_id), *status);
             }
         }
     }

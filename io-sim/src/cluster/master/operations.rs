@@ -1,16 +1,24 @@
 //! `RESERVE`, `UNRESERVE`, `CREATE` and `DESTROY`: applied at once by the master, so that later operations of
 //! the same `ACCEPT` can build on them, and carried out by the agent.
+//!
+//! One that has an id is remembered until its framework has acknowledged what became of it, or its agent is lost.
+
+use std::collections::BTreeMap;
 
 use podium_core::model::ids::{AgentId, FrameworkId};
-use podium_core::model::mesos::{FrameworkCapability, OperationInfo, ReservationType, Resource, StatusUuid};
+use podium_core::model::mesos::{
+    Event, FrameworkCapability, OperationInfo, OperationState, OperationStatus, ReservationType, Resource,
+    StatusUuid,
+};
 
 use super::accept::{Pool, inject_role};
 use super::subscribe::roles_of;
 use super::validation::{validate_disks, validate_resources};
 use super::{Agent, Framework, Master};
 use crate::cluster::env::Env;
+use crate::cluster::io::AgentIndex;
 use crate::cluster::resources::{Notation, Resources, plain_disk};
-use crate::cluster::wire::{ApplyOperation, ToAgent};
+use crate::cluster::wire::{ApplyOperation, OperationNumber, OperationRecord, ToAgent, operation_status};
 
 impl Master {
     /// Applies an operation to the pool, or says why not.
@@ -48,15 +56,106 @@ impl Master {
         pool.converted.add_all(&converted);
         let (consumed, converted) = (consumed.allocated(None), converted.allocated(None));
         self.allocator.convert(pool.agent, &consumed, &converted);
-        let framework_id = framework_id.clone();
-        let operation = ApplyOperation { framework_id, operation_id, consumed, converted };
+        let Some(agent) = self.agent_mut(pool.agent) else { return };
+        let feedback = operation_id.map(|operation_id| {
+            let state = OperationState::OperationPending;
+            let status = operation_status(Some(operation_id), state, Some(agent.id.clone()));
+            (env.new_operation(), OperationRecord { framework_id: framework_id.clone(), status })
+        });
+        agent.operations.extend(feedback.clone());
+        let operation = ApplyOperation { feedback, consumed, converted };
         env.send_to_agent(pool.agent, ToAgent::ApplyOperation(Box::new(operation)));
     }
 
-    pub(super) fn acknowledge_operation(&self, env: &mut Env, agent_id: Option<&AgentId>, uuid: StatusUuid) {
-        let agent = agent_id.and_then(|agent_id| self.agent_by_id(agent_id));
-        if let Some(agent) = agent.filter(|agent| agent.connected) {
-            env.send_to_agent(agent.index, ToAgent::AcknowledgeOperation { uuid });
+    // -- feedback ------------------------------------------------------------------------------------------
+
+    /// `UpdateOperationStatusMessage`.
+    pub(super) fn update_operation(
+        &mut self,
+        env: &mut Env,
+        from: AgentIndex,
+        (number, framework_id): (OperationNumber, Option<FrameworkId>),
+        mut status: OperationStatus,
+    ) {
+        // Not from an agent that was removed, or an earlier one on the same machine.
+        let agent = self.agents.get_mut(from.0 as usize).and_then(Option::as_mut);
+        let Some(agent) = agent.filter(|agent| status.agent_id.as_ref() == Some(&agent.id)) else { return };
+        let Some(operation) = agent.operations.get_mut(&number) else {
+            // It crossed with its acknowledgement.
+            if let Some(framework_id) = framework_id {
+                self.send(env, &framework_id, Event::UpdateOperationStatus(status));
+            }
+            return;
+        };
+        status.operation_id.clone_from(&operation.status.operation_id);
+        operation.status = status.clone();
+        let framework_id = operation.framework_id.clone();
+        let heard = !self.completed.contains(&framework_id);
+        if !heard && let Some(uuid) = status.uuid {
+            // The master acknowledges for a framework that is no more.
+            env.send_to_agent(from, ToAgent::AcknowledgeOperation { operation: number, uuid });
+        }
+        // Whatever an agent says is final.
+        if !heard || status.uuid.is_none() {
+            agent.operations.remove(&number);
+        }
+        self.send(env, &framework_id, Event::UpdateOperationStatus(status));
+    }
+
+    /// `ACKNOWLEDGE_OPERATION_STATUS`.
+    pub(super) fn acknowledge_operation(
+        &mut self,
+        env: &mut Env,
+        framework_id: &FrameworkId,
+        (agent_id, operation_id): (Option<&AgentId>, &str),
+        uuid: StatusUuid,
+    ) {
+        let Some((index, number)) = agent_id.and_then(|agent_id| {
+            let agent = self.agent_by_id(agent_id).filter(|agent| agent.connected)?;
+            let (number, operation) = agent.operation(framework_id, operation_id)?;
+            (operation.status.uuid == Some(uuid)).then_some((agent.index, number))
+        }) else {
+            return;
+        };
+        if let Some(agent) = self.agent_mut(index) {
+            agent.operations.remove(&number);
+        }
+        env.send_to_agent(index, ToAgent::AcknowledgeOperation { operation: number, uuid });
+        self.check_drained(env, index);
+    }
+
+    /// The agent is given up, and all that it was to do.
+    pub(super) fn lose_operations(
+        &self,
+        env: &mut Env,
+        index: AgentIndex,
+        (state, message): (OperationState, &str),
+    ) {
+        let Some(agent) = self.agent(index) else { return };
+        for operation in agent.operations.values() {
+            let id = operation.status.operation_id.clone();
+            let mut status = operation_status(id, state, Some(agent.id.clone()));
+            status.message = Some(message.to_owned());
+            self.send(env, &operation.framework_id, Event::UpdateOperationStatus(status));
+        }
+    }
+
+    /// What a returning agent knows and the master does not, as after a failover, is taken over. About what only the
+    /// master knows the agent is asked: it may have been under way when the connection broke.
+    pub(super) fn adopt_operations(
+        &mut self,
+        env: &mut Env,
+        from: AgentIndex,
+        report: &BTreeMap<OperationNumber, OperationRecord>,
+    ) {
+        let Some(agent) = self.agent_mut(from) else { return };
+        let operations: Vec<OperationNumber> =
+            agent.operations.keys().filter(|number| !report.contains_key(number)).copied().collect();
+        for (number, operation) in report {
+            agent.operations.entry(*number).or_insert_with(|| operation.clone());
+        }
+        if !operations.is_empty() {
+            env.send_to_agent(from, ToAgent::ReconcileOperations { operations });
         }
     }
 
@@ -68,6 +167,21 @@ impl Master {
                 task.info.resources.iter().any(|item| item.disk == volume.disk && item.kind == volume.kind)
             })
         })
+    }
+}
+
+impl Agent {
+    /// The framework's operation with this id; of several the newest, as in Mesos.
+    pub(super) fn operation(
+        &self,
+        framework_id: &FrameworkId,
+        id: &str,
+    ) -> Option<(OperationNumber, &OperationRecord)> {
+        let is = |operation: &OperationRecord| {
+            operation.framework_id == *framework_id && operation.status.operation_id.as_deref() == Some(id)
+        };
+        let found = self.operations.iter().rfind(|(_, operation)| is(operation))?;
+        Some((*found.0, found.1))
     }
 }
 

@@ -151,11 +151,11 @@ impl Master {
         }
     }
 
-    /// A draining agent whose last task has ended and is acknowledged is drained; if so configured, it is gone.
+    /// A draining agent whose last task and operation has ended and is acknowledged is drained; if so configured, it is gone.
     pub(super) fn check_drained(&mut self, env: &mut Env, index: AgentIndex) {
         let Some(agent) = self.agent(index) else { return };
         let Some(config) = self.registry.draining.get(&agent.id) else { return };
-        if config.mark_gone && agent.tasks.is_empty() {
+        if config.mark_gone && agent.tasks.is_empty() && agent.operations.is_empty() {
             self.mark_gone(env, index);
         }
     }

@@ -59,6 +59,7 @@ impl Master {
             env.send_to_agent(from, ToAgent::Kill { framework_id, task_id, grace: None });
         }
         self.forget_executors(env, from, report);
+        self.adopt_operations(env, from, &report.operations);
 
         let deactivated = self.registry.deactivated.contains(&report.agent_id);
         let Some(agent) = self.agent_mut(from) else { return };
@@ -135,6 +136,7 @@ impl Master {
             env.send_to_agent(from, ToAgent::Drain(*config));
         }
         env.send_to_agent(from, ToAgent::Reregistered { unknown: Vec::new() });
+        self.adopt_operations(env, from, &report.operations);
         self.tell_frameworks(env, from, &report);
         self.allocate_soon(env);
         self.check_drained(env, from);

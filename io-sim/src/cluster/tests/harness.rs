@@ -12,7 +12,8 @@ use std::time::Duration;
 use podium_core::model::ids::{AgentId, ExecutorId, FrameworkId, OfferId, Role, TaskId};
 use podium_core::model::mesos::{
     Call, CommandInfo, Event, ExecutorInfo, ExecutorKind, FrameworkCapability, FrameworkInfo, LaunchGroup,
-    Offer, Operation, OperationInfo, ReconcileTask, Resource, ResourceKind, StatusUuid, TaskInfo, TaskStatus,
+    Offer, Operation, OperationInfo, OperationStatus, ReconcileTask, Resource, ResourceKind, StatusUuid,
+    TaskInfo, TaskStatus,
 };
 use podium_core::model::number::Scalar;
 use podium_core::model::time::Timestamp;
@@ -215,6 +216,10 @@ impl World {
             }
             Event::Error { message } => self.tell(&format!("ERROR on {}: {message}", stream.0)),
             Event::Update(status) => self.on_update(status),
+            Event::UpdateOperationStatus(status) => {
+                let line = self.describe_operation(&status);
+                self.tell(&line);
+            }
             other => self.tell(&format!("{other:?}")),
         }
     }
@@ -261,13 +266,7 @@ impl World {
             line.push_str(" limitation");
         }
         match status.uuid {
-            Some(uuid) => {
-                let number = self.uuids.iter().position(|known| *known == uuid).unwrap_or_else(|| {
-                    self.uuids.push(uuid);
-                    self.uuids.len() - 1
-                });
-                write!(line, " u{}", number + 1).unwrap();
-            }
+            Some(uuid) => write!(line, " u{}", self.number(uuid)).unwrap(),
             None => line.push_str(" m"),
         }
         if status.agent_id.is_none() {
@@ -283,6 +282,33 @@ impl World {
             line.push_str(" no-container");
         }
         line
+    }
+
+    /// One line about an operation.
+    fn describe_operation(&mut self, status: &OperationStatus) -> String {
+        let state = serde_json::to_value(status.state).unwrap();
+        let state = &state.as_str().unwrap()["OPERATION_".len()..];
+        let mut line = format!("{} {state}", status.operation_id.as_deref().unwrap_or("-"));
+        if let Some(message) = &status.message {
+            write!(line, " '{message}'").unwrap();
+        }
+        match status.uuid {
+            Some(uuid) => write!(line, " u{}", self.number(uuid)).unwrap(),
+            None => line.push_str(" m"),
+        }
+        if status.agent_id.is_none() {
+            line.push_str(" no-agent");
+        }
+        line
+    }
+
+    /// Uuids are numbered as they come.
+    fn number(&mut self, uuid: StatusUuid) -> usize {
+        let known = self.uuids.iter().position(|known| *known == uuid);
+        known.unwrap_or_else(|| {
+            self.uuids.push(uuid);
+            self.uuids.len() - 1
+        }) + 1
     }
 
     pub(super) fn tell(&mut self, line: &str) {

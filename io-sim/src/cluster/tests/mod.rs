@@ -6,6 +6,7 @@ mod executors;
 mod harness;
 mod launches;
 mod offers;
+mod operations;
 mod operator;
 mod sequences;
 mod subscriptions;

@@ -1,11 +1,11 @@
-//! Offers: what is offered when, filters, suppression, rescission, several roles, reservations, operations.
+//! Offers: what is offered when, filters, suppression, rescission, several roles, reservations.
 
 use std::time::Duration;
 
 use podium_core::model::ids::Role;
 use podium_core::model::mesos::{
-    Call, DiskInfo, Event, FaultDomain, FrameworkCapability, Offer, Operation, OperationInfo, OperationState,
-    Persistence, Reservation, ReservationType, Resource, ResourceKind,
+    Call, FaultDomain, FrameworkCapability, Operation, OperationInfo, Reservation, ReservationType, Resource,
+    ResourceKind,
 };
 use podium_core::model::number::Scalar;
 
@@ -212,150 +212,6 @@ fn a_broken_connection_takes_the_offers_back() {
     world.seconds(20);
     assert!(world.story().contains("RESCIND O0"));
     assert_eq!(world.offers.len(), 1, "the next ping tells the agent to register again");
-}
-
-// -- operations --------------------------------------------------------------------------------------------
-
-fn reserved(item: Resource) -> Resource {
-    Resource {
-        reservations: vec![Reservation {
-            kind: ReservationType::Dynamic,
-            role: Role::new("pods"),
-            principal: None,
-            labels: Vec::new(),
-        }],
-        ..item
-    }
-}
-
-fn volume(id: &str, size: f64) -> Resource {
-    Resource {
-        disk: Some(Box::new(DiskInfo {
-            persistence: Some(Persistence { id: id.to_owned(), principal: None }),
-            container_path: Some("data".to_owned()),
-            source: None,
-        })),
-        ..reserved(Resource::scalar(ResourceKind::Disk, Scalar::from_f64(size)))
-    }
-}
-
-fn operate(world: &mut World, infos: Vec<OperationInfo>) -> Vec<(String, OperationState, Option<String>)> {
-    let offer = world.offers.pop().expect("an offer");
-    let heard = world.events.len();
-    let operations = (0..).zip(infos).map(|(n, info)| Operation { id: Some(format!("op-{n}")), info });
-    world.accept(vec![offer.id], operations.collect());
-    world.seconds(2);
-    let statuses = world.events[heard..].iter().filter_map(|event| match event {
-        Event::UpdateOperationStatus(status) => Some(status.clone()),
-        _ => None,
-    });
-    let statuses: Vec<_> = statuses.collect();
-    for status in &statuses {
-        if let Some(uuid) = status.uuid {
-            let operation_id = status.operation_id.clone().unwrap();
-            world.call(Call::AcknowledgeOperation { agent_id: status.agent_id.clone(), operation_id, uuid });
-        }
-    }
-    statuses.into_iter().map(|status| (status.operation_id.unwrap(), status.state, status.message)).collect()
-}
-
-fn is_volume(item: &Resource) -> bool {
-    item.disk.is_some()
-}
-
-#[test]
-fn reservations_and_volumes_come_and_go() {
-    let mut world = World::new(1);
-    let finished = OperationState::OperationFinished;
-    let disk = reserved(Resource::scalar(ResourceKind::Disk, Scalar::from_f64(100.0)));
-    let statuses = operate(
-        &mut world,
-        vec![OperationInfo::Reserve(vec![disk.clone()]), OperationInfo::Create(vec![volume("v", 64.0)])],
-    );
-    assert_eq!(statuses, [("op-0".into(), finished, None), ("op-1".into(), finished, None)]);
-    let offer: Offer = world.offers.last().cloned().unwrap();
-    let of_disk: Vec<_> = offer.resources.iter().filter(|item| item.kind == ResourceKind::Disk).collect();
-    assert_eq!(of_disk.len(), 3, "plain, reserved and volume: {of_disk:?}");
-
-    let mut user = task(&offer, "A");
-    user.resources.push(volume("v", 64.0));
-    world.launch_tasks("pod", vec![user]);
-    world.seconds(2);
-    assert!(!world.offers.last().unwrap().resources.iter().any(is_volume), "in use");
-    let statuses = operate(&mut world, vec![OperationInfo::Destroy(vec![volume("v", 64.0)])]);
-    assert_eq!(statuses[0].1, OperationState::OperationError);
-    assert!(statuses[0].2.as_deref().unwrap().starts_with("Persistent volumes in use; on agent"));
-
-    world.kill("A", None);
-    world.seconds(2);
-    let ids: Vec<_> = world.offers.drain(..).map(|offer| offer.id).collect();
-    let destroy = Operation { id: None, info: OperationInfo::Destroy(vec![volume("v", 64.0)]) };
-    world.accept(ids, vec![destroy]);
-    world.seconds(2);
-    let statuses = operate(&mut world, vec![OperationInfo::Unreserve(vec![disk])]);
-    assert_eq!(statuses[0].1, finished);
-    let offer = world.offers.last().unwrap();
-    assert!(offer.resources.iter().all(|item| item.reservations.is_empty() && !is_volume(item)));
-}
-
-#[test]
-fn impossible_operations_are_refused() {
-    let mut world = World::new(1);
-    let cpus = |amount| reserved(Resource::scalar(ResourceKind::Cpus, Scalar::from_f64(amount)));
-    let mut foreign = cpus(1.0);
-    foreign.reservations[0].role = Role::new("other");
-    let mut unreserved = volume("v", 1.0);
-    unreserved.reservations.clear();
-    let statuses = operate(
-        &mut world,
-        vec![
-            OperationInfo::Reserve(vec![cpus(100.0)]),
-            OperationInfo::Reserve(vec![foreign]),
-            OperationInfo::Unreserve(vec![Resource::scalar(ResourceKind::Cpus, Scalar::from_f64(1.0))]),
-            OperationInfo::Create(vec![unreserved]),
-            OperationInfo::Create(vec![volume("v", 1.0)]),
-            OperationInfo::Destroy(vec![volume("nope", 1.0)]),
-        ],
-    );
-    let id = world.framework_id.as_ref().unwrap().as_str().rsplit_once('-').unwrap().0.to_owned();
-    let texts: Vec<_> = statuses
-        .iter()
-        .map(|(id_, state, text)| format!("{id_} {state:?} {}", text.as_deref().unwrap()))
-        .collect();
-    insta::assert_snapshot!(texts.join("\n").replace(&id, "MASTER"));
-}
-
-#[test]
-fn a_volume_survives_its_agents_restart() {
-    let mut world = World::new(1);
-    let disk = reserved(Resource::scalar(ResourceKind::Disk, Scalar::from_f64(64.0)));
-    let infos = vec![OperationInfo::Reserve(vec![disk]), OperationInfo::Create(vec![volume("v", 64.0)])];
-    operate(&mut world, infos);
-    world.fault(Fault::StopAgent { agent: A0 });
-    world.fault(Fault::StartAgent { agent: A0 });
-    world.fault(Fault::MasterFailover);
-    world.seconds(20);
-    world.subscribe();
-    world.seconds(5);
-    assert!(world.offers.last().unwrap().resources.iter().any(is_volume));
-}
-
-#[test]
-fn what_an_agent_did_not_hear_of_is_undone_when_it_comes_back() {
-    let mut world = World::new(1);
-    let disk = reserved(Resource::scalar(ResourceKind::Disk, Scalar::from_f64(64.0)));
-    let reserve = vec![OperationInfo::Reserve(vec![disk.clone()])];
-    operate(&mut world, reserve);
-    world.fault(Fault::Partition { agent: A0, loss: true });
-    let heard = operate(&mut world, vec![OperationInfo::Unreserve(vec![disk])]);
-    assert_eq!(heard, [], "the master says nothing of what it believes");
-    let is_reserved = |item: &Resource| !item.reservations.is_empty();
-    assert!(!world.offers.last().unwrap().resources.iter().any(is_reserved), "it believes that it is done");
-    world.seconds(10);
-    world.offers.clear();
-    world.fault(Fault::Heal { agent: A0 });
-    world.seconds(20);
-    assert!(world.offers.last().expect("an offer").resources.iter().any(is_reserved));
 }
 
 #[test]
