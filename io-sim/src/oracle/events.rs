@@ -20,7 +20,7 @@ use podium_core::model::mesos::{Event, TaskState, TaskStatus};
 use podium_core::model::time::Timestamp;
 use podium_core::{Command, Entry, Key, Record, Response};
 
-use super::ledger::Ledger;
+use super::ledger::{About, Ledger};
 use super::{Violation, short};
 use crate::world::{Scene, Seen};
 
@@ -45,7 +45,10 @@ pub(super) struct Events {
 struct Turn {
     copies: BTreeMap<Uuid, CopyNews>,
     deployments: BTreeMap<DeploymentId, DeploymentNews>,
-    updates: BTreeMap<TaskId, UpdateNews>,
+    /// What Mesos said about containers, in order, each with whether it changed what is known.
+    heard: Vec<(TaskId, TaskState, bool)>,
+    /// What was published of that.
+    published: Vec<(TaskId, TaskState)>,
     /// Instances that nobody has a record of, and of which a container has ended.
     strangers: BTreeSet<Uuid>,
     /// How often each of these is still to be said: created, updated, deleted, subscribed, disconnected.
@@ -111,7 +114,7 @@ impl Events {
                 self.containers.clear();
                 self.is_connected = false;
             }
-            Seen::Heard(Event::Update(status)) => self.hear(status, ledger),
+            Seen::Heard(Event::Update(status)) => self.turn.hear(status, ledger.heard),
             Seen::Decided { command, result: Ok(response) } => match (command, &**response) {
                 (Command::CreatePod { .. } | Command::UpdatePod { .. }, Response::PodCreated { .. }) => {
                     self.turn.announcements[0] += 1;
@@ -136,21 +139,6 @@ impl Events {
             _ => {}
         }
         Ok(())
-    }
-
-    fn hear(&mut self, status: &TaskStatus, ledger: &Ledger) {
-        let Ok(id) = status.task_id.parse() else { return };
-        let copy = ledger.copies.get(&id.instance().pod).and_then(|copies| copies.get(&id.uuid));
-        match copy {
-            Some(copy) if copy.incarnation == id.incarnation => {
-                let news = self.turn.updates.entry(status.task_id.clone()).or_default();
-                news.heard.push((status.state, ledger.is_news));
-            }
-            Some(_) => {}
-            None => {
-                self.turn.strangers.insert(id.uuid);
-            }
-        }
     }
 
     fn take_down(&mut self, record: &Record) {
@@ -202,14 +190,13 @@ impl Events {
                 turn.listen_to_health(instance_id, *healthy)
             }
             ApiEventKind::StatusUpdateEvent { task_id, task_status, ip_addresses, .. } => {
-                let news = turn.updates.entry(task_id.clone()).or_default();
-                news.published.push(*task_status);
-                let is_news = news.heard.iter().any(|(_, is_news)| *is_news);
+                turn.published.push((task_id.clone(), *task_status));
                 let Ok(id) = task_id.parse() else { return Ok(()) };
                 let said = (*task_status, ip_addresses.clone());
                 let before =
                     self.containers.entry(id.uuid).or_default().insert(task_id.clone(), said.clone());
-                if !is_news && before == Some(said) {
+                let is_news = || turn.heard.iter().any(|(of, _, is_news)| of == task_id && *is_news);
+                if before == Some(said) && !is_news() {
                     return bad(format!("it was said twice that {task_id} is {task_status}"));
                 }
                 Ok(())
@@ -268,7 +255,7 @@ impl Events {
         }
         let turn = std::mem::take(&mut self.turn);
         if let Some((task_id, news)) =
-            turn.updates.iter().find(|(_, news)| !is_told(&news.heard, &news.published))
+            turn.updates().iter().find(|(_, news)| !is_told(&news.heard, &news.published))
         {
             let said = |states: &mut dyn Iterator<Item = TaskState>| {
                 let states: Vec<String> = states.map(|state| state.to_string()).collect();
@@ -320,9 +307,35 @@ impl Turn {
     fn is_empty(&self) -> bool {
         self.copies.is_empty()
             && self.deployments.is_empty()
-            && self.updates.is_empty()
+            && self.heard.is_empty()
+            && self.published.is_empty()
             && self.strangers.is_empty()
             && self.announcements == [0; 5]
+    }
+
+    fn hear(&mut self, status: &TaskStatus, about: About) {
+        match about {
+            About::Copy { is_news } => self.heard.push((status.task_id.clone(), status.state, is_news)),
+            About::Stranger(uuid) => {
+                self.strangers.insert(uuid);
+            }
+            About::NoMatter => {}
+        }
+    }
+
+    /// What was heard and published of each container; nothing if it was nothing new, and nothing was said.
+    fn updates(&self) -> BTreeMap<&TaskId, UpdateNews> {
+        let mut updates: BTreeMap<&TaskId, UpdateNews> = BTreeMap::new();
+        if self.published.is_empty() && !self.heard.iter().any(|(.., is_news)| *is_news) {
+            return updates;
+        }
+        for (task_id, state, is_news) in &self.heard {
+            updates.entry(task_id).or_default().heard.push((*state, *is_news));
+        }
+        for (task_id, state) in &self.published {
+            updates.entry(task_id).or_default().published.push(*state);
+        }
+        updates
     }
 
     fn news_of(&mut self, id: &InstanceId, before: Option<&Shown>) -> &mut CopyNews {

@@ -166,6 +166,16 @@ impl Copy {
     }
 }
 
+impl About {
+    fn of(copy: Option<&Copy>, launch: GroupKey, is_news: bool) -> Self {
+        match copy {
+            Some(copy) if copy.incarnation == launch.incarnation => Self::Copy { is_news },
+            Some(_) => Self::NoMatter,
+            None => Self::Stranger(launch.instance),
+        }
+    }
+}
+
 impl Group {
     /// The newest launch of `instance`, before it is sent.
     fn of(instance: &Instance, scene: &Scene<'_>) -> Self {
@@ -253,6 +263,18 @@ pub(super) struct CopyChange {
     pub(super) is: Option<Copy>,
 }
 
+/// Whom a status that was heard is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum About {
+    /// The newest launch of a copy; whether it says something new of it.
+    Copy { is_news: bool },
+    /// An instance that there is no record of.
+    Stranger(Uuid),
+    /// An earlier launch of a copy, or nothing of the scheduler's.
+    #[default]
+    NoMatter,
+}
+
 /// The account.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledger {
@@ -272,8 +294,8 @@ pub(super) struct Ledger {
     deployed: BTreeSet<PodId>,
     /// The scheduler's clock when it took its last step.
     stepped_at: Timestamp,
-    /// Whether the status that was just heard said something new.
-    pub(super) is_news: bool,
+    /// Whom the status that was just heard is about.
+    pub(super) heard: About,
     /// Requests of clients that were answered.
     pub(super) answered: usize,
 }
@@ -343,7 +365,7 @@ impl Ledger {
                 }
             }
             Seen::Heard(Event::Update(status)) => {
-                self.is_news = self.see_status(status, scene).unwrap_or_default();
+                self.heard = self.see_status(status, scene);
             }
             Seen::Stepped { clock, .. } => self.stepped_at = *clock,
             Seen::Launched(container) => {
@@ -374,6 +396,7 @@ impl Ledger {
                 let key = GroupKey { instance: id.uuid, incarnation: id.incarnation };
                 if let Some(group) = self.groups.get_mut(&key) {
                     group.kill_sent = true;
+                    group.serves_since = None;
                 }
             }
             _ => {}
@@ -408,16 +431,22 @@ impl Ledger {
         self.groups.insert(key, group);
     }
 
-    /// Whether `status` says something new. None if it is about nothing that is known.
-    fn see_status(&mut self, status: &TaskStatus, scene: &Scene<'_>) -> Option<bool> {
-        let id = status.task_id.parse().ok()?;
+    /// Whom `status` is about.
+    fn see_status(&mut self, status: &TaskStatus, scene: &Scene<'_>) -> About {
+        let Ok(id) = status.task_id.parse() else { return About::NoMatter };
+        let copy_of = |pod: &PodId| self.copies.get(pod).and_then(|copies| copies.get(&id.uuid));
         let key = GroupKey { instance: id.uuid, incarnation: id.incarnation };
-        let group = self.groups.get_mut(&key)?;
-        let member = group.members.get_mut(id.container)?;
+        let Some(group) = self.groups.get_mut(&key) else {
+            return About::of(copy_of(&id.instance().pod), key, false);
+        };
+        let copy = copy_of(&group.instance.pod);
+        let Some(member) = group.members.get_mut(id.container) else { return About::of(copy, key, false) };
         let before = member.known();
         member.hear(status, self.stepped_at);
-        let is_news = member.known() != before && before.0 != Some(TaskState::TaskUnknown);
-        let copy = self.copies.get(&group.instance.pod).and_then(|copies| copies.get(&id.uuid));
+        if member.known() == before {
+            return About::of(copy, key, false);
+        }
+        let is_news = before.0 != Some(TaskState::TaskUnknown);
         let spec = copy.and_then(|copy| scene.store.version(&copy.id.pod, copy.version));
         let serves = spec.is_some_and(|spec| group.serves(spec));
         group.serves_since = group.serves_since.or(Some(self.stepped_at)).filter(|_| serves);
@@ -426,7 +455,7 @@ impl Ledger {
         } else {
             self.unreachable.remove(&id.uuid);
         }
-        Some(is_news)
+        About::of(copy, key, is_news)
     }
 
     fn see_decision(&mut self, command: &Command, response: &Response) {

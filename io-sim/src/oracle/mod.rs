@@ -164,7 +164,7 @@ impl Witness for Jury {
         self.deletion.see(seen, &self.ledger, scene)?;
         self.rehearsal.see(seen, scene)?;
         self.restore.see(seen, scene)?;
-        self.volumes.see(seen, scene)?;
+        self.volumes.see(seen, &self.ledger, scene)?;
         self.atomicity.see(seen, &self.ledger, scene)?;
         self.expectations.see(seen, scene)?;
         self.convergence.see(seen, &self.ledger, scene)

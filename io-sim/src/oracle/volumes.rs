@@ -7,6 +7,7 @@ use podium_core::model::ids::InstanceId;
 use podium_core::model::mesos::{Call, LaunchGroup, OperationInfo, Resource};
 use podium_core::model::time::Timestamp;
 
+use super::ledger::Ledger;
 use super::{Violation, short};
 use crate::world::{Scene, Seen};
 
@@ -30,12 +31,17 @@ pub(super) struct Volumes {
 }
 
 impl Volumes {
-    pub(super) fn see(&mut self, seen: &Seen<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
+    pub(super) fn see(
+        &mut self,
+        seen: &Seen<'_>,
+        ledger: &Ledger,
+        scene: &Scene<'_>,
+    ) -> Result<(), Violation> {
         match seen {
             Seen::Call(Call::Accept { operations, .. }) => {
                 for operation in operations {
                     match &operation.info {
-                        OperationInfo::Destroy(volumes) => nobody_needs(volumes, scene)?,
+                        OperationInfo::Destroy(volumes) => nobody_needs(volumes, ledger)?,
                         OperationInfo::LaunchGroup(group) => self.launched(group)?,
                         _ => {}
                     }
@@ -45,9 +51,9 @@ impl Volumes {
             Seen::Mended => {
                 self.mended_at = Some(scene.now);
                 self.next_look = Some(scene.now);
-                self.look(scene)
+                self.look(ledger, scene)
             }
-            Seen::Time => self.look(scene),
+            Seen::Time => self.look(ledger, scene),
             _ => Ok(()),
         }
     }
@@ -77,13 +83,13 @@ impl Volumes {
         Err(Violation::new(NAME, sentence))
     }
 
-    fn look(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
+    fn look(&mut self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
         let Some(mended_at) = self.mended_at else { return Ok(()) };
         if self.next_look.is_some_and(|at| at > scene.now) {
             return Ok(());
         }
         self.next_look = Some(scene.now + INTERVAL);
-        let left = reserved_for_gone(scene);
+        let left = reserved_for_gone(ledger, scene);
         self.left.retain(|instance, _| left.contains_key(instance));
         for (instance, host) in left {
             let since = *self.left.entry(instance.clone()).or_insert(scene.now);
@@ -100,9 +106,9 @@ impl Volumes {
 }
 
 /// The instances that `volumes` belong to are not wanted any more.
-fn nobody_needs(volumes: &[Resource], scene: &Scene<'_>) -> Result<(), Violation> {
+fn nobody_needs(volumes: &[Resource], ledger: &Ledger) -> Result<(), Violation> {
     let needed =
-        volumes.iter().find(|volume| resident(volume).is_some_and(|instance| is_wanted(&instance, scene)));
+        volumes.iter().find(|volume| resident(volume).is_some_and(|instance| is_wanted(&instance, ledger)));
     match needed {
         Some(volume) => {
             let id = volume_id(volume).unwrap_or_default();
@@ -113,18 +119,18 @@ fn nobody_needs(volumes: &[Resource], scene: &Scene<'_>) -> Result<(), Violation
 }
 
 /// The instances that are gone and have something reserved for them, and where.
-fn reserved_for_gone(scene: &Scene<'_>) -> BTreeMap<InstanceId, String> {
+fn reserved_for_gone(ledger: &Ledger, scene: &Scene<'_>) -> BTreeMap<InstanceId, String> {
     let running = scene.cluster.agents().filter(|agent| agent.running);
     let reserved = running.flat_map(|agent| {
         let residents = agent.total.iter().filter_map(resident);
         residents.map(move |instance| (instance, agent.config.hostname.clone()))
     });
-    reserved.filter(|(instance, _)| !is_wanted(instance, scene)).collect()
+    reserved.filter(|(instance, _)| !is_wanted(instance, ledger)).collect()
 }
 
-fn is_wanted(instance: &InstanceId, scene: &Scene<'_>) -> bool {
-    let status = scene.api.and_then(|api| api.pod_status(&instance.pod, scene.clock));
-    status.is_some_and(|status| status.instances.iter().any(|found| found.id == *instance))
+/// Whether there is a record of the instance.
+fn is_wanted(instance: &InstanceId, ledger: &Ledger) -> bool {
+    ledger.copies.get(&instance.pod).is_some_and(|copies| copies.contains_key(&instance.uuid))
 }
 
 /// The instance that something is reserved for.

@@ -105,13 +105,13 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
                 }
             }
             Down::Closed => self.hang_up(number),
-            Down::Event(event) => self.on_event(number, *event),
+            Down::Event(event) => self.on_event(number, event),
         }
     }
 
-    fn on_event(&mut self, number: Number, event: Event) {
+    fn on_event(&mut self, number: Number, event: Box<Event>) {
         if self.link.state == State::Subscribing {
-            if !matches!(event, Event::Subscribed { .. }) {
+            if !matches!(*event, Event::Subscribed { .. }) {
                 // Refused; the stream ends with it.
                 self.hang_up(number);
                 return;
@@ -119,15 +119,15 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
             self.link.opened(self.now);
             self.daemon.push(Incoming::Connected(number));
         }
-        let is_error = matches!(event, Event::Error { .. });
-        let moment = match &event {
+        let is_error = matches!(*event, Event::Error { .. });
+        let moment = match &*event {
             Event::Offers(_) => Some(Moment::Offers),
             Event::Subscribed { .. } => Some(Moment::Subscribed),
             Event::Update(status) if status.unreachable_time.is_some() => Some(Moment::Unreachable),
             Event::Update(_) => Some(Moment::Update),
             _ => None,
         };
-        self.daemon.push(Incoming::Event(Box::new(event)));
+        self.daemon.push(Incoming::Event(event));
         self.run_scheduler();
         if let Some(moment) = moment {
             self.moment(moment);
