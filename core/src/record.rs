@@ -50,6 +50,8 @@ pub enum Entry {
     Pod(PodState),
     /// One definition of a pod. Never changed and never deleted: history is permanent.
     PodVersion(Arc<PodSpec>),
+    /// How an instance ended. The latest of each pod are kept.
+    Termination(Arc<Termination>),
 }
 
 /// The name of an [`Entry`].
@@ -72,6 +74,8 @@ pub enum Key {
     Pod(PodId),
     /// Of [`Entry::PodVersion`].
     PodVersion(PodId, Timestamp),
+    /// Of [`Entry::Termination`]: the instance, and which launch of it ended.
+    Termination(InstanceId, u32),
 }
 
 impl Entry {
@@ -86,6 +90,7 @@ impl Entry {
             Self::Leftover(leftover) => Key::Leftover(leftover.instance.clone()),
             Self::Pod(pod) => Key::Pod(pod.id.clone()),
             Self::PodVersion(spec) => Key::PodVersion(spec.id.clone(), spec.version),
+            Self::Termination(end) => Key::Termination(end.instance.clone(), end.incarnation),
         }
     }
 }
@@ -102,6 +107,7 @@ impl fmt::Display for Key {
             Self::Leftover(id) => write!(f, "leftover {id}"),
             Self::Pod(id) => write!(f, "pod {id}"),
             Self::PodVersion(id, version) => write!(f, "pod-version {id} {version}"),
+            Self::Termination(id, incarnation) => write!(f, "termination {id} {incarnation}"),
         }
     }
 }
@@ -124,6 +130,11 @@ impl FromStr for Key {
             "leftover" => rest.parse().map(Self::Leftover).map_err(|_| invalid()),
             "instance" => rest.parse().map(Self::Instance).map_err(|_| invalid()),
             "pod" => Ok(Self::Pod(PodId::from(rest))),
+            "termination" => {
+                let (id, incarnation) = rest.split_once(' ').ok_or_else(invalid)?;
+                let id = id.parse().map_err(|_| invalid())?;
+                Ok(Self::Termination(id, incarnation.parse().map_err(|_| invalid())?))
+            }
             "group" | "pod-version" => {
                 let (id, version) = rest.split_once(' ').ok_or_else(invalid)?;
                 let version = version.parse().map_err(|_| invalid())?;
@@ -155,7 +166,8 @@ pub struct PodState {
     pub stability: Option<Stability>,
     /// The delay before the next launch.
     pub delay: Option<LaunchDelay>,
-    /// How its instances ended lately, oldest first.
+    /// How its instances ended lately, oldest first, as earlier releases kept it. Now each end is an entry of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub terminations: Vec<Arc<Termination>>,
     /// How its last deployment came to nothing, until the next change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -166,9 +178,6 @@ pub struct PodState {
 }
 
 impl PodState {
-    /// So many ends are kept.
-    pub const MAX_TERMINATIONS: usize = 20;
-
     /// A pod that has no definition yet.
     pub(crate) fn new(id: PodId) -> Self {
         Self {
@@ -190,14 +199,6 @@ impl PodState {
         self.newest = self.newest.max(version);
         self.rollout_failure = None;
         self.failing_agents.clear();
-    }
-
-    /// Keeps how an instance ended, and forgets the oldest end if there are too many.
-    pub(crate) fn add_termination(&mut self, termination: Termination) {
-        if self.terminations.len() >= Self::MAX_TERMINATIONS {
-            self.terminations.remove(0);
-        }
-        self.terminations.push(Arc::new(termination));
     }
 }
 

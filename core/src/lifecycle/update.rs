@@ -138,8 +138,8 @@ impl Scheduler {
             let delay = backoff::after_end(&self.state, &instance, self.now);
             let (now, spec) = (self.now, self.pod(&instance.id.pod));
             let rule = spec.and_then(|spec| spec.scheduling.backoff.failing_agents);
+            self.state.add_termination(termination.into());
             self.state.edit_pod(&instance.id.pod, |pod| {
-                pod.add_termination(termination);
                 pod.note_failing_agent(rule, &instance, now);
                 if let Some(delay) = delay {
                     pod.delay = Some(delay);

@@ -160,7 +160,7 @@ impl Blocker {
         for (count, how) in rest.into_iter().filter(|(count, _)| *count > 0) {
             text += &format!(", {} {how}", are(count));
         }
-        let last = pod.state.terminations.last().filter(|last| last.terminated_at >= accepted);
+        let last = pod.terminations.last().filter(|last| last.terminated_at >= accepted);
         if let Some(last) = last {
             let message = last.message.as_deref().filter(|message| !message.is_empty());
             let message = message.map(|message| format!(": {message}")).unwrap_or_default();

@@ -1,12 +1,34 @@
-//! What is remembered of instances that are gone: that they may come back, and what is kept for them.
+//! What is remembered of instances that are gone: how they ended, that they may come back, and what is kept for them.
+
+use std::sync::Arc;
 
 use super::State;
-use crate::model::ids::Uuid;
-use crate::model::instance::Instance;
+use crate::model::ids::{InstanceId, Uuid};
+use crate::model::instance::{Instance, Termination};
 use crate::model::time::Timestamp;
 use crate::record::{Forgotten, Key, Leftover};
 
 impl State {
+    /// Keeps how an instance ended, and forgets the oldest end of its pod if there are too many.
+    pub(crate) fn add_termination(&mut self, end: Arc<Termination>) {
+        self.changes.keys.insert(key_of(&end));
+        self.load_termination(end);
+    }
+
+    /// The same, of one that is durable.
+    pub(super) fn load_termination(&mut self, end: Arc<Termination>) {
+        let pod = self.pods.get_or_insert(&end.instance.pod);
+        if let Some(forgotten) = pod.add_termination(end) {
+            self.changes.keys.insert(key_of(&forgotten));
+        }
+    }
+
+    /// How a launch of an instance ended, if it is kept.
+    pub(super) fn termination(&self, id: &InstanceId, incarnation: u32) -> Option<&Arc<Termination>> {
+        let ends = &self.pods.get(&id.pod)?.terminations;
+        ends.iter().find(|end| end.instance == *id && end.incarnation == incarnation)
+    }
+
     /// Removes an instance whose containers may still run: they are killed if they come back.
     pub(crate) fn forget(&mut self, uuid: Uuid, now: Timestamp) -> Option<Instance> {
         let instance = self.remove(uuid)?;
@@ -60,4 +82,8 @@ impl State {
             self.changes.waiting_changed = true;
         }
     }
+}
+
+fn key_of(end: &Termination) -> Key {
+    Key::Termination(end.instance.clone(), end.incarnation)
 }

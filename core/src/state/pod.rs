@@ -12,7 +12,7 @@ use super::{Stage, Tally};
 use crate::admission::{Change, change};
 use crate::kill::Ranks;
 use crate::model::ids::{DeploymentId, PodId, Uuid};
-use crate::model::instance::Instance;
+use crate::model::instance::{Instance, Termination};
 use crate::model::path;
 use crate::model::pod::{PodSpec, UnreachableStrategy};
 use crate::model::time::Timestamp;
@@ -26,6 +26,8 @@ pub(crate) struct Pod {
     pub(crate) state: PodState,
     /// Every definition it has had.
     pub(crate) versions: BTreeMap<Timestamp, Arc<PodSpec>>,
+    /// How its instances ended lately, oldest first.
+    pub(crate) terminations: Vec<Arc<Termination>>,
     /// Its instances, oldest first.
     pub(crate) instances: BTreeSet<Uuid>,
     /// Those of them that wait for an offer, oldest first.
@@ -48,11 +50,15 @@ pub(crate) struct Pod {
 }
 
 impl Pod {
+    /// So many ends are kept.
+    const MAX_TERMINATIONS: usize = 20;
+
     /// A pod that has no definition yet.
     pub(crate) fn new(id: PodId) -> Self {
         Self {
             state: PodState::new(id),
             versions: BTreeMap::new(),
+            terminations: Vec::new(),
             instances: BTreeSet::new(),
             waiting: BTreeSet::new(),
             tally: Tally::default(),
@@ -76,6 +82,14 @@ impl Pod {
             deployment: self.deployment.clone(),
             ..outline
         }
+    }
+
+    /// Keeps how an instance ended, in its place by time. What is then too much is forgotten, and returned.
+    pub(super) fn add_termination(&mut self, end: Arc<Termination>) -> Option<Arc<Termination>> {
+        let order = |end: &Termination| (end.terminated_at, end.instance.uuid, end.incarnation);
+        let place = self.terminations.partition_point(|other| order(other) <= order(&end));
+        self.terminations.insert(place, end);
+        (self.terminations.len() > Self::MAX_TERMINATIONS).then(|| self.terminations.remove(0))
     }
 
     /// Its current definition; none when it is deleted.

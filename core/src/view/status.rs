@@ -73,7 +73,7 @@ impl Scheduler {
             message: self.what_deployment_waits_for(&spec.id).or_else(|| how_rollout_failed(pod)),
             spec,
             instances: Vec::new(),
-            termination_history: pod.state.terminations.iter().rev().map(|ended| (&**ended).into()).collect(),
+            termination_history: pod.terminations.iter().rev().map(|ended| (&**ended).into()).collect(),
         }
     }
 
