@@ -202,9 +202,7 @@ fn subtract_value(own: &mut ResourceValue, other: &ResourceValue) {
     match (own, other) {
         (ResourceValue::Scalar(own), ResourceValue::Scalar(other)) => *own = own.saturating_sub(*other),
         (ResourceValue::Ranges(own), ResourceValue::Ranges(other)) => {
-            for cut in other {
-                *own = own.iter().flat_map(|range| without(*range, *cut)).collect();
-            }
+            other.iter().for_each(|cut| cut_out(own, *cut));
         }
         (ResourceValue::Set(own), ResourceValue::Set(other)) => own.retain(|item| !other.contains(item)),
         _ => {}
@@ -235,12 +233,31 @@ fn coalesce(ranges: &mut Vec<PortRange>) {
     });
 }
 
-fn without(range: PortRange, cut: PortRange) -> impl Iterator<Item = PortRange> {
-    let before = (range.begin < cut.begin)
-        .then(|| PortRange { begin: range.begin, end: range.end.min(cut.begin - 1) });
-    let after =
-        (range.end > cut.end).then(|| PortRange { begin: range.begin.max(cut.end + 1), end: range.end });
-    before.into_iter().chain(after)
+/// Takes the ports of `cut` out of `ranges`.
+fn cut_out(ranges: &mut Vec<PortRange>, cut: PortRange) {
+    let mut index = 0;
+    while let Some(range) = ranges.get(index).copied() {
+        let before = (range.begin < cut.begin)
+            .then(|| PortRange { begin: range.begin, end: range.end.min(cut.begin - 1) });
+        let after =
+            (range.end > cut.end).then(|| PortRange { begin: range.begin.max(cut.end + 1), end: range.end });
+        // Mostly this changes one range, or none.
+        match (before, after) {
+            (None, None) => {
+                ranges.remove(index);
+            }
+            (Some(left), None) | (None, Some(left)) => {
+                ranges[index] = left;
+                index += 1;
+            }
+            (Some(_), Some(_)) if range.end < cut.begin || cut.end < range.begin => index += 1,
+            (Some(before), Some(after)) => {
+                ranges[index] = before;
+                ranges.insert(index + 1, after);
+                index += 2;
+            }
+        }
+    }
 }
 
 /// Mesos' own notation, as its messages to schedulers show it.
