@@ -21,7 +21,7 @@ use crate::model::pod::PodSpec;
 use crate::model::residence::Residence;
 use crate::model::time::Timestamp;
 use crate::output::{Accept, Action};
-use crate::queue::Epoch;
+use crate::queue::{Epoch, Seat};
 use crate::scheduler::Scheduler;
 
 /// An offer is declined for so long if what is against it passes by itself.
@@ -109,30 +109,24 @@ impl Scheduler {
 
     /// Whose turn it is on which of `pools`, beginning where the last batch left off.
     fn turns(&mut self, pools: &[Pool]) -> VecDeque<Turn> {
-        let mut by_pod: BTreeMap<PodId, Vec<usize>> = BTreeMap::new();
+        let waiting = self.state.waiting();
+        let mut candidates: Vec<(Seat, usize)> = Vec::new();
         for (index, pool) in pools.iter().enumerate() {
-            let tried = self.agents.tried(pool);
-            for pod in self.state.waiting().candidates(&pool.role, &pool.total(), tried) {
-                match by_pod.get_mut(pod) {
-                    Some(indices) => indices.push(index),
-                    None => {
-                        by_pod.insert(pod.clone(), vec![index]);
-                    }
-                }
-            }
+            let seats = waiting.candidates(&pool.role, pool.total(), self.agents.tried(pool));
+            candidates.extend(seats.map(|seat| (seat, index)));
         }
-        let after = match &self.launch_cursor {
-            Some(cursor) => by_pod.split_off(cursor),
-            None => BTreeMap::new(),
+        candidates.sort_unstable();
+        let by_pod = candidates.chunk_by(|(a, _), (b, _)| a == b);
+        let turn = |of_pod: &[(Seat, usize)]| {
+            let pod = waiting.pod_at(of_pod.first()?.0)?.clone();
+            let spec = self.state.pod(&pod)?.spec()?.clone();
+            Some(Turn { pod, spec, pools: of_pod.iter().map(|(_, index)| *index).collect() })
         };
-        let turns: VecDeque<Turn> = after
-            .into_iter()
-            .chain(by_pod)
-            .filter_map(|(pod, pools)| {
-                let spec = self.state.pod(&pod)?.spec()?.clone();
-                Some(Turn { pod, spec, pools })
-            })
-            .collect();
+        let mut turns: VecDeque<Turn> = by_pod.filter_map(turn).collect();
+        turns.make_contiguous().sort_unstable_by(|a, b| a.pod.cmp(&b.pod));
+        if let Some(cursor) = &self.launch_cursor {
+            turns.rotate_left(turns.partition_point(|turn| turn.pod < *cursor));
+        }
         self.launch_cursor = turns.get(1).map(|turn| turn.pod.clone());
         turns
     }

@@ -7,4 +7,4 @@ mod failing_agents;
 mod waiting;
 
 pub(crate) use self::demand::Demand;
-pub(crate) use self::waiting::{Epoch, Roles, WaitingPods};
+pub(crate) use self::waiting::{Epoch, Roles, Seat, WaitingPods};

@@ -15,6 +15,8 @@
 //! resource names the few that remain to be looked at. And an agent that comes back with no more than it had
 //! when all these pods were tried on it before needs to be tried only on those for which something has changed
 //! since: every change of a pod gives it a new, greater *epoch*.
+//!
+//! The indices are of *seats*: a number that a pod has while it is ready. Numbers are compared much faster than ids.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,6 +32,9 @@ use crate::state::Pod;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WaitingPods {
     places: BTreeMap<PodId, Place>,
+    /// The pods that are ready.
+    seats: Vec<Option<Seated>>,
+    free_seats: Vec<Seat>,
     ready: BTreeMap<Role, RoleIndex>,
     /// When to look again at pods, because a delay ends or an agent can be used again.
     wakes: BTreeSet<(Timestamp, PodId)>,
@@ -47,11 +52,22 @@ enum Place {
     /// Something else than an offer is missing. Whoever finds it [updates](WaitingPods::update) the pod.
     Blocked,
     Ready {
+        seat: Seat,
         roles: Roles,
-        needs: ScalarResources,
-        epoch: Epoch,
         wake: Option<Timestamp>,
     },
+}
+
+/// A number of a pod that is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Seat(u32);
+
+/// A pod that is ready.
+#[derive(Clone, Debug)]
+struct Seated {
+    id: PodId,
+    needs: ScalarResources,
+    epoch: Epoch,
 }
 
 /// The roles whose offers copies of a pod wait for: one, unless the pod's role was changed while volumes are reserved for
@@ -61,11 +77,11 @@ pub(crate) type Roles = SmallVec<[Role; 1]>;
 /// The pods that wait for offers of one role and may be launched now.
 #[derive(Clone, Debug, Default)]
 struct RoleIndex {
-    cpus: BTreeSet<(Scalar, PodId)>,
-    mem: BTreeSet<(Scalar, PodId)>,
-    disk: BTreeSet<(Scalar, PodId)>,
-    gpus: BTreeSet<(Scalar, PodId)>,
-    epochs: BTreeSet<(Epoch, PodId)>,
+    cpus: BTreeSet<(Scalar, Seat)>,
+    mem: BTreeSet<(Scalar, Seat)>,
+    disk: BTreeSet<(Scalar, Seat)>,
+    gpus: BTreeSet<(Scalar, Seat)>,
+    epochs: BTreeSet<(Epoch, Seat)>,
 }
 
 impl WaitingPods {
@@ -104,12 +120,13 @@ impl WaitingPods {
             None => {
                 self.epoch.0 += 1;
                 let (needs, epoch) = (spec.total_resources(), self.epoch);
+                let seat = self.sit_down(Seated { id: id.clone(), needs, epoch });
                 for role in &roles {
-                    self.ready.entry(role.clone()).or_default().insert(id, needs, epoch);
+                    self.ready.entry(role.clone()).or_default().insert(seat, needs, epoch);
                 }
                 let wake = pod.avoids_until(now);
                 self.wakes.extend(wake.map(|at| (at, id.clone())));
-                Place::Ready { roles, needs, epoch, wake }
+                Place::Ready { seat, roles, wake }
             }
         };
         self.places.insert(id.clone(), place);
@@ -121,25 +138,36 @@ impl WaitingPods {
     }
 
     /// The pods waiting for offers of `role` whose needs each fit `free`; of those only the ones that changed
-    /// `since`, if that is given. By id.
+    /// `since`, if that is given. In no order.
     pub(crate) fn candidates(
         &self,
         role: &Role,
-        free: &ScalarResources,
+        free: ScalarResources,
         since: Option<Epoch>,
-    ) -> BTreeSet<&PodId> {
-        let Some(index) = self.ready.get(role) else { return BTreeSet::new() };
-        let named = index.fewest(free, since);
-        named.into_iter().filter(|id| self.fits(id, free, since)).collect()
+    ) -> impl Iterator<Item = Seat> {
+        let named = self.ready.get(role).map(|index| index.fewest(&free, since)).unwrap_or_default();
+        named.into_iter().filter(move |seat| {
+            self.seated(*seat)
+                .is_some_and(|pod| pod.needs.fit(&free) && since.is_none_or(|since| pod.epoch > since))
+        })
     }
 
-    fn fits(&self, id: &PodId, free: &ScalarResources, since: Option<Epoch>) -> bool {
-        match self.places.get(id) {
-            Some(Place::Ready { needs, epoch, .. }) => {
-                needs.fit(free) && since.is_none_or(|since| *epoch > since)
-            }
-            Some(Place::Delayed(_) | Place::Blocked) | None => false,
-        }
+    /// The pod with this number.
+    pub(crate) fn pod_at(&self, seat: Seat) -> Option<&PodId> {
+        self.seated(seat).map(|pod| &pod.id)
+    }
+
+    fn seated(&self, seat: Seat) -> Option<&Seated> {
+        self.seats.get(seat.0 as usize)?.as_ref()
+    }
+
+    fn sit_down(&mut self, pod: Seated) -> Seat {
+        let seat = self.free_seats.pop().unwrap_or_else(|| {
+            self.seats.push(None);
+            Seat(self.seats.len() as u32 - 1)
+        });
+        self.seats[seat.0 as usize] = Some(pod);
+        seat
     }
 
     fn remove(&mut self, id: &PodId) {
@@ -148,13 +176,15 @@ impl WaitingPods {
             Some(Place::Delayed(until)) => {
                 self.wakes.remove(&(until, id.clone()));
             }
-            Some(Place::Ready { roles, needs, epoch, wake }) => {
+            Some(Place::Ready { seat, roles, wake }) => {
                 if let Some(at) = wake {
                     self.wakes.remove(&(at, id.clone()));
                 }
+                let Some(Seated { needs, epoch, .. }) = self.seats[seat.0 as usize].take() else { return };
+                self.free_seats.push(seat);
                 for role in roles {
                     let Some(index) = self.ready.get_mut(&role) else { continue };
-                    index.remove(id, needs, epoch);
+                    index.remove(seat, needs, epoch);
                     if index.epochs.is_empty() {
                         self.ready.remove(&role);
                     }
@@ -165,41 +195,46 @@ impl WaitingPods {
 }
 
 impl RoleIndex {
-    fn insert(&mut self, id: &PodId, needs: ScalarResources, epoch: Epoch) {
-        self.cpus.insert((needs.cpus, id.clone()));
-        self.mem.insert((needs.mem, id.clone()));
-        self.disk.insert((needs.disk, id.clone()));
-        self.gpus.insert((needs.gpus, id.clone()));
-        self.epochs.insert((epoch, id.clone()));
+    fn insert(&mut self, seat: Seat, needs: ScalarResources, epoch: Epoch) {
+        self.cpus.insert((needs.cpus, seat));
+        self.mem.insert((needs.mem, seat));
+        self.disk.insert((needs.disk, seat));
+        self.gpus.insert((needs.gpus, seat));
+        self.epochs.insert((epoch, seat));
     }
 
-    fn remove(&mut self, id: &PodId, needs: ScalarResources, epoch: Epoch) {
-        self.cpus.remove(&(needs.cpus, id.clone()));
-        self.mem.remove(&(needs.mem, id.clone()));
-        self.disk.remove(&(needs.disk, id.clone()));
-        self.gpus.remove(&(needs.gpus, id.clone()));
-        self.epochs.remove(&(epoch, id.clone()));
+    fn remove(&mut self, seat: Seat, needs: ScalarResources, epoch: Epoch) {
+        self.cpus.remove(&(needs.cpus, seat));
+        self.mem.remove(&(needs.mem, seat));
+        self.disk.remove(&(needs.disk, seat));
+        self.gpus.remove(&(needs.gpus, seat));
+        self.epochs.remove(&(epoch, seat));
     }
 
     /// The pods that the most selective of the indices names. All are read side by side until the first one
     /// ends, so the cost is that of the shortest.
-    fn fewest(&self, free: &ScalarResources, since: Option<Epoch>) -> Vec<&PodId> {
-        let up_to = |set, most| within(set, most);
-        let mut sources: Vec<Box<dyn Iterator<Item = &PodId> + '_>> = vec![
-            Box::new(up_to(&self.cpus, free.cpus)),
-            Box::new(up_to(&self.mem, free.mem)),
-            Box::new(up_to(&self.disk, free.disk)),
-            Box::new(up_to(&self.gpus, free.gpus)),
+    fn fewest(&self, free: &ScalarResources, since: Option<Epoch>) -> Vec<Seat> {
+        let needs = [
+            (&self.cpus, free.cpus),
+            (&self.mem, free.mem),
+            (&self.disk, free.disk),
+            (&self.gpus, free.gpus),
         ];
-        if let Some(since) = since {
+        let mut sources = needs.map(|(set, most)| (within(set, most), Vec::new()));
+        let mut newest = since.map(|since| {
             let newest = self.epochs.iter().rev().take_while(move |(epoch, _)| *epoch > since);
-            sources.push(Box::new(newest.map(|(_, id)| id)));
-        }
-        let mut named: Vec<Vec<&PodId>> = sources.iter().map(|_| Vec::new()).collect();
+            (newest.map(|(_, seat)| *seat), Vec::new())
+        });
         loop {
-            for (source, named) in sources.iter_mut().zip(&mut named) {
+            if let Some((source, named)) = &mut newest {
                 match source.next() {
-                    Some(id) => named.push(id),
+                    Some(seat) => named.push(seat),
+                    None => return std::mem::take(named),
+                }
+            }
+            for (source, named) in &mut sources {
+                match source.next() {
+                    Some(seat) => named.push(seat),
                     None => return std::mem::take(named),
                 }
             }
@@ -208,6 +243,6 @@ impl RoleIndex {
 }
 
 /// The pods that need at most `most`, those that need least first.
-fn within(set: &BTreeSet<(Scalar, PodId)>, most: Scalar) -> impl Iterator<Item = &PodId> {
-    set.iter().take_while(move |(needed, _)| *needed <= most).map(|(_, id)| id)
+fn within(set: &BTreeSet<(Scalar, Seat)>, most: Scalar) -> impl Iterator<Item = Seat> {
+    set.iter().take_while(move |(needed, _)| *needed <= most).map(|(_, seat)| *seat)
 }
