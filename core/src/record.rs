@@ -45,7 +45,7 @@ pub enum Entry {
     /// One definition of a group, or its end. Never changed and never deleted: history is permanent.
     Group(Arc<Group>),
     /// A copy of a pod.
-    Instance(Box<Instance>),
+    Instance(Arc<Instance>),
     /// What is known of a pod apart from its definitions.
     Pod(PodState),
     /// One definition of a pod. Never changed and never deleted: history is permanent.

@@ -49,11 +49,11 @@ fn with_launches(copies: u32) -> Driver {
     for entry in std::mem::take(&mut driver.store).into_values() {
         match entry {
             Entry::Instance(instance) => entries.extend((0..copies).map(|n| {
-                let mut instance = instance.clone();
+                let mut instance = (*instance).clone();
                 let mut random = [0; 10];
                 random[6..].copy_from_slice(&n.to_be_bytes());
                 instance.id.uuid = new_uuid(driver.now, random);
-                Entry::Instance(instance)
+                Entry::Instance(instance.into())
             })),
             Entry::PodVersion(spec) => {
                 let mut spec = (*spec).clone();

@@ -42,5 +42,5 @@ fn record(number: &mut u128) -> Record {
     *number += 1;
     let id = InstanceId { pod: PodId::new("/group/pod"), uuid: Uuid::from_u128(*number) };
     let instance = Instance::scheduled(id, Timestamp::EPOCH, Role::new("*"), Timestamp::EPOCH);
-    Record::Put(Entry::Instance(Box::new(instance)))
+    Record::Put(Entry::Instance(instance.into()))
 }

@@ -37,7 +37,7 @@ impl Scheduler {
         if let Some(message) = &mut status.message {
             truncate(message);
         }
-        match status.task_id.clone().parse() {
+        match status.task_id.parse() {
             Ok(task) => self.on_update_of_ours(&task, &status),
             Err(_) => self.on_update_of_unknown_task(&status),
         }
@@ -75,18 +75,21 @@ impl Scheduler {
             return;
         };
         let now = self.now;
-        let mut task = instance.tasks[member].clone();
-        match apply(&mut task, status, now) {
+        let known = &instance.tasks[member];
+        let mut task = known.without_words();
+        match apply(&mut task, known.last.as_deref(), status, now) {
             Effect::None => {}
             Effect::Changed => {
                 let comes_up = matches!(task.condition, Condition::Starting | Condition::Running)
-                    && task.condition != instance.tasks[member].condition;
+                    && task.condition != known.condition;
                 if comes_up && self.state.kills.was_asked(uuid) {
                     // The executor ignored the request, because there was nothing to end.
                     self.mark(Mark::KillRepeated);
                     self.kill_stray(status);
                 }
                 self.state.edit(&self.config, uuid, |instance| {
+                    task.last = instance.tasks[member].last.take();
+                    note_words(&mut task, status, now);
                     instance.tasks[member] = task;
                     refresh(instance, &spec, now);
                 });
@@ -302,8 +305,8 @@ fn progress(condition: Condition) -> u8 {
     }
 }
 
-/// Changes `task` as `status` says.
-fn apply(task: &mut Task, status: &TaskStatus, now: Timestamp) -> Effect {
+/// Changes `task` as `status` says, apart from what was said `last`.
+fn apply(task: &mut Task, last: Option<&LastStatus>, status: &TaskStatus, now: Timestamp) -> Effect {
     let said = condition_of(status);
     if task.condition.is_terminal() {
         let returned = may_be_alive(status) && !task.reported_its_end();
@@ -338,9 +341,8 @@ fn apply(task: &mut Task, status: &TaskStatus, now: Timestamp) -> Effect {
     if task.condition == Condition::Running && task.started_at.is_none() {
         task.started_at = Some(now);
     }
-    let moved =
-        !status.networks.is_empty() && task.last.as_ref().is_none_or(|last| last.networks != status.networks);
-    if (task.condition, task.healthy) == before && !is_out_again && !moved && task.last.is_some() {
+    let moved = !status.networks.is_empty() && last.is_none_or(|last| last.networks != status.networks);
+    if (task.condition, task.healthy) == before && !is_out_again && !moved && last.is_some() {
         return Effect::None;
     }
     if task.condition != before.0 || is_out_again {
@@ -349,14 +351,18 @@ fn apply(task: &mut Task, status: &TaskStatus, now: Timestamp) -> Effect {
     if task.healthy != before.1 {
         task.health_since = Some(now);
     }
+    Effect::Changed
+}
+
+/// Keeps what was said of `task` last.
+fn note_words(task: &mut Task, status: &TaskStatus, now: Timestamp) {
     let last = task.last.get_or_insert_default();
-    if said == task.condition {
+    if condition_of(status) == task.condition {
         last.refresh(status, now);
     } else {
         // Late words: only the addresses in them may be news.
         last.refresh_networks(status, now);
     }
-    Effect::Changed
 }
 
 /// Derives the instance's condition and health from its containers.

@@ -295,6 +295,27 @@ pub struct Task {
 }
 
 impl Task {
+    /// The same without what Mesos said last.
+    pub(crate) fn without_words(&self) -> Self {
+        let Self { condition, since, staged_at, started_at, unreachable_since, .. } = *self;
+        let Self { returned_from, reached, healthy, health_since, .. } = *self;
+        let (container, host_ports) = (self.container.clone(), self.host_ports.clone());
+        Self {
+            container,
+            condition,
+            since,
+            staged_at,
+            started_at,
+            unreachable_since,
+            returned_from,
+            reached,
+            healthy,
+            health_since,
+            host_ports,
+            last: None,
+        }
+    }
+
     /// Whether it makes sense to ask for its end: it has not ended, and its agent can be reached.
     pub fn can_be_killed(&self) -> bool {
         !self.condition.is_terminal() && self.condition != Condition::Unreachable

@@ -57,7 +57,8 @@ use crate::view::PodInstanceState;
 /// An instance with what is known about it for now.
 #[derive(Clone, Debug)]
 struct Slot {
-    instance: Instance,
+    /// Shared with records of it that are on their way: what becomes of those does not matter here.
+    instance: Arc<Instance>,
     /// When to look at it again; also in [`State::timers`].
     deadline: Option<Timestamp>,
 }
@@ -67,8 +68,8 @@ struct Slot {
 pub(crate) struct Changes {
     /// Entries to be recorded, or deleted if they are not there any more.
     keys: BTreeSet<Key>,
-    /// Instances to be recorded, apart from `keys` because there are so many more of them.
-    instances: BTreeSet<(PodId, Uuid)>,
+    /// Instances to be recorded, some more than once; apart from `keys` because there are so many more of them.
+    instances: Vec<(PodId, Uuid)>,
     /// Pods whose definition changed, or the stage of a copy: rollouts look at them again.
     pub(crate) touched: BTreeSet<PodId>,
     /// Pods whose place among those that wait for offers may be another one.
@@ -89,7 +90,7 @@ pub(crate) struct State {
     framework_id: Option<FrameworkId>,
     pods: Pods,
     /// By uuid. Never iterated: order comes from the pods.
-    instances: FxHashMap<Uuid, Box<Slot>>,
+    instances: FxHashMap<Uuid, Slot>,
     forgotten: BTreeMap<Uuid, Forgotten>,
     leftovers: BTreeMap<Uuid, Leftover>,
     groups: Groups,
@@ -193,7 +194,7 @@ impl State {
 
     /// An instance.
     pub(crate) fn instance(&self, uuid: Uuid) -> Option<&Instance> {
-        self.instances.get(&uuid).map(|slot| &slot.instance)
+        self.instances.get(&uuid).map(|slot| &*slot.instance)
     }
 
     /// The instances of a pod, oldest first.
@@ -240,7 +241,7 @@ impl State {
     pub(crate) fn insert(&mut self, config: &Config, instance: Instance) {
         self.changes.note_instance_changed(&instance);
         self.pods.get_or_insert(&instance.id.pod).instances.insert(instance.id.uuid);
-        self.put_slot(config, Box::new(Slot { instance, deadline: None }), None);
+        self.put_slot(config, Slot { instance: Arc::new(instance), deadline: None }, None);
     }
 
     /// Changes an instance, and everything that is derived from it. Nothing happens if there is none.
@@ -254,7 +255,7 @@ impl State {
         let (condition, goal, healthy) = (slot.instance.condition, slot.instance.goal, slot.instance.healthy);
         let used = InUse::uses(&slot.instance);
         let before = self.forget_derived(&slot);
-        let result = change(&mut slot.instance);
+        let result = change(Arc::make_mut(&mut slot.instance));
         match (used, InUse::uses(&slot.instance)) {
             (false, true) => self.in_use.add(&self.pods, &slot.instance),
             (true, false) => self.in_use.remove(&self.pods, &slot.instance),
@@ -284,14 +285,14 @@ impl State {
             pod.instances.remove(&uuid);
         }
         self.kills.remove(uuid);
-        self.changes.instances.insert((slot.instance.id.pod.clone(), uuid));
+        self.changes.instances.push((slot.instance.id.pod.clone(), uuid));
         self.changes.touched.insert(slot.instance.id.pod.clone());
-        let Instance { id, role, agent, residence, .. } = &slot.instance;
+        let Instance { id, role, agent, residence, .. } = &*slot.instance;
         if let (Some(_), Some(agent)) = (residence, agent) {
             let (instance, agent, role, since) = (id.clone(), agent.clone(), role.clone(), self.now);
             self.put_leftover(Leftover { instance, agent, role, since });
         }
-        Some(slot.instance)
+        Some(Arc::unwrap_or_clone(slot.instance))
     }
 
     /// What groups say of their pods.
@@ -430,12 +431,17 @@ impl State {
     /// Reads off what has to be recorded, and begins a new collection.
     pub(crate) fn take_records(&mut self) -> Vec<Record> {
         let keys = std::mem::take(&mut self.changes.keys);
-        let instances = std::mem::take(&mut self.changes.instances);
-        let mut records: Vec<Record> = keys.into_iter().map(|key| self.record(key)).collect();
-        records.extend(instances.into_iter().map(|(pod, uuid)| match self.instance(uuid) {
-            Some(instance) => Record::Put(Entry::Instance(Box::new(instance.clone()))),
+        let mut instances = std::mem::take(&mut self.changes.instances);
+        instances.sort_unstable();
+        instances.dedup();
+        let mut records = Vec::with_capacity(keys.len() + instances.len());
+        records.extend(keys.into_iter().map(|key| self.record(key)));
+        records.extend(instances.drain(..).map(|(pod, uuid)| match self.instances.get(&uuid) {
+            Some(slot) => Record::Put(Entry::Instance(slot.instance.clone())),
             None => Record::Delete(Key::Instance(InstanceId { pod, uuid })),
         }));
+        // The next step has room for as many.
+        self.changes.instances = instances;
         records
     }
 
@@ -447,7 +453,7 @@ impl State {
             Key::Group(id, version) => self.groups.definition(id, *version).cloned().map(Entry::Group),
             Key::Leftover(id) => self.leftovers.get(&id.uuid).cloned().map(Entry::Leftover),
             Key::Instance(id) => {
-                self.instance(id.uuid).cloned().map(|instance| Entry::Instance(Box::new(instance)))
+                self.instances.get(&id.uuid).map(|slot| Entry::Instance(slot.instance.clone()))
             }
             Key::Pod(id) => self.pods.get(id).map(|pod| Entry::Pod(pod.state.clone())),
             Key::PodVersion(id, version) => {
@@ -462,9 +468,9 @@ impl State {
     }
 
     /// Puts `slot` in its place, whose instance was `before`.
-    fn put_slot(&mut self, config: &Config, mut slot: Box<Slot>, before: Option<Derived>) {
+    fn put_slot(&mut self, config: &Config, mut slot: Slot, before: Option<Derived>) {
         let uuid = slot.instance.id.uuid;
-        self.changes.instances.insert((slot.instance.id.pod.clone(), uuid));
+        self.changes.instances.push((slot.instance.id.pod.clone(), uuid));
         self.derive(config, &mut slot, before);
         self.instances.insert(uuid, slot);
     }
@@ -492,15 +498,16 @@ impl State {
 
     /// Puts `slot` into everything that is derived from it. Its instance was `before`.
     fn derive(&mut self, config: &Config, slot: &mut Slot, before: Option<Derived>) {
-        let instance = &mut slot.instance;
+        let instance = &slot.instance;
         let uuid = instance.id.uuid;
         self.overdue_launches.add(instance, self.now);
         let pod = self.pods.get_or_insert(&instance.id.pod);
         let derived = Derived::of(instance, pod);
         let Derived { is_current, stage, .. } = derived;
         if before.is_some_and(|before| before.status != derived.status) {
-            instance.status_since = self.now;
+            Arc::make_mut(&mut slot.instance).status_since = self.now;
         }
+        let instance = &slot.instance;
         // What rollouts decide follows from how many copies are in which stage.
         if before.is_none_or(|before| (before.is_current, before.stage) != (is_current, stage)) {
             self.changes.touched.insert(instance.id.pod.clone());

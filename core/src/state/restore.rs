@@ -24,10 +24,9 @@ impl State {
             }
             Entry::Group(group) => self.groups.insert(group),
             Entry::Instance(instance) => {
-                let slot = Slot { instance: *instance, deadline: None };
-                let pod = self.pods.get_or_insert(&slot.instance.id.pod);
-                pod.instances.insert(slot.instance.id.uuid);
-                self.instances.insert(slot.instance.id.uuid, Box::new(slot));
+                let uuid = instance.id.uuid;
+                self.pods.get_or_insert(&instance.id.pod).instances.insert(uuid);
+                self.instances.insert(uuid, Slot { instance, deadline: None });
             }
             Entry::Pod(mut state) => {
                 let id = state.id.clone();
@@ -89,7 +88,7 @@ impl State {
             self.recount(config, id);
         }
         let uuids = self.pods.iter().flat_map(|pod| &pod.instances);
-        let instances = uuids.filter_map(|uuid| self.instances.get(uuid)).map(|slot| &slot.instance);
+        let instances = uuids.filter_map(|uuid| self.instances.get(uuid)).map(|slot| &*slot.instance);
         for instance in instances.filter(|instance| InUse::uses(instance)) {
             self.in_use.add(&self.pods, instance);
         }

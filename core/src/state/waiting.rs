@@ -26,7 +26,7 @@ impl State {
         for id in &changed {
             if let Some(pod) = self.pods.get(id) {
                 let lacks_secret = missing_secret(pod, &self.missing_secrets).is_some();
-                let roles = awaited_roles(pod, |uuid| self.instances.get(&uuid).map(|slot| &slot.instance));
+                let roles = awaited_roles(pod, |uuid| self.instances.get(&uuid).map(|slot| &*slot.instance));
                 self.waiting.update(pod, roles, lacks_secret, now);
             }
         }

@@ -301,9 +301,9 @@ fn a_copy_too_many() {
         fn say(&mut self, mut output: Output) -> Output {
             let twins = output.records.iter().filter_map(|record| match record {
                 Record::Put(Entry::Instance(instance)) if instance.incarnation == 0 => {
-                    let mut twin = instance.clone();
+                    let mut twin = (**instance).clone();
                     twin.id.uuid = Uuid::from_u128(twin.id.uuid.as_u128() ^ 1);
-                    Some(Record::Put(Entry::Instance(twin)))
+                    Some(Record::Put(Entry::Instance(twin.into())))
                 }
                 _ => None,
             });
