@@ -544,6 +544,29 @@ fn an_executor_that_is_lost_is_asked_about_at_once() {
     assert_eq!(story, "RECONCILE /p.a.1 on Some(\"s1\"), /p.b.1 on Some(\"s1\")\n");
 }
 
+/// An agent that comes back tells of the tasks that it has: of a launch that it never heard of it says nothing.
+#[test]
+fn an_agent_that_is_offered_is_asked_about_copies_that_seem_to_be_out_of_reach() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    driver.update_all(0, TaskState::TaskUnreachable);
+    driver.wait(9.0);
+    driver.calls.clear();
+    driver.offer("s1", 0.1, 32.0);
+    assert!(!driver.story().contains("RECONCILE"), "its word may be on its way: {}", driver.story());
+    driver.wait(1.0);
+    driver.offer("s2", 0.1, 32.0);
+    assert!(!driver.story().contains("RECONCILE"), "another agent: {}", driver.story());
+    driver.offer("s1", 0.1, 32.0);
+    assert!(driver.story().contains("RECONCILE /p.a.1 on Some(\"s1\")\n"), "{}", driver.story());
+    driver.calls.clear();
+    driver.offer("s1", 0.1, 32.0);
+    assert!(!driver.story().contains("RECONCILE"), "not again and again: {}", driver.story());
+    driver.update_all(0, TaskState::TaskRunning);
+    driver.wait(10.0);
+    driver.offer("s1", 0.1, 32.0);
+    assert!(!driver.story().contains("RECONCILE"), "it is back: {}", driver.story());
+}
+
 #[test]
 fn an_upgrade_and_a_kill_of_a_copy_out_of_reach_do_not_wait_for_it() {
     let mut driver = Driver::running(disabled(1));

@@ -43,8 +43,8 @@ impl Scheduler {
         let mut pools: Vec<Pool> = pools.into_values().collect();
         for pool in &pools {
             self.state.note_offer(&pool.role, self.now);
-            // It is there: what became of its launches can be told.
-            for uuid in self.state.overdue_launches_on(&pool.agent.agent_id) {
+            // It is there: what became of its copies can be told.
+            for uuid in self.state.overdue_words_of(&pool.agent.agent_id) {
                 self.ask_about(uuid);
             }
         }

@@ -35,7 +35,7 @@ use self::deployments::Deployments;
 pub(crate) use self::groups::Groups;
 use self::in_use::InUse;
 pub(crate) use self::in_use::Usage;
-use self::overdue::OverdueLaunches;
+use self::overdue::OverdueWords;
 pub(crate) use self::pod::{Pod, Pods};
 pub(crate) use self::tally::{Stage, Tally};
 use crate::admission::{Change, change};
@@ -99,7 +99,7 @@ pub(crate) struct State {
     unfinished: BTreeMap<DeploymentId, usize>,
     /// Instances to be looked at, by time.
     timers: BTreeSet<(Timestamp, Uuid)>,
-    overdue_launches: OverdueLaunches,
+    overdue_words: OverdueWords,
     in_use: InUse,
     /// Pods of which some instance waits for an offer.
     waiting: WaitingPods,
@@ -478,7 +478,7 @@ impl State {
     /// Takes `slot` out of everything that is derived from it, its timer apart, and says what it was.
     fn forget_derived(&mut self, slot: &Slot) -> Option<Derived> {
         let instance = &slot.instance;
-        self.overdue_launches.remove(instance);
+        self.overdue_words.remove(instance);
         let pod = self.pods.get_mut(&instance.id.pod)?;
         let derived = Derived::of(instance, pod);
         pod.tally.remove(derived.is_current, derived.stage);
@@ -500,7 +500,7 @@ impl State {
     fn derive(&mut self, config: &Config, slot: &mut Slot, before: Option<Derived>) {
         let instance = &slot.instance;
         let uuid = instance.id.uuid;
-        self.overdue_launches.add(instance, self.now);
+        self.overdue_words.add(instance, self.now);
         let pod = self.pods.get_or_insert(&instance.id.pod);
         let derived = Derived::of(instance, pod);
         let Derived { is_current, stage, .. } = derived;
