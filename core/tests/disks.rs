@@ -6,8 +6,8 @@ use harness::{Driver, from_json, pod};
 use podium_core::Config;
 use podium_core::model::ids::Role;
 use podium_core::model::mesos::{
-    Call, DiskInfo, DiskSource, DiskSourceType, Operation, OperationInfo, Resource, ResourceKind,
-    ResourceValue, TaskState,
+    Call, DiskInfo, DiskSource, DiskSourceType, Operation, OperationInfo, Reservation, ReservationType,
+    Resource, ResourceKind, ResourceValue, TaskState,
 };
 use podium_core::model::number::Scalar;
 use serde_json::{Value, json};
@@ -45,6 +45,11 @@ fn path(root: &str, size: u32) -> Resource {
 
 fn mount(root: &str, size: u32) -> Resource {
     disk(DiskSourceType::Mount, root, size)
+}
+
+fn kept_for(role: &str) -> Vec<Reservation> {
+    let kind = ReservationType::Dynamic;
+    vec![Reservation { kind, role: Role::from(role), principal: None, labels: Vec::new() }]
 }
 
 /// Offers agent `s1` with these separate disks, and says what is done with disks.
@@ -180,6 +185,43 @@ fn a_volume_lies_only_on_storage_of_its_profile() {
     // Whoever asks for no profile takes any: for Marathon the two were alike.
     let mut driver = waiting(1, &[json!({"type": "mount", "size": 100})]);
     assert_eq!(offer(&mut driver, &[with(Some("fast"), "/mnt/c")]).len(), 3);
+}
+
+#[test]
+fn whoever_waits_for_a_disk_that_no_agent_has_is_told() {
+    let is_in_vain = |volume: &Value, disks: &[&[Resource]]| {
+        let mut driver = waiting(1, &[volume.clone()]);
+        for disks in disks {
+            assert_eq!(offer(&mut driver, disks), NOTHING);
+        }
+        let message = driver.instances()[0].message.clone().unwrap();
+        assert!(message.starts_with("needs "), "{message}");
+        message.contains("can ever take it")
+    };
+    let volume = json!({"type": "mount", "size": 100});
+    assert!(is_in_vain(&volume, &[&[mount("/mnt/a", 99), path("/mnt/b", 5000)]]));
+    assert!(is_in_vain(&volume, &[&[]]));
+    let kept = Resource { reservations: kept_for("dev"), ..mount("/mnt/a", 100) };
+    assert!(!is_in_vain(&volume, &[&[kept.clone()]]), "it may be given back");
+    assert!(!is_in_vain(&volume, &[&[kept], &[]]), "it may come back");
+    let volume = json!({"type": "path", "size": 100});
+    assert!(is_in_vain(&volume, &[&[path("/mnt/b", 60), path("/mnt/c", 60)]]));
+    let part = |size| Resource { reservations: kept_for("dev"), ..path("/mnt/b", size) };
+    assert!(!is_in_vain(&volume, &[&[path("/mnt/b", 60), part(40)]]), "a part of it is kept for somebody");
+}
+
+/// A copy's disk is not offered while it is in use, so whoever sees its agent then does not know all of its disks.
+#[test]
+fn nobody_says_that_disks_do_not_exist_that_may_be_in_use() {
+    let volume = json!({"type": "mount", "size": 100});
+    let mut driver = waiting(2, &[volume]);
+    assert_eq!(offer(&mut driver, &[mount("/mnt/a", 100)]).len(), 3);
+    driver.run(0);
+    driver.restart();
+    driver.subscribe();
+    assert_eq!(offer(&mut driver, &[]), NOTHING);
+    let message = driver.instances()[1].message.clone().unwrap();
+    assert!(message.starts_with("needs 100 MiB") && !message.contains("can ever take it"), "{message}");
 }
 
 #[test]

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::pool::{Pool, Stack};
-use super::ports;
+use super::{ports, residence};
 use crate::model::ids::{AgentId, Role};
 use crate::model::instance::AgentInfo;
-use crate::model::mesos::PortRange;
+use crate::model::mesos::{PortRange, Resource};
 use crate::model::time::Timestamp;
 use crate::queue::Epoch;
 use crate::state::Usage;
@@ -26,6 +26,9 @@ struct Seen {
     /// The most there ever was under each stack of reservations, free or in use by our copies. Of which stack these
     /// use something is not known: it may be any, so that nothing is thought too small that is not.
     most: Vec<Stack>,
+    /// All separate disks, if it was ever offered while no copy of ours used it: a disk in use is not offered. Of each
+    /// the most there ever was.
+    disks: Option<Vec<Resource>>,
     /// What was not used when it was offered last; none if something was.
     unused: Option<Unused>,
 }
@@ -46,6 +49,8 @@ pub(crate) struct KnownAgent<'a> {
     pub(crate) agent: &'a AgentInfo,
     /// The most there ever was on it for us.
     pub(crate) most: &'a [Stack],
+    /// Its separate disks, without what is reserved on them; none if there may be others.
+    pub(crate) disks: Option<&'a [Resource]>,
 }
 
 impl Agents {
@@ -77,6 +82,7 @@ impl Agents {
         let seen = self.seen.entry(key).or_insert_with(|| Seen {
             agent: pool.agent.clone(),
             most: Vec::new(),
+            disks: None,
             unused: None,
         });
         seen.agent = pool.agent.clone();
@@ -111,7 +117,11 @@ impl Agents {
     /// All agents that were offered to `role`.
     pub(crate) fn known_to<'a>(&'a self, role: &'a Role) -> impl Iterator<Item = KnownAgent<'a>> {
         let to_role = self.seen.iter().filter(move |((_, to), _)| to == role);
-        to_role.map(|(_, Seen { agent, most, .. })| KnownAgent { agent, most })
+        to_role.map(|(_, Seen { agent, most, disks, .. })| KnownAgent {
+            agent,
+            most,
+            disks: disks.as_deref(),
+        })
     }
 }
 
@@ -129,6 +139,9 @@ impl Seen {
             let total = in_use.map_or(stack.scalars, |usage| stack.scalars + usage.scalars);
             most.scalars = most.scalars.max(total);
             stack.ports.iter().for_each(|range| ports::add(&mut most.ports, *range));
+        }
+        if in_use.is_none() || self.disks.is_some() {
+            residence::note_disks(self.disks.get_or_insert_default(), &pool.disks);
         }
         // Those that are taken later were free before.
         if is_first {

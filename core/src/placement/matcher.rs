@@ -86,7 +86,7 @@ pub(crate) fn match_instance(
     if let Some(why) = NoMatch::insufficient(residence::all_resources(spec), free) {
         return Err(why);
     }
-    let disks = residence::choose_disks(spec, pool)?;
+    let disks = residence::choose_disks(spec, &pool.disks)?;
     let ports = ports::choose(spec, &pool.stacks, &accepted, random).map_err(NoMatch::Ports)?;
     if policy::is_kept_for_gpus(spec, !pool.total().gpus.is_zero(), config) {
         return Err(NoMatch::Scarce);
@@ -103,7 +103,7 @@ pub(crate) fn match_instance(
 /// Whether new copies of `pod` might ever fit an agent that had the most of everything free that was ever known of
 /// it: whatever passes or can be changed by the end of something is left out.
 pub(crate) fn might_ever_match(pod: &Pod, spec: &PodSpec, known: KnownAgent<'_>, site: &Site<'_>) -> bool {
-    let KnownAgent { agent, most } = known;
+    let KnownAgent { agent, most, disks } = known;
     let accepted: Vec<usize> =
         (0..most.len()).filter(|index| accepts(spec, &most[*index], site.config)).collect();
     let total = accepted.iter().fold(ScalarResources::default(), |sum, index| sum + most[*index].scalars);
@@ -111,6 +111,7 @@ pub(crate) fn might_ever_match(pod: &Pod, spec: &PodSpec, known: KnownAgent<'_>,
         && policy::in_reach(&pod.constraints, agent.domain.as_ref(), site.domain)
         && pod.constraints.check_agent(agent).is_ok()
         && residence::all_resources(spec).fit(&total)
+        && disks.is_none_or(|disks| residence::choose_disks(spec, disks).is_ok())
         && ports::choose(spec, most, &accepted, 0).is_ok()
 }
 

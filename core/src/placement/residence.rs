@@ -127,10 +127,31 @@ pub(crate) fn all_resources(spec: &PodSpec) -> ScalarResources {
     spec.total_resources() + ScalarResources { disk, ..ScalarResources::default() }
 }
 
-/// Unreserved disks for the volumes of `spec`, in their order; there is enough of the agent's own, as was checked.
-pub(super) fn choose_disks(spec: &PodSpec, pool: &Pool) -> Result<Vec<Resource>, NoMatch> {
-    let mut free: Vec<Resource> = pool.disks.iter().filter(|disk| is_unused(disk)).cloned().collect();
+/// Unreserved ones among `disks` for the volumes of `spec`, in their order; there is enough of the agent's own, as was
+/// checked.
+pub(super) fn choose_disks(spec: &PodSpec, disks: &[Resource]) -> Result<Vec<Resource>, NoMatch> {
+    let mut free: Vec<Resource> = disks.iter().filter(|disk| is_unused(disk)).cloned().collect();
     spec.persistent_volumes().map(|(_, volume)| choose_disk(volume, &mut free)).collect()
+}
+
+/// Adds to the disks that are `known` of an agent those that are `offered`: each once, without what is reserved on it, and
+/// as large as it ever was.
+pub(super) fn note_disks(known: &mut Vec<Resource>, offered: &[Resource]) {
+    let mut whole: Vec<Resource> = Vec::new();
+    for part in offered {
+        let part = Resource { reservations: Vec::new(), ..plain_disk(part) };
+        match whole.iter_mut().find(|disk| disk.disk == part.disk) {
+            Some(disk) => disk.value = ResourceValue::Scalar(disk.amount() + part.amount()),
+            None => whole.push(part),
+        }
+    }
+    for disk in whole {
+        match known.iter_mut().find(|known| known.disk == disk.disk) {
+            Some(known) if known.amount() < disk.amount() => *known = disk,
+            Some(_) => {}
+            None => known.push(disk),
+        }
+    }
 }
 
 fn choose_disk(volume: &PersistentVolume, free: &mut Vec<Resource>) -> Result<Resource, NoMatch> {
