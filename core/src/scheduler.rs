@@ -168,13 +168,19 @@ impl Scheduler {
 
     /// Does what is due of copies, unless what is known of them is old news.
     pub(crate) fn on_instances_due(&mut self) {
-        if self.reconciliation.trusted_from().is_none_or(|at| at > self.now) {
+        if !self.is_up_to_date() {
             return;
         }
         let due: Vec<Uuid> = self.state.due(self.now).take(self.config.portion).collect();
         for uuid in due {
             self.on_instance_due(uuid);
         }
+    }
+
+    /// Whether what is known can be acted upon: Mesos has been asked since the subscription began, and has answered or
+    /// had time to.
+    pub(crate) fn is_up_to_date(&self) -> bool {
+        self.reconciliation.trusted_from().is_some_and(|at| at <= self.now)
     }
 
     /// When to send [`Input::Tick`] at the latest; never if absent. A time that has come already says that there
@@ -184,11 +190,11 @@ impl Scheduler {
             .is_connected()
             .then(|| [self.state.kills.deadline(), self.reconciliation.deadline(), self.demand.deadline()]);
         let unfinished = (!self.state.changes.touched.is_empty()).then_some(self.now);
-        let of_copies = self.reconciliation.trusted_from().zip(self.state.deadline());
+        let judged = [self.state.deadline(), self.state.deployments_deadline()].into_iter().flatten().min();
+        let judged = self.reconciliation.trusted_from().zip(judged);
         let own = [
             unfinished,
-            of_copies.map(|(trusted, due)| due.max(trusted)),
-            self.state.deployments_deadline(),
+            judged.map(|(trusted, due)| due.max(trusted)),
             self.state.waiting().deadline(),
             self.next_look_for_secrets,
         ];

@@ -98,6 +98,27 @@ fn a_deployment_that_takes_too_long_is_stopped_if_its_pod_says_so() {
 }
 
 #[test]
+fn a_deployment_is_not_given_up_before_mesos_has_said_how_its_copies_are() {
+    let mut driver = Driver::running(in_ten_minutes("ROLL_BACK"));
+    driver.update_pod(changed(in_ten_minutes("ROLL_BACK"), "2"));
+    driver.offer("s2", 8.0, 8192.0);
+    driver.run(1);
+    driver.step(Input::Disconnected);
+    driver.wait(600.0);
+    assert_eq!(driver.deployments().len(), 1, "nobody knows how it is");
+    // The new copy has served for long, the old one has ended: it was done in time.
+    driver.subscribe();
+    driver.update_all(1, TaskState::TaskRunning);
+    driver.update_all(0, TaskState::TaskKilled);
+    driver.wait(600.0);
+    assert_eq!(driver.picture(), ["v2.1 s2 Stable"]);
+    assert_eq!(
+        (driver.deployments(), driver.status_of("/p").message),
+        (NOTHING.map(str::to_owned).to_vec(), None)
+    );
+}
+
+#[test]
 fn a_deployment_that_takes_too_long_is_rolled_back_if_its_pod_says_so() {
     let mut driver = Driver::running(in_ten_minutes("ROLL_BACK"));
     driver.update_pod(changed(in_ten_minutes("ROLL_BACK"), "2"));

@@ -413,6 +413,10 @@ impl World {
 
     fn command(&mut self, command: Command) {
         self.driver.now = self.driver.now.next();
+        // What is due by itself is not the command's doing.
+        while self.driver.scheduler.deadline().is_some_and(|at| at <= self.driver.now) {
+            let _ = self.step(Input::Tick);
+        }
         let id = CommandId(self.outputs.len() as u64);
         let output = self.step(Input::Command { id, origin: Origin::default(), command: Box::new(command) });
         let refused = output.actions.iter().find_map(|action| match action {
