@@ -35,7 +35,11 @@ pub(super) fn placed<'a>(
         PodInstanceState::Pending => spec.is_resident(),
         _ => counts(&instance.spec_reference),
     };
-    let there = status.instances.iter().filter(has_place);
+    let copies = ledger.copies.get(&spec.id);
+    let is_given_up = |instance: &&InstanceStatus| {
+        copies.and_then(|copies| copies.get(&instance.id.uuid)).is_some_and(|copy| ledger.is_given_up(copy))
+    };
+    let there = status.instances.iter().filter(has_place).filter(|instance| !is_given_up(instance));
     let agents: Vec<&AgentConfig> = scene.cluster.agents().map(|agent| agent.config).collect();
     there
         .filter_map(|instance| {

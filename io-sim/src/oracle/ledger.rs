@@ -329,6 +329,12 @@ impl Ledger {
         self.killed.get(&copy.id.uuid) == Some(&copy.incarnation)
     }
 
+    /// Whether another copy may be where `copy` is, as far as anybody can say: it counts as lost, or it is to end and
+    /// out of reach.
+    pub(super) fn is_given_up(&self, copy: &Copy) -> bool {
+        copy.inactive || !copy.wanted && self.unreachable.contains(&copy.id.uuid)
+    }
+
     /// Whether a deployment changes the pod, or has just ended.
     pub(super) fn is_deploying(&self, pod: &PodId) -> bool {
         self.has_just_deployed(pod) || self.deployments.values().any(|pods| pods.contains(pod))

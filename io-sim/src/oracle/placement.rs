@@ -181,7 +181,7 @@ fn obeys_constraints(ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation
                 old_ones_stay || old.is_some_and(|old| admission::change(old, spec) < Change::Upgrade)
             }
         };
-        let others = ledger.copies_of(pod).filter(|copy| copy.id != change.id && !copy.inactive);
+        let others = ledger.copies_of(pod).filter(|copy| copy.id != change.id && !ledger.is_given_up(copy));
         let others = others.filter_map(|copy| {
             let group = ledger.newest_of(copy.id.uuid)?;
             (group.incarnation == copy.incarnation && holds_place(copy, group)).then_some(group)
