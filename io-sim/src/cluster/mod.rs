@@ -35,6 +35,8 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use podium_core::model::ids::AgentId;
 use podium_core::model::time::Timestamp;
 
@@ -53,7 +55,7 @@ use self::resources::Resources;
 pub use self::view::{
     AgentStanding, AgentView, ContainerView, ExecutorView, FrameworkView, OfferView, TaskView,
 };
-use self::wire::{AgentTimer, ToMaster, Work};
+use self::wire::{AgentTimer, MasterTimer, ToMaster, Work};
 
 /// A Mesos cluster. See the top of the module.
 #[derive(Clone, Debug)]
@@ -61,6 +63,18 @@ pub struct Cluster {
     env: Env,
     master: Master,
     machines: Vec<Machine>,
+    stirred: Stirred,
+}
+
+/// Whether something has happened that may change what the master thinks of an agent.
+#[derive(Clone)]
+struct Stirred(bool);
+
+// States that differ in this alone are the same to whoever compares them by what they print.
+impl fmt::Debug for Stirred {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stirred")
+    }
 }
 
 impl Cluster {
@@ -79,7 +93,7 @@ impl Cluster {
                 master.remember_agent(agent_id.clone(), machine.index);
             }
         }
-        Self { env, master, machines }
+        Self { env, master, machines, stirred: Stirred(true) }
     }
 
     /// Takes one input at `now` and appends what follows from it, and from the time that passed, to `outputs`.
@@ -105,6 +119,9 @@ impl Cluster {
     }
 
     fn run(&mut self, work: Work) {
+        let is_between_master_and_scheduler =
+            matches!(work, Work::Master { timer: MasterTimer::Heartbeat(_) | MasterTimer::Allocate, .. });
+        self.stirred.0 |= !is_between_master_and_scheduler;
         let env = &mut self.env;
         match work {
             Work::Boot => {
@@ -159,6 +176,7 @@ impl Cluster {
     }
 
     fn take(&mut self, input: Input) {
+        self.stirred.0 |= !matches!(input, Input::Tick | Input::Call(_));
         let env = &mut self.env;
         match input {
             Input::Tick => {}
@@ -292,6 +310,11 @@ impl Cluster {
         if let Some(silence) = self.master.set_responsive(&mut self.env, machine.index, responsive) {
             machine.pings_stopped(&mut self.env, silence);
         }
+    }
+
+    /// Whether the master may think differently of an agent than when this was asked last.
+    pub fn take_stirred(&mut self) -> bool {
+        std::mem::take(&mut self.stirred.0)
     }
 
     // -- views ---------------------------------------------------------------------------------------------

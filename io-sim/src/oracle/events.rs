@@ -250,7 +250,8 @@ impl Events {
     /// Everything has been done: whatever had to be said has been said.
     fn end_turn(&mut self) -> Result<(), Violation> {
         // At most times nothing is to be said.
-        if self.turn.is_empty() {
+        if self.turn.is_nothing_new() {
+            self.turn.heard.clear();
             return Ok(());
         }
         let turn = std::mem::take(&mut self.turn);
@@ -304,13 +305,14 @@ impl Shown {
 }
 
 impl Turn {
-    fn is_empty(&self) -> bool {
+    /// Whether all that happened is that something known was heard once more.
+    fn is_nothing_new(&self) -> bool {
         self.copies.is_empty()
             && self.deployments.is_empty()
-            && self.heard.is_empty()
             && self.published.is_empty()
             && self.strangers.is_empty()
             && self.announcements == [0; 5]
+            && !self.heard.iter().any(|(.., is_news)| *is_news)
     }
 
     fn hear(&mut self, status: &TaskStatus, about: About) {
@@ -323,12 +325,9 @@ impl Turn {
         }
     }
 
-    /// What was heard and published of each container; nothing if it was nothing new, and nothing was said.
+    /// What was heard and published of each container.
     fn updates(&self) -> BTreeMap<&TaskId, UpdateNews> {
         let mut updates: BTreeMap<&TaskId, UpdateNews> = BTreeMap::new();
-        if self.published.is_empty() && !self.heard.iter().any(|(.., is_news)| *is_news) {
-            return updates;
-        }
         for (task_id, state, is_news) in &self.heard {
             updates.entry(task_id).or_default().heard.push((*state, *is_news));
         }

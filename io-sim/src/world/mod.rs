@@ -342,6 +342,9 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
     /// Notes whether the master thinks differently of an agent.
     fn call_roll(&mut self) {
         self.roll_call = false;
+        if !self.cluster.take_stirred() {
+            return;
+        }
         let mut changes: Vec<(cluster::AgentIndex, AgentStanding)> = Vec::new();
         for (index, ((agent_id, standing), known)) in (0..).zip(self.cluster.standings().zip(&mut self.roll))
         {
