@@ -65,7 +65,9 @@ fn floor(spec: &PodSpec, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Viola
     let serves = |copy: &Copy| {
         let launched_from = scene.store.version(&spec.id, copy.version);
         let group = ledger.newest_of(copy.id.uuid).filter(|group| group.incarnation == copy.incarnation);
-        !ledger.is_killed(copy) && group.zip(launched_from).is_some_and(|(group, spec)| group.serves(spec))
+        !copy.ending
+            && !ledger.is_killed(copy)
+            && group.zip(launched_from).is_some_and(|(group, spec)| group.serves(spec))
     };
     let is_old = |copy: &Copy| {
         let launched_from = scene.store.version(&spec.id, copy.version);
@@ -73,7 +75,7 @@ fn floor(spec: &PodSpec, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Viola
     };
     let was_ended = |change: &&super::ledger::CopyChange| {
         change.id.pod == spec.id
-            && change.is.as_ref().is_none_or(|copy| !copy.wanted)
+            && change.is.as_ref().is_none_or(|copy| !copy.wanted || copy.ending)
             && change.was.as_ref().is_some_and(|copy| copy.wanted && is_old(copy) && serves(copy))
     };
     let Some(ended) = ledger.changes.iter().find(was_ended) else { return Ok(()) };
