@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use podium_core::model::event::ApiEventKind;
 use podium_core::model::ids::{DeploymentId, Uuid};
+use podium_core::model::instance::{Goal, KillReason, KillRequest};
 use podium_core::model::mesos::{Call, Event, TaskState, TaskStatus};
 use podium_core::model::number::Scalar;
 use podium_core::model::pod::{
@@ -273,22 +274,55 @@ fn a_scheduler_that_forgets_what_is_wanted() {
     assert_eq!(violation_unheard::<Deaf>(&plan()).oracle, "convergence");
 }
 
+/// Takes a container that starts for one that runs.
+fn hopeful(input: Input) -> Input {
+    with_status(input, |status| {
+        if status.state == TaskState::TaskStarting {
+            status.state = TaskState::TaskRunning;
+        }
+    })
+}
+
+const ONE_BY_ONE: &str = r#""upgrade": { "minimumHealthCapacity": 1, "maximumOverCapacity": 1 }"#;
+
 #[test]
 fn old_copies_that_end_before_new_ones_serve() {
     #[derive(Clone, Default)]
     struct Hopeful;
     impl Bug for Hopeful {
-        /// Takes a container that starts for one that runs.
         fn hear(&mut self, input: Input) -> Input {
-            with_status(input, |status| {
-                if status.state == TaskState::TaskStarting {
-                    status.state = TaskState::TaskRunning;
-                }
-            })
+            hopeful(input)
         }
     }
-    let plan = plan_with(r#""upgrade": { "minimumHealthCapacity": 1, "maximumOverCapacity": 1 }"#, "");
-    let found = violation_unheard::<Hopeful>(&plan);
+    let found = violation_unheard::<Hopeful>(&plan_with(ONE_BY_ONE, ""));
+    assert_eq!(found.oracle, "floor", "{found}");
+}
+
+#[test]
+fn old_copies_that_are_killed_before_new_ones_serve() {
+    #[derive(Clone, Default)]
+    struct Hopeful;
+    impl Bug for Hopeful {
+        fn hear(&mut self, input: Input) -> Input {
+            hopeful(input)
+        }
+
+        /// Calls the end of a copy a kill after which it would be launched again.
+        fn say(&mut self, mut output: Output) -> Output {
+            for record in &mut output.records {
+                if let Record::Put(Entry::Instance(instance)) = record
+                    && instance.goal != Goal::Running
+                {
+                    let instance = Arc::make_mut(instance);
+                    instance.goal = Goal::Running;
+                    instance.kill_requested =
+                        Some(KillRequest { at: instance.since, reason: KillReason::Upgrading });
+                }
+            }
+            output
+        }
+    }
+    let found = violation_unheard::<Hopeful>(&plan_with(ONE_BY_ONE, ""));
     assert_eq!(found.oracle, "floor", "{found}");
 }
 
