@@ -208,9 +208,10 @@ impl Group {
             })
     }
 
-    /// Whether all of it is known to have ended.
+    /// Whether all of it is known to have ended, or nobody knows anything of it any more.
     pub(super) fn has_ended(&self) -> bool {
-        self.members.values().all(|member| member.heard.is_some_and(TaskState::is_terminal))
+        let ended = |state: TaskState| state.is_terminal() || state == TaskState::TaskUnknown;
+        self.members.values().all(|member| member.heard.is_some_and(ended))
     }
 
     /// Since when all of it has run, by the scheduler's clock.
