@@ -190,7 +190,7 @@ fn a_volume_lies_only_on_storage_of_its_profile() {
 #[test]
 fn whoever_waits_for_a_disk_that_no_agent_has_is_told() {
     let is_in_vain = |volume: &Value, disks: &[&[Resource]]| {
-        let mut driver = waiting(1, &[volume.clone()]);
+        let mut driver = waiting(1, std::slice::from_ref(volume));
         for disks in disks {
             assert_eq!(offer(&mut driver, disks), NOTHING);
         }
@@ -202,7 +202,7 @@ fn whoever_waits_for_a_disk_that_no_agent_has_is_told() {
     assert!(is_in_vain(&volume, &[&[mount("/mnt/a", 99), path("/mnt/b", 5000)]]));
     assert!(is_in_vain(&volume, &[&[]]));
     let kept = Resource { reservations: kept_for("dev"), ..mount("/mnt/a", 100) };
-    assert!(!is_in_vain(&volume, &[&[kept.clone()]]), "it may be given back");
+    assert!(!is_in_vain(&volume, &[std::slice::from_ref(&kept)]), "it may be given back");
     assert!(!is_in_vain(&volume, &[&[kept], &[]]), "it may come back");
     let volume = json!({"type": "path", "size": 100});
     assert!(is_in_vain(&volume, &[&[path("/mnt/b", 60), path("/mnt/c", 60)]]));
