@@ -103,7 +103,7 @@ fn a_deployment_is_not_given_up_before_mesos_has_said_how_its_copies_are() {
     driver.update_pod(changed(in_ten_minutes("ROLL_BACK"), "2"));
     driver.offer("s2", 8.0, 8192.0);
     driver.run(1);
-    driver.step(Input::Disconnected);
+    let _ = driver.step(Input::Disconnected);
     driver.wait(600.0);
     assert_eq!(driver.deployments().len(), 1, "nobody knows how it is");
     // The new copy has served for long, the old one has ended: it was done in time.
