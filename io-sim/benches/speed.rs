@@ -1,4 +1,5 @@
-//! How fast the simulator is: `cargo bench -p podium-sim [-- COUNT]`. One core, everything judged by all oracles.
+//! How fast the simulator is: `cargo bench -p podium-sim [-- [COUNT] [seeds|small|quiet]]`. One core, everything judged
+//! by all oracles.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -31,11 +32,18 @@ const QUIET: Duration = Duration::from_secs(24 * 3600);
 
 fn main() {
     let count = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(SEEDS);
-    let seeds: Vec<Plan> = (0..count as u64).map(generate).collect();
-    chaos("seeds", &seeds);
-    let small: Vec<Plan> = (0..).map(generate).filter(is_small).take(count).collect();
-    chaos("small", &small);
-    quiet();
+    let named: Vec<String> =
+        std::env::args().skip(1).filter(|arg| ["seeds", "small", "quiet"].contains(&arg.as_str())).collect();
+    let is_asked_for = |name: &str| named.is_empty() || named.iter().any(|one| one == name);
+    if is_asked_for("seeds") {
+        chaos("seeds", &(0..count as u64).map(generate).collect::<Vec<Plan>>());
+    }
+    if is_asked_for("small") {
+        chaos("small", &(0..).map(generate).filter(is_small).take(count).collect::<Vec<Plan>>());
+    }
+    if is_asked_for("quiet") {
+        quiet();
+    }
 }
 
 /// Whether a plan is as small as one may be that the aim counts: ten machines and some fifty instances. Nothing else is

@@ -54,7 +54,6 @@ impl Atomicity {
                     }
                 }
             }
-            Seen::Time => return self.check(ledger, scene),
             _ => {}
         }
         Ok(())
@@ -65,7 +64,7 @@ impl Atomicity {
         Some((*first).max(calm_since?) + PATIENCE)
     }
 
-    fn check(&self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
+    pub(super) fn look(&self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
         let Some(calm_since) = scene.calm_since else { return Ok(()) };
         for (key, since) in &self.broken {
             let Some(group) = ledger.groups.get(key) else { continue };

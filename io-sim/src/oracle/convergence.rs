@@ -52,7 +52,6 @@ impl Convergence {
                 self.mended_at = Some(scene.now);
                 self.next_look = Some(scene.now);
             }
-            Seen::Time => return self.look(ledger, scene),
             Seen::Call(Call::Kill { task_id, .. }) if self.since.is_some() && !ledger.is_live(task_id) => {
                 self.since = None;
                 self.killed_in_vain = Some(task_id.clone());
@@ -76,7 +75,7 @@ impl Convergence {
         self.satisfied
     }
 
-    fn look(&mut self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
+    pub(super) fn look(&mut self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
         let Some(mended_at) = self.mended_at else { return Ok(()) };
         if self.next_look.is_some_and(|at| at > scene.now) {
             return Ok(());

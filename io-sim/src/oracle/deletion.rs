@@ -57,18 +57,22 @@ impl Deletion {
                     return Err(Violation::new(NAME, sentence));
                 }
             }
-            Seen::Time => {
-                let Some(api) = scene.api.filter(|_| scene.now.since(self.looked_at) >= INTERVAL) else {
-                    return Ok(());
-                };
-                self.looked_at = scene.now;
-                if let Some(pod) = self.gone.iter().find(|pod| api.pod(pod).is_some()) {
-                    let sentence = format!("pod {pod} was deleted, and the API still shows it");
-                    return Err(Violation::new(NAME, sentence));
-                }
-            }
             _ => {}
         }
         Ok(())
+    }
+
+    pub(super) fn look(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
+        let Some(api) = scene.api.filter(|_| scene.now.since(self.looked_at) >= INTERVAL) else {
+            return Ok(());
+        };
+        self.looked_at = scene.now;
+        match self.gone.iter().find(|pod| api.pod(pod).is_some()) {
+            Some(pod) => {
+                let sentence = format!("pod {pod} was deleted, and the API still shows it");
+                Err(Violation::new(NAME, sentence))
+            }
+            None => Ok(()),
+        }
     }
 }

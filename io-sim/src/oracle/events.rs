@@ -108,7 +108,6 @@ impl Events {
     ) -> Result<(), Violation> {
         match seen {
             Seen::Stepped { .. } => return self.end_turn(),
-            Seen::Time if scene.api.is_some() => return self.end_turn(),
             Seen::Died { .. } => {
                 self.turn = Turn::default();
                 self.containers.clear();
@@ -139,6 +138,11 @@ impl Events {
             _ => {}
         }
         Ok(())
+    }
+
+    /// With an API to be asked, the last turn is over.
+    pub(super) fn look(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
+        if scene.api.is_some() { self.end_turn() } else { Ok(()) }
     }
 
     fn take_down(&mut self, record: &Record) {

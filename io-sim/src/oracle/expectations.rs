@@ -20,37 +20,35 @@ const NAME: &str = "expectation";
 /// Compares a run with what its author expects.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Expectations {
-    /// Those that are not judged yet: when, and which. Absent before the run begins.
+    /// Those that are not judged yet: when, and which. Absent before time has passed.
     open: Option<BTreeSet<(Timestamp, usize)>>,
     /// The launches so far, with their pods.
     launches: BTreeMap<GroupKey, PodId>,
 }
 
 impl Expectations {
-    pub(super) fn see(&mut self, seen: &Seen<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
+    pub(super) fn see(&mut self, seen: &Seen<'_>) {
+        if let Seen::Launched(container) = seen
+            && let Some(task) = container.task()
+        {
+            let key = GroupKey { instance: task.instance.uuid, incarnation: task.incarnation };
+            self.launches.insert(key, task.instance.pod.clone());
+        }
+    }
+
+    pub(super) fn look(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
         let open = self.open.get_or_insert_with(|| {
             let expectations = scene.plan.expect.iter().enumerate();
             expectations.map(|(index, it)| (scene.start + it.at.to_duration(), index)).collect()
         });
-        match seen {
-            Seen::Launched(container) => {
-                if let Some(task) = container.task() {
-                    let key = GroupKey { instance: task.instance.uuid, incarnation: task.incarnation };
-                    self.launches.insert(key, task.instance.pod.clone());
-                }
+        let Some(api) = scene.api else { return Ok(()) };
+        while let Some((_, index)) = open.first().filter(|(at, _)| *at <= scene.now).copied() {
+            open.pop_first();
+            let expectation = &scene.plan.expect[index];
+            if let Some(what) = contradiction(&expectation.that, api, &self.launches, scene) {
+                let sentence = format!("expect[{index}], at {}: {what}", expectation.at);
+                return Err(Violation::new(NAME, sentence));
             }
-            Seen::Time => {
-                let Some(api) = scene.api else { return Ok(()) };
-                while let Some((_, index)) = open.first().filter(|(at, _)| *at <= scene.now).copied() {
-                    open.pop_first();
-                    let expectation = &scene.plan.expect[index];
-                    if let Some(what) = contradiction(&expectation.that, api, &self.launches, scene) {
-                        let sentence = format!("expect[{index}], at {}: {what}", expectation.at);
-                        return Err(Violation::new(NAME, sentence));
-                    }
-                }
-            }
-            _ => {}
         }
         Ok(())
     }

@@ -34,7 +34,7 @@ pub(super) struct History {
 }
 
 impl History {
-    pub(super) fn see(&mut self, seen: &Seen<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
+    pub(super) fn see(&mut self, seen: &Seen<'_>) -> Result<(), Violation> {
         match seen {
             Seen::Decided { result: Ok(response), .. } => {
                 if let Response::PodCreated { pod, .. } | Response::PodUpdated { pod, .. } = &**response {
@@ -48,15 +48,17 @@ impl History {
             }
             // A process that starts knows only what was stored.
             Seen::Restarted => self.next_look = None,
-            Seen::Time => {
-                if let Some(api) = scene.api
-                    && self.next_look.is_none_or(|at| at <= scene.now)
-                {
-                    self.next_look = Some(scene.now + INTERVAL);
-                    return self.read(api);
-                }
-            }
             _ => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn look(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
+        if let Some(api) = scene.api
+            && self.next_look.is_none_or(|at| at <= scene.now)
+        {
+            self.next_look = Some(scene.now + INTERVAL);
+            return self.read(api);
         }
         Ok(())
     }

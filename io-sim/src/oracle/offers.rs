@@ -17,6 +17,8 @@ use crate::world::{Scene, Seen};
 const NAME: &str = "offers";
 /// So long an offer may go without an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// So soon somebody looks again if it could not be said the last time whether one is late.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Watches over offers.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +27,13 @@ pub(super) struct Offers {
     open: BTreeMap<OfferId, Timestamp>,
     /// Those that were taken back, or came on a connection that is gone: an answer that was under way by then is no fault.
     rescinded: BTreeSet<OfferId>,
+    /// No offer is late before.
+    next_look: Option<Timestamp>,
+}
+
+/// When an offer that came at `at` is late.
+fn late(at: Timestamp) -> Timestamp {
+    at + PATIENCE + Duration::from_millis(1)
 }
 
 impl Offers {
@@ -33,6 +42,7 @@ impl Offers {
             Seen::Stepped { input: Input::Event(event), .. } => match &**event {
                 Event::Offers(offers) => {
                     self.open.extend(offers.iter().map(|offer| (offer.id.clone(), scene.now)));
+                    self.next_look.get_or_insert(late(scene.now));
                 }
                 Event::Rescind(id) => self.rescinded.extend(self.open.remove(id).map(|_| id.clone())),
                 _ => {}
@@ -46,23 +56,32 @@ impl Offers {
             Seen::Died { .. } => {
                 self.open.clear();
                 self.rescinded.clear();
-            }
-            Seen::Time => {
-                let late = self.open.iter().find(|(_, at)| scene.now.since(**at) > PATIENCE);
-                if let Some((id, _)) = late
-                    && scene.api.is_some()
-                {
-                    let sentence = format!("offer {id} has had no answer for more than {PATIENCE:?}");
-                    return Err(Violation::new(NAME, sentence));
-                }
+                self.next_look = None;
             }
             _ => {}
         }
         Ok(())
     }
 
+    pub(super) fn look(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
+        if self.next_look.is_none_or(|at| at > scene.now) {
+            return Ok(());
+        }
+        if scene.api.is_none() {
+            // Whoever is in the middle of something may be about to answer.
+            self.next_look = Some(scene.now + INTERVAL);
+            return Ok(());
+        }
+        if let Some((id, _)) = self.open.iter().find(|(_, at)| scene.now.since(**at) > PATIENCE) {
+            let sentence = format!("offer {id} has had no answer for more than {PATIENCE:?}");
+            return Err(Violation::new(NAME, sentence));
+        }
+        self.next_look = self.open.values().min().map(|at| late(*at));
+        Ok(())
+    }
+
     pub(super) fn deadline(&self) -> Option<Timestamp> {
-        self.open.values().min().map(|at| *at + PATIENCE + Duration::from_millis(1))
+        self.next_look
     }
 
     fn answer(&mut self, ids: &[OfferId], how: &str) -> Result<(), Violation> {

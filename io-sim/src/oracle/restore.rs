@@ -41,17 +41,23 @@ impl Restore {
     }
 
     pub(super) fn see(&mut self, seen: &Seen<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
-        let is_time = match seen {
-            Seen::Time => self.always || self.next_look <= scene.now,
-            Seen::Mended => true,
+        match seen {
+            Seen::Mended => self.compare(scene),
             Seen::Written(_) => {
                 self.interval = INTERVAL;
                 self.next_look = self.next_look.min(scene.now + INTERVAL);
-                false
+                Ok(())
             }
-            _ => false,
-        };
-        let Some(live) = scene.api.filter(|_| is_time) else { return Ok(()) };
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn look(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
+        if self.always || self.next_look <= scene.now { self.compare(scene) } else { Ok(()) }
+    }
+
+    fn compare(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
+        let Some(live) = scene.api else { return Ok(()) };
         self.next_look = scene.now + self.interval;
         self.interval = (self.interval * 2).min(LONGEST_INTERVAL);
         compare(live, scene)

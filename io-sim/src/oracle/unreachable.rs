@@ -90,10 +90,6 @@ impl Unreachable {
                 // On the next connection the master says again what lives.
                 self.returned.clear();
             }
-            Seen::Time if self.next_look <= scene.now => {
-                self.next_look = scene.now + INTERVAL;
-                return self.look(ledger, scene);
-            }
             _ => {}
         }
         Ok(())
@@ -158,7 +154,12 @@ impl Unreachable {
         Err(Violation::new(NAME, sentence))
     }
 
-    fn look(&mut self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
+    pub(super) fn look(&mut self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
+        self.latest = self.latest.max(scene.clock);
+        if self.next_look > scene.now {
+            return Ok(());
+        }
+        self.next_look = scene.now + INTERVAL;
         let late = |since: Timestamp| {
             let able_since = scene.awake_since?.max(self.connected_since?);
             Some(scene.now.since(since.max(able_since))).filter(|late| *late > PATIENCE)

@@ -53,7 +53,6 @@ impl Volumes {
                 self.next_look = Some(scene.now);
                 self.look(ledger, scene)
             }
-            Seen::Time => self.look(ledger, scene),
             _ => Ok(()),
         }
     }
@@ -83,7 +82,7 @@ impl Volumes {
         Err(Violation::new(NAME, sentence))
     }
 
-    fn look(&mut self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
+    pub(super) fn look(&mut self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
         let Some(mended_at) = self.mended_at else { return Ok(()) };
         if self.next_look.is_some_and(|at| at > scene.now) {
             return Ok(());
