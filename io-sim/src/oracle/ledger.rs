@@ -4,6 +4,7 @@
 //! events and containers, and from what the scheduler makes durable and shows: which copies there are, and
 //! which of them are wanted. A *group* is one launch of one instance: all that one `LAUNCH_GROUP` asked for.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -20,10 +21,29 @@ use crate::cluster::{AgentIndex, Exit};
 use crate::world::{Scene, Seen, TaskRole};
 
 /// Names a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct GroupKey {
     pub(super) instance: Uuid,
     pub(super) incarnation: u32,
+}
+
+impl GroupKey {
+    /// What is compared: numbers, because groups are looked up all the time.
+    fn number(self) -> (u128, u32) {
+        (self.instance.as_u128(), self.incarnation)
+    }
+}
+
+impl Ord for GroupKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.number().cmp(&other.number())
+    }
+}
+
+impl PartialOrd for GroupKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// One launch of one instance.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use podium_core::model::deployment::Deployment;
-use podium_core::model::ids::PodId;
+use podium_core::model::ids::{InstanceId, PodId};
 use podium_core::model::pod::PodSpec;
 use podium_core::model::time::Timestamp;
 use podium_core::{Entry, Key, Record};
@@ -14,7 +14,10 @@ use crate::random::Random;
 /// The entries that are durable.
 #[derive(Clone, Debug, Default)]
 pub struct Store {
+    /// All but instances.
     entries: BTreeMap<Key, Entry>,
+    /// Instances, which are most of all that is written and read: by number, for texts take longer to compare.
+    instances: BTreeMap<(u128, PodId), Entry>,
 }
 
 impl Store {
@@ -22,8 +25,14 @@ impl Store {
     pub(super) fn apply(&mut self, records: impl IntoIterator<Item = Record>) {
         for record in records {
             match record {
+                Record::Delete(Key::Instance(id)) => {
+                    self.instances.remove(&number(&id));
+                }
                 Record::Delete(key) => {
                     self.entries.remove(&key);
+                }
+                Record::Put(Entry::Instance(instance)) => {
+                    self.instances.insert(number(&instance.id), Entry::Instance(instance));
                 }
                 Record::Put(entry) => {
                     self.entries.insert(entry.key(), entry);
@@ -34,12 +43,15 @@ impl Store {
 
     /// One entry.
     pub fn get(&self, key: &Key) -> Option<&Entry> {
-        self.entries.get(key)
+        match key {
+            Key::Instance(id) => self.instances.get(&number(id)),
+            key => self.entries.get(key),
+        }
     }
 
-    /// All entries, by key.
+    /// All entries.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.values()
+        self.entries.values().chain(self.instances.values())
     }
 
     /// The definition that a pod has now; none if it is deleted or never was.
@@ -67,10 +79,14 @@ impl Store {
 
     /// All entries, as a store without an order would give them back.
     pub(super) fn read_back(&self, random: &mut Random) -> Vec<Entry> {
-        let mut entries: Vec<Entry> = self.entries.values().cloned().collect();
+        let mut entries: Vec<Entry> = self.entries().cloned().collect();
         random.shuffle(&mut entries);
         entries
     }
+}
+
+fn number(id: &InstanceId) -> (u128, PodId) {
+    (id.uuid.as_u128(), id.pod.clone())
 }
 
 #[cfg(test)]
