@@ -7,7 +7,7 @@ mod harness;
 use std::sync::Arc;
 use std::time::Duration;
 
-use harness::{Driver, pod, pod_id};
+use harness::{Driver, changed, pod, pod_id};
 use podium_core::model::ids::{GroupId, new_uuid};
 use podium_core::model::instance::Goal;
 use podium_core::model::mesos::Call;
@@ -187,4 +187,31 @@ fn what_mesos_did_not_answer_is_repeated_in_portions() {
 
 fn create(id: &str, instances: u32) -> Command {
     Command::CreatePod { pod: pod(id, 1, instances), force: false, role_given: false }
+}
+
+#[test]
+fn a_pod_created_anew_while_its_copies_are_being_chosen_to_end_gets_new_ones() {
+    let mut driver = Driver::connected_with(Config { portion: 3, ..Config::default() });
+    driver.create(pod("/p", 1, 6));
+    driver.offer("s1", 80.0, 80_000.0);
+    driver.finish();
+    for n in 0..6 {
+        driver.run(n);
+    }
+    driver.wait(10.0);
+    let delete = Command::DeletePod { id: pod_id("/p"), force: false };
+    let create = Command::CreatePod { pod: changed(pod("/p", 1, 3), "2"), force: true, role_given: false };
+    let _ = command(&mut driver, delete);
+    let _ = command(&mut driver, create);
+    for _ in 0..20 {
+        driver.finish();
+        driver.offer("s1", 80.0, 80_000.0);
+        driver.confirm_kills();
+        for n in 0..driver.instances().len() {
+            driver.run(n);
+        }
+        driver.wait(10.0);
+    }
+    assert_eq!(driver.picture(), ["v2.1 s1 Stable"; 3]);
+    assert_eq!(driver.deployments(), [""; 0]);
 }

@@ -9,7 +9,7 @@ use crate::marks::Mark;
 use crate::model::deployment::{ActionKind, Deployment, DeploymentAction, DeploymentDeadline, Step};
 use crate::model::event::{ApiEventKind, DeploymentPlan};
 use crate::model::ids::{DeploymentId, GroupId, InstanceId, PodId, Uuid, new_uuid, time_of_uuid};
-use crate::model::instance::{GoalReason, Instance, KillReason};
+use crate::model::instance::{Goal, GoalReason, Instance, KillReason};
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
 use crate::output::{Action, Refusal, Response};
@@ -65,13 +65,33 @@ impl Scheduler {
         let version = self.new_version(&id);
         let pod = Arc::new(PodSpec { version, ..pod });
         self.state.set_spec(&self.config, pod.clone());
-        let steps = [ActionKind::StartPod, ActionKind::ScalePod];
-        let steps = steps.map(|action| vec![(action, id.clone())]).into();
+        let bring = if self.outlived_by_copies(&id) && pod.instances() > 0 {
+            ActionKind::RestartPod
+        } else {
+            ActionKind::ScalePod
+        };
+        let steps = [ActionKind::StartPod, bring].map(|action| vec![(action, id.clone())]).into();
         let deadline = self.deadline_of(&pod);
         let deployment = self.deploy(original, BTreeMap::new(), version, steps, deadline);
         self.announce_change(id.group(), version);
         self.publish(ApiEventKind::PodCreatedEvent { client_ip: origin.client_ip, uri: origin.uri });
         Ok(Response::PodCreated { pod, deployment })
+    }
+
+    /// Whether there are copies of a pod that was deleted and has just been created anew, by force, before all of them
+    /// were asked to end, and that are to be replaced. Those that run the same definition stay. Those with volumes go in
+    /// any case, and their volumes with them: that was asked for with the deletion.
+    fn outlived_by_copies(&mut self, id: &PodId) -> bool {
+        let Some(pod) = self.state.pod(id) else { return false };
+        let residents = self
+            .state
+            .instances_of(pod)
+            .filter(|instance| instance.goal == Goal::Running && instance.residence.is_some());
+        let residents: Vec<Uuid> = residents.map(|instance| instance.id.uuid).collect();
+        for uuid in residents {
+            self.decommission_instance(uuid, GoalReason::DeletingPod);
+        }
+        self.state.pod(id).is_some_and(|pod| pod.tally.old.counted() > 0)
     }
 
     fn update_pod(

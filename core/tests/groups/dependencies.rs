@@ -5,7 +5,7 @@ use podium_core::model::ids::GroupId;
 use podium_core::model::mesos::TaskState;
 use serde_json::json;
 
-use super::harness::{Driver, pod, pod_id};
+use super::harness::{Driver, changed, pod, pod_id};
 use super::{copies, delete, depend, launch, message, put};
 
 /// `/shop` depends on `/db`; `/db/a` does not run yet.
@@ -225,4 +225,41 @@ fn a_deletion_of_several_groups_can_be_taken_back() {
         "{:?}",
         driver.deployments()
     );
+}
+
+#[test]
+fn a_pod_created_anew_before_its_turn_to_end_gets_new_copies() {
+    let mut driver = Driver::connected();
+    depend(&mut driver, "/all/shop", "/all/db");
+    driver.create(pod("/all/db/a", 1, 1));
+    driver.create(pod("/all/shop/web", 1, 1));
+    launch(&mut driver);
+    launch(&mut driver);
+    driver.calls.clear();
+    delete(&mut driver, "/all").unwrap();
+    assert_eq!(driver.kills(), ["/all/shop/web.a.1"], "the dependency is still to be asked to end");
+    let create =
+        Command::CreatePod { pod: changed(pod("/all/db/a", 1, 1), "2"), force: true, role_given: false };
+    driver.command(create).unwrap();
+    assert_eq!(driver.picture(), ["v1.1 s1 Stable", "v2.0 - Pending"]);
+    launch(&mut driver);
+    driver.wait(5.0);
+    assert_eq!(driver.kills().last().unwrap(), "/all/db/a.a.1", "its copy is replaced, not taken over");
+    driver.update_all(0, TaskState::TaskKilled);
+    assert_eq!((driver.picture(), driver.deployments()), (vec!["v2.1 s1 Stable".to_owned()], vec![]));
+}
+
+#[test]
+fn a_pod_created_anew_as_it_was_before_its_turn_to_end_keeps_its_copies() {
+    let mut driver = Driver::connected();
+    depend(&mut driver, "/all/shop", "/all/db");
+    driver.create(pod("/all/db/a", 1, 1));
+    driver.create(pod("/all/shop/web", 1, 1));
+    launch(&mut driver);
+    launch(&mut driver);
+    driver.calls.clear();
+    delete(&mut driver, "/all").unwrap();
+    let create = Command::CreatePod { pod: pod("/all/db/a", 1, 1), force: true, role_given: false };
+    driver.command(create).unwrap();
+    assert_eq!((driver.picture(), driver.deployments()), (vec!["v1.1 s1 Stable".to_owned()], vec![]));
 }
