@@ -291,3 +291,19 @@ fn the_history_of_ends_is_bounded_and_keeps_the_newest() {
     };
     assert_eq!((launch(&history[0]), launch(&history[19])), ("25".to_owned(), "6".to_owned()));
 }
+
+#[test]
+fn a_container_that_its_health_check_cannot_end_is_hunted() {
+    let mut driver = Driver::running(checked_pod("/p", 1, &json!({})));
+    driver.health(0, "a", true);
+    driver.wait(60.0);
+    driver.calls.clear();
+    driver.update(0, "a", TaskState::TaskKilling);
+    driver.wait(9.9);
+    assert_eq!(driver.kills(), [""; 0], "its executor has it in hand");
+    driver.wait(0.2);
+    let story = driver.story();
+    assert!(story.contains("KILL /p.a.1") && story.contains("RECONCILE /p.a.1"), "{story}");
+    driver.wait(300.0);
+    assert!(driver.story().contains("SHUTDOWN on s1"), "in the end its executor has to go");
+}

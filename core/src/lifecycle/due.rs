@@ -12,8 +12,9 @@ use crate::model::time::Timestamp;
 use crate::scheduler::Scheduler;
 use crate::state::Stage;
 
-/// How long the rest of a group may outlive the container that took it down. The default executor gives each
-/// member 3 s and then kills it; after more than three times that, something is stuck.
+/// How long the rest of a group may outlive the container that took it down, and how long an executor may take to end
+/// a container by itself. The default executor gives each member 3 s and then kills it; after more than three times that,
+/// something is stuck, or has a long grace period, which a kill does not shorten.
 const GROUP_END_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a launch may go without a word before Mesos is asked about it.
@@ -70,6 +71,12 @@ fn due(
         return ended
             .map(|task| (task.since + GROUP_END_TIMEOUT, Due::KillRestOfGroup))
             .max_by_key(|due| due.0);
+    }
+    // Its executor is ending it by itself, because of its health check or its deadline, and the rest will follow. A
+    // process that cannot be ended, since it waits for a disk or the network for ever, would stay so.
+    let killing = instance.tasks.iter().filter(|task| task.condition == Condition::Killing);
+    if let Some(since) = killing.map(|task| task.since).min() {
+        return Some((since + GROUP_END_TIMEOUT, Due::KillRestOfGroup));
     }
     if stage == Stage::Ready {
         return Some((instance.since + config.minimum_ready, Due::Available));
