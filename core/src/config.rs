@@ -49,6 +49,8 @@ pub struct Config {
     pub portion: usize,
     /// `--reconciliation_interval`: time between two comparisons of all tasks with Mesos.
     pub reconciliation_interval: Duration,
+    /// About how many tasks Mesos is asked with one call. One copy's are asked about together.
+    pub reconciliation_chunk: usize,
     /// `--minimum_ready`: how long a copy without health checks must have run without interruption before an
     /// older copy ends in its place. Long enough for a program that cannot start to fail, and short beside the
     /// time that launches take.
@@ -116,6 +118,7 @@ impl Default for Config {
             kill_chunk_size: 100,
             portion: 500,
             reconciliation_interval: Duration::from_secs(600),
+            reconciliation_chunk: 1000,
             minimum_ready: Duration::from_secs(5),
             max_running_deployments: 100,
             bridge_name: "mesos-bridge".to_owned(),

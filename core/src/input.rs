@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::group::GroupUpdate;
 use crate::model::ids::{DeploymentId, GroupId, InstanceId, PodId};
-use crate::model::mesos::Event;
+use crate::model::mesos::{Call, Event};
 use crate::model::pod::PodSpec;
 
 /// Everything that can happen to the scheduler. There is no other way in.
@@ -26,6 +26,13 @@ pub enum Input {
     Disconnected,
     /// The master says something. The first event of a connection is `Subscribed`.
     Event(Box<Event>),
+    /// The master refused a call that [`Action`](crate::Action) asked for: it did nothing. The connection goes on.
+    Refused {
+        /// The call.
+        call: Box<Call>,
+        /// The master's words.
+        reason: String,
+    },
     /// What the secret store said: to [`Action::LookUpSecrets`](crate::Action::LookUpSecrets), or when a launch was
     /// to be written out.
     Secrets(SecretsReport),

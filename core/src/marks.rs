@@ -8,6 +8,8 @@
 /// A rare path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mark {
+    /// The master said that an agent is lost on which there are copies.
+    AgentLossHeard,
     /// A deployment was cancelled and everything left as it was.
     DeploymentAbandoned,
     /// A forced change took the place of a deployment that was on its way.
@@ -30,6 +32,8 @@ pub enum Mark {
     GroupOutlived,
     /// A copy ended by the word of somebody who may be wrong: another one takes its place.
     EndedInDoubt,
+    /// The volumes of a copy turned up on another agent, and the copy goes there.
+    HomeMoved,
     /// A copy has been out of reach for so long that another one is wanted.
     Inactive,
     /// Somebody was asked to end once more.
@@ -42,6 +46,8 @@ pub enum Mark {
     OldUnready,
     /// Mesos did not answer a question about tasks, which is asked again.
     ReconciledAgain,
+    /// The master does not let us have a role that a pod needs.
+    RoleRefused,
     /// A copy that returned is one too many.
     Surplus,
     /// A copy that is to end went out of reach.
@@ -50,7 +56,8 @@ pub enum Mark {
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
+        Self::AgentLossHeard,
         Self::DeploymentAbandoned,
         Self::DeploymentSuperseded,
         Self::DeploymentReverted,
@@ -62,12 +69,14 @@ impl Mark {
         Self::ForgottenReturned,
         Self::GroupOutlived,
         Self::EndedInDoubt,
+        Self::HomeMoved,
         Self::Inactive,
         Self::KillRepeated,
         Self::LaunchQuestioned,
         Self::LaunchTimedOut,
         Self::OldUnready,
         Self::ReconciledAgain,
+        Self::RoleRefused,
         Self::Surplus,
         Self::UnwantedUnreachable,
     ];

@@ -152,6 +152,7 @@ impl Scheduler {
             Input::Command { id, origin, command } => self.on_command(id, origin, *command),
             Input::Disconnected => self.on_disconnected(),
             Input::Event(event) => self.on_event(*event),
+            Input::Refused { call, reason } => self.on_refused(&call, reason),
             Input::Secrets(report) => self.on_secrets(report),
             Input::Tick => {}
         }
@@ -299,6 +300,7 @@ impl Scheduler {
         let Some(executor) = &failure.executor_id else {
             if let Some(agent) = &failure.agent_id {
                 self.agents.remove(agent);
+                self.on_agent_lost(agent);
             }
             return;
         };
@@ -307,6 +309,19 @@ impl Scheduler {
         };
         if self.state.instance(uuid).is_some_and(|instance| !instance.has_ended()) {
             self.mark(Mark::ExecutorFailureHeard);
+            self.ask_about(uuid);
+        }
+    }
+
+    /// The master has lost an agent. What it says of its tasks depends on how: nothing at all if it took over from another
+    /// master and the agent never came, and that they are lost, not since when, if it left in good order.
+    fn on_agent_lost(&mut self, agent: &AgentId) {
+        let mut copies = self.state.copies_on(agent).to_vec();
+        copies.sort_unstable();
+        if !copies.is_empty() {
+            self.mark(Mark::AgentLossHeard);
+        }
+        for uuid in copies {
             self.ask_about(uuid);
         }
     }

@@ -494,14 +494,14 @@ fn one_offer_carries_as_many_copies_as_fit() {
 }
 
 #[test]
-fn a_new_subscription_states_all_roles_and_what_is_wanted_of_them() {
+fn all_roles_are_stated_once_there_is_a_subscription() {
     let mut driver = Driver::connected();
     driver.create(pod_with("/web/p", 1, 1, &json!({"role": "web"})));
     driver.restart();
     let subscription = driver.scheduler.subscription(driver.now);
-    assert_eq!(subscription.framework_info.roles, [Role::from("*"), Role::from("web")]);
+    assert_eq!(subscription.framework_info.roles, [Role::from("*")]);
     assert_eq!(subscription.suppressed_roles, [Role::from("*")]);
-    // It was decided before the connection was there, so what has changed meanwhile is told once more.
+    // A master might refuse it for any other role; what else is wanted is told once it is there.
     driver.create(pod_with("/db/p", 1, 1, &json!({"role": "db"})));
     driver.subscribe();
     let told = driver.calls.iter().find_map(|call| match call {

@@ -5,8 +5,9 @@ mod harness;
 use harness::{Driver, from_json, pod, pod_id};
 use podium_core::admission::{Rejection, Violation};
 use podium_core::model::ids::Role;
+use podium_core::model::mesos::Call;
 use podium_core::model::pod::PodSpec;
-use podium_core::{Command, Config, Refusal};
+use podium_core::{Command, Config, Input, Refusal};
 use serde_json::json;
 
 fn enforcing() -> Driver {
@@ -103,4 +104,93 @@ fn copies_with_volumes_change_their_role_only_by_force() {
     assert!(refused.to_string().contains("retry with ?force=true"), "{refused}");
     driver.command(resident("web", true)).unwrap();
     assert_eq!(role_of(&driver, "/dev/p"), "web");
+}
+
+/// The roles that the master was asked for since the calls were last taken, each time. It refuses what has `bad` in it.
+fn ask_a_strict_master(driver: &mut Driver, bad: &str) -> Vec<String> {
+    let mut asked = Vec::new();
+    while let Some(call) = driver.calls.iter().position(|call| matches!(call, Call::UpdateFramework { .. })) {
+        let call = driver.calls.remove(call);
+        let Call::UpdateFramework { framework_info, .. } = &call else { continue };
+        let roles: Vec<&str> = framework_info.roles.iter().map(|role| role.as_str()).collect();
+        asked.push(roles.join(" "));
+        if roles.contains(&bad) {
+            let reason = format!("Not authorized to use the role {bad}");
+            let _ = driver.step(Input::Refused { call: Box::new(call), reason });
+        }
+    }
+    asked
+}
+
+#[test]
+fn a_role_that_the_master_refuses_holds_up_only_those_who_need_it() {
+    let mut driver = Driver::connected();
+    driver.calls.clear();
+    for id in ["/bad/p", "/good/p"] {
+        driver.command(with_role(id, id.split('/').nth(1).unwrap())).unwrap();
+    }
+    let mut asked = ask_a_strict_master(&mut driver, "bad");
+    for _ in 0..30 {
+        driver.wait(0.5);
+        asked.extend(ask_a_strict_master(&mut driver, "bad"));
+    }
+    assert_eq!(asked, ["* bad", "* good"], "it is asked again only much later");
+    let message = |driver: &Driver, pod: &str| driver.status_of(pod).instances[0].message.clone().unwrap();
+    assert_eq!(
+        message(&driver, "/bad/p"),
+        "waits for the role 'bad', which the Mesos master does not let this framework have: \
+         Not authorized to use the role bad"
+    );
+    let mut offer = driver.make_offer("s1", 8.0, 8192.0);
+    offer.role = Some(Role::from("good"));
+    driver.offer_all(vec![offer]);
+    assert_eq!(driver.status_of("/good/p").instances[0].incarnation, 1);
+    // Perhaps it may have it by then.
+    driver.wait(300.0);
+    assert_eq!(ask_a_strict_master(&mut driver, "bad"), ["* bad good"]);
+}
+
+#[test]
+fn of_several_roles_that_were_refused_together_the_bad_one_is_found() {
+    let mut driver = Driver::connected();
+    for id in ["/a/p", "/bad/p", "/c/p"] {
+        driver.command(with_role(id, id.split('/').nth(1).unwrap())).unwrap();
+    }
+    driver.restart();
+    driver.subscribe();
+    let mut asked = Vec::new();
+    for _ in 0..30 {
+        asked.extend(ask_a_strict_master(&mut driver, "bad"));
+        driver.wait(0.5);
+    }
+    assert_eq!(asked, ["* a bad c", "* a", "* a bad", "* a c"]);
+}
+
+#[test]
+fn a_subscription_asks_only_for_what_it_cannot_do_without() {
+    let mut driver = Driver::connected();
+    driver.command(with_role("/a/p", "a")).unwrap();
+    driver.command(with_role("/bad/p", "bad")).unwrap();
+    let mut offer = driver.make_offer("s1", 8.0, 8192.0);
+    offer.role = Some(Role::from("a"));
+    driver.offer_all(vec![offer]);
+    driver.run(0);
+    driver.restart();
+    // Or one pod whose role is refused would keep the scheduler from ever coming back.
+    let subscription = driver.scheduler.subscription(driver.now);
+    assert_eq!(subscription.framework_info.roles, [Role::from("*"), Role::from("a")]);
+}
+
+#[test]
+fn a_refusal_that_is_not_about_roles_is_not_asked_for_again_at_once() {
+    let mut driver = Driver::connected();
+    driver.restart();
+    driver.subscribe();
+    let is_update = |call: &&Call| matches!(call, Call::UpdateFramework { .. });
+    let call = driver.calls.iter().find(is_update).unwrap().clone();
+    driver.calls.clear();
+    let reason = "Updating 'FrameworkInfo.user' is unsupported".to_owned();
+    let _ = driver.step(Input::Refused { call: Box::new(call), reason });
+    driver.finish();
+    assert_eq!(driver.calls.iter().filter(is_update).count(), 0);
 }

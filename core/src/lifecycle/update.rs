@@ -1,5 +1,7 @@
 //! A status update arrives.
 
+use std::sync::Arc;
+
 use crate::config::UnknownTasks;
 use crate::kill::kill_call;
 use crate::lifecycle::condition::{condition_of, condition_of_instance, health_of_instance};
@@ -7,7 +9,7 @@ use crate::marks::Mark;
 use crate::model::event::{ApiEventKind, IpAddress};
 use crate::model::ids::{AgentId, InstanceId, ParsedTaskId, Uuid};
 use crate::model::instance::{
-    Condition, ContainerTermination, Goal, Instance, KillReason, LastStatus, Task, Termination,
+    AgentInfo, Condition, ContainerTermination, Goal, Instance, KillReason, LastStatus, Task, Termination,
 };
 use crate::model::mesos::{Call, StatusSource, TaskState, TaskStatus};
 use crate::model::pod::PodSpec;
@@ -170,6 +172,30 @@ impl Scheduler {
                 self.shut_down(&instance.id, instance.agent_id());
                 self.let_go(uuid);
             }
+        }
+    }
+
+    /// The volumes of an instance have turned up on `agent`, unused. If it was out of reach it has ended, then, and goes
+    /// back to them there. One that still runs by all that is known stays where it is.
+    pub(crate) fn move_home(&mut self, uuid: Uuid, agent: &Arc<AgentInfo>) {
+        let now = self.now;
+        let Some(instance) = self.state.instance(uuid) else { return };
+        let is_over = |task: &Task| task.condition.is_terminal() || task.unreachable_since.is_some();
+        let spec = self.state.pod(&instance.id.pod).and_then(|pod| pod.spec_of(instance.version)).cloned();
+        let (true, Some(spec)) = (instance.tasks.iter().all(is_over), spec) else { return };
+        let (had_ended, was_on) = (instance.has_ended(), instance.agent.clone());
+        self.mark(Mark::HomeMoved);
+        self.state.edit(&self.config, uuid, |instance| {
+            for task in instance.tasks.iter_mut().filter(|task| !task.condition.is_terminal()) {
+                task.unreachable_since = None;
+                task.condition = Condition::Gone;
+                task.since = now;
+            }
+            refresh(instance, &spec, now);
+            instance.agent = Some(agent.clone());
+        });
+        if let Some(ended) = self.state.instance(uuid).cloned().filter(|_| !had_ended) {
+            self.on_instance_ended(Instance { agent: was_on, ..ended });
         }
     }
 

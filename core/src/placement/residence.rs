@@ -13,15 +13,17 @@
 //!
 //! - A first launch that ends without any sign that it reached its agent is given up, home and all; a new copy takes its
 //!   place.
+//! - A machine can come back as another agent with what was on it: one that was started anew, for its configuration had
+//!   changed, keeps its volumes and gets another id. Whoever has volumes there moves with them.
 //! - Whatever carries this framework's labels, and is offered, belongs to the instance that the labels name. If the
-//!   records say that it is gone, or lives elsewhere, its home goes, too, as often as it is offered; the role stays
+//!   records say that it is gone, or has its volumes elsewhere, its home goes, too, as often as it is offered; the role stays
 //!   unsuppressed until it is not. If there is no record at all of it, the records may have been lost and the volumes
 //!   be all that is left of a service: `--unknown_tasks` decides, like about tasks.
 //!
 //! The resources of the containers, the executor and the ports are reserved as well as the disk: a copy that cannot
 //! move must find room where it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -30,7 +32,7 @@ use super::pool::Pool;
 use super::{Launch, NoMatch};
 use crate::config::{Config, UnknownTasks};
 use crate::model::ids::{FrameworkId, InstanceId, Uuid, new_uuid};
-use crate::model::instance::Instance;
+use crate::model::instance::{Goal, Instance};
 use crate::model::mesos::{
     DiskInfo, DiskSourceType, OperationInfo, Persistence, Reservation, Resource, ResourceKind, ResourceValue,
 };
@@ -255,6 +257,7 @@ impl Scheduler {
         let mut release = Release::default();
         let mut released: Vec<InstanceId> = Vec::new();
         let mut unknown: BTreeMap<InstanceId, Vec<String>> = BTreeMap::new();
+        let moved = self.follow_volumes(pool, &framework);
         let mut is_left = |reservations: &[Reservation], volume: Option<&String>| {
             let Some(resident) = resident_of(&framework, reservations) else { return false };
             if self.config.unknown_tasks == UnknownTasks::Ignore && !self.state.has_record_of(resident.uuid) {
@@ -262,7 +265,8 @@ impl Scheduler {
                 return false;
             }
             let lives_here = self.state.instance(resident.uuid).is_some_and(|instance| {
-                instance.id == resident && instance.residence.is_some() && instance.agent_id() == Some(&agent)
+                let is_its_home = || instance.agent_id() == Some(&agent) || moved.contains(&resident);
+                instance.id == resident && instance.residence.is_some() && is_its_home()
             });
             if !lives_here && !released.contains(&resident) {
                 released.push(resident);
@@ -282,6 +286,30 @@ impl Scheduler {
         self.note_released(pool, released);
         self.note_unknown(pool, unknown);
         release
+    }
+
+    /// The instances that are to stay and whose volumes are in `pool`, although they were on another agent. Volumes are
+    /// only offered while nothing uses them, so those of them that nobody can reach have ended, and go on here.
+    fn follow_volumes(&mut self, pool: &Pool, framework: &FrameworkId) -> BTreeSet<InstanceId> {
+        let mut moved = BTreeSet::new();
+        for disk in pool.disks.iter().filter(|disk| persistence_id(disk).is_some()) {
+            let Some(resident) = resident_of(framework, &disk.reservations) else { continue };
+            let is_its = |instance: &&Instance| {
+                let volumes = instance.residence.iter().flat_map(|residence| &residence.volumes);
+                let mut ids = volumes.map(|volume| volume.persistence_id(&instance.id));
+                instance.id == resident
+                    && instance.goal == Goal::Running
+                    && instance.agent_id().is_some_and(|agent| *agent != pool.agent.agent_id)
+                    && ids.any(|id| persistence_id(disk) == Some(&id))
+            };
+            if self.state.instance(resident.uuid).as_ref().is_some_and(is_its) {
+                moved.insert(resident);
+            }
+        }
+        for resident in &moved {
+            self.move_home(resident.uuid, &pool.agent);
+        }
+        moved
     }
 
     /// Notes what is kept in `pool` for instances without a record, with the volumes among it.

@@ -10,12 +10,15 @@
 //!  unanswered ones are asked about again, with growing pauses
 //! ```
 //!
+//! Beside that, single copies are asked about out of turn when there is reason to: an executor or an agent is lost, a
+//! launch is silent. These questions go out by themselves, and do not pull a round along.
+//!
 //! Answers come as ordinary status updates. No answer is legal: a master that has just taken over says
 //! nothing about agents that have not come back yet.
 //!
 //! What we know of a copy is old news until Mesos has been asked: it may be back in reach, up or ended by now. So no timer
 //! of a copy acts without a connection, and after a subscription none does before all questions of the first round are
-//! answered, or have had the time to be.
+//! answered, or have had the time to be, which is counted from the last of them.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -25,9 +28,6 @@ use crate::model::ids::{TaskId, Uuid};
 use crate::model::mesos::{Call, ReconcileTask};
 use crate::model::time::Timestamp;
 use crate::scheduler::Scheduler;
-
-/// So many tasks are asked about with one call.
-const CHUNK: usize = 1000;
 
 /// The pause between two chunks: a large cluster's answers should not come all at once.
 const CHUNK_PAUSE: Duration = Duration::from_millis(100);
@@ -41,6 +41,10 @@ const FORGET_AFTER: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How far the comparison with Mesos has got.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reconciliation {
+    /// Instances to be asked about out of turn.
+    urgent: VecDeque<Uuid>,
+    /// When the next of them may be asked about.
+    next_urgent: Option<Timestamp>,
     /// Instances to be asked about, in order.
     queue: VecDeque<Uuid>,
     /// Whether to ask for everything Mesos knows once the queue is empty.
@@ -55,15 +59,26 @@ pub(crate) struct Reconciliation {
     retry: Option<(Timestamp, Duration)>,
     /// When the next round begins.
     next_round: Option<Timestamp>,
-    /// From when on what is known can be acted upon.
-    trusted_from: Option<Timestamp>,
+    trust: Trust,
+}
+
+/// Whether what is known can be acted upon.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Trust {
+    /// There is no connection.
+    #[default]
+    Never,
+    /// Once Mesos has been asked about everything.
+    OnceAsked,
+    /// From then on.
+    From(Timestamp),
 }
 
 impl Reconciliation {
     /// When something is to be asked.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         let retry = self.retry.map(|(at, _)| at).filter(|_| !self.unanswered.is_empty());
-        [self.next_chunk, retry, self.next_round].into_iter().flatten().min()
+        [self.next_urgent, self.next_chunk, retry, self.next_round].into_iter().flatten().min()
     }
 
     /// Mesos said something about `task`.
@@ -77,18 +92,27 @@ impl Reconciliation {
     }
 
     fn trust_if_complete(&mut self, now: Timestamp) {
-        if self.is_done() && self.unanswered.is_empty() {
-            self.trusted_from = self.trusted_from.map(|at| at.min(now));
+        if self.trust == Trust::OnceAsked && self.is_done() {
+            self.trust = Trust::From(now + FIRST_RETRY);
+        }
+        if let Trust::From(at) = self.trust
+            && self.is_done()
+            && self.unanswered.is_empty()
+        {
+            self.trust = Trust::From(at.min(now));
         }
     }
 
-    /// From when on what is known can be acted upon; never while there is no connection.
+    /// From when on what is known can be acted upon; absent while that cannot be said, and without a connection.
     pub(crate) fn trusted_from(&self) -> Option<Timestamp> {
-        self.trusted_from
+        match self.trust {
+            Trust::From(at) => Some(at),
+            Trust::Never | Trust::OnceAsked => None,
+        }
     }
 
     fn is_done(&self) -> bool {
-        self.queue.is_empty() && self.repeated.is_empty()
+        self.urgent.is_empty() && self.queue.is_empty() && self.repeated.is_empty()
     }
 
     /// The next instance to be asked about.
@@ -109,7 +133,7 @@ impl Scheduler {
     /// There is a new subscription: everything is uncertain.
     pub(crate) fn restart_reconciliation(&mut self) {
         self.start_round();
-        self.reconciliation.trusted_from = Some(self.now + FIRST_RETRY);
+        self.reconciliation.trust = Trust::OnceAsked;
     }
 
     fn start_round(&mut self) {
@@ -119,15 +143,15 @@ impl Scheduler {
             implicit: true,
             next_chunk: Some(self.now),
             next_round: Some(self.now + self.config.reconciliation_interval),
-            trusted_from: self.reconciliation.trusted_from,
+            trust: self.reconciliation.trust,
             ..Reconciliation::default()
         };
     }
 
     /// Asks about one instance, out of turn.
     pub(crate) fn ask_about(&mut self, uuid: Uuid) {
-        self.reconciliation.queue.push_front(uuid);
-        self.reconciliation.next_chunk = Some(self.now);
+        self.reconciliation.urgent.push_back(uuid);
+        self.reconciliation.next_urgent.get_or_insert(self.now);
     }
 
     /// Asks whatever is due to be asked.
@@ -141,8 +165,10 @@ impl Scheduler {
             self.start_round();
             self.drop_old_forgotten();
         }
-        if self.reconciliation.next_chunk.is_some_and(|at| at <= now) {
-            self.send_chunk();
+        if self.reconciliation.next_urgent.is_some_and(|at| at <= now) {
+            self.ask(|reconciliation| reconciliation.urgent.pop_front());
+            let is_left = !self.reconciliation.urgent.is_empty();
+            self.reconciliation.next_urgent = is_left.then(|| now + CHUNK_PAUSE);
         }
         if let Some((at, pause)) = self.reconciliation.retry
             && at <= now
@@ -153,15 +179,20 @@ impl Scheduler {
             self.mark(Mark::ReconciledAgain);
             self.repeat_unanswered();
         }
+        if self.reconciliation.next_chunk.is_some_and(|at| at <= now) {
+            self.send_chunk();
+        }
     }
 
-    fn send_chunk(&mut self) {
+    /// Asks about the `next` copies, as many as one call has room for.
+    fn ask(&mut self, mut next: impl FnMut(&mut Reconciliation) -> Option<Uuid>) {
         let mut tasks = Vec::new();
-        for _ in 0..CHUNK {
-            if tasks.len() >= CHUNK {
+        let chunk = self.config.reconciliation_chunk;
+        for _ in 0..chunk {
+            if tasks.len() >= chunk {
                 break;
             }
-            let Some(uuid) = self.reconciliation.next() else { break };
+            let Some(uuid) = next(&mut self.reconciliation) else { break };
             let Some(instance) = self.state.instance(uuid) else { continue };
             let alive = instance.tasks.iter().filter(|task| !task.condition.is_terminal());
             tasks.extend(alive.map(|task| ReconcileTask {
@@ -169,16 +200,21 @@ impl Scheduler {
                 agent_id: instance.agent_id().cloned(),
             }));
         }
-        self.reconciliation.next_chunk = None;
         if !tasks.is_empty() {
             self.reconciliation.unanswered.extend(tasks.iter().map(|task| task.task_id.clone()));
             self.reconciliation.retry.get_or_insert((self.now + FIRST_RETRY, FIRST_RETRY));
             self.call(Call::Reconcile { tasks });
         }
         self.reconciliation.trust_if_complete(self.now);
-        if !self.reconciliation.is_done() {
-            self.reconciliation.next_chunk = Some(self.now + CHUNK_PAUSE);
-        } else if std::mem::take(&mut self.reconciliation.implicit) {
+    }
+
+    /// Asks the next questions of the round.
+    fn send_chunk(&mut self) {
+        self.ask(Reconciliation::next);
+        let reconciliation = &mut self.reconciliation;
+        let is_left = !reconciliation.queue.is_empty() || !reconciliation.repeated.is_empty();
+        reconciliation.next_chunk = is_left.then(|| self.now + CHUNK_PAUSE);
+        if !is_left && std::mem::take(&mut reconciliation.implicit) {
             self.call(Call::Reconcile { tasks: Vec::new() });
         }
     }
@@ -188,7 +224,8 @@ impl Scheduler {
         if self.reconciliation.repeated.is_empty() {
             self.reconciliation.repeated = std::mem::take(&mut self.reconciliation.unanswered);
         }
-        self.send_chunk();
+        // While a round is on its way they wait for their turn in it.
+        self.reconciliation.next_chunk.get_or_insert(self.now);
     }
 
     /// Takes tasks off the list of which the round that ends now brought no word: Mesos does not know them any more.

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::{Pods, State};
-use crate::model::ids::AgentId;
+use crate::model::ids::{AgentId, Uuid};
 use crate::model::instance::Instance;
 use crate::model::pod::ScalarResources;
 use crate::placement::all_resources;
@@ -15,8 +15,8 @@ pub(super) struct InUse(FxHashMap<AgentId, Usage>);
 /// What copies use of one agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
-    /// How many copies.
-    copies: u32,
+    /// The copies.
+    copies: Vec<Uuid>,
     /// Plain amounts.
     pub(crate) scalars: ScalarResources,
     /// Host ports.
@@ -33,7 +33,7 @@ impl InUse {
     pub(super) fn add(&mut self, pods: &Pods, instance: &Instance) {
         let Some((agent, needs)) = needs(pods, instance) else { return };
         let usage = self.0.entry(agent.clone()).or_default();
-        usage.copies += 1;
+        usage.copies.push(instance.id.uuid);
         usage.scalars = usage.scalars + needs;
         usage.ports.extend(ports(instance));
     }
@@ -42,8 +42,10 @@ impl InUse {
     pub(super) fn remove(&mut self, pods: &Pods, instance: &Instance) {
         let Some((agent, needs)) = needs(pods, instance) else { return };
         let Some(usage) = self.0.get_mut(agent) else { return };
-        usage.copies -= 1;
-        if usage.copies == 0 {
+        if let Some(index) = usage.copies.iter().position(|uuid| *uuid == instance.id.uuid) {
+            usage.copies.swap_remove(index);
+        }
+        if usage.copies.is_empty() {
             self.0.remove(agent);
             return;
         }
@@ -60,6 +62,11 @@ impl State {
     /// What copies use of `agent`; nothing if there are none.
     pub(crate) fn in_use_on(&self, agent: &AgentId) -> Option<&Usage> {
         self.in_use.0.get(agent)
+    }
+
+    /// The copies on `agent` of which something has not ended, in no order.
+    pub(crate) fn copies_on(&self, agent: &AgentId) -> &[Uuid] {
+        self.in_use.0.get(agent).map_or(&[], |usage| &usage.copies)
     }
 }
 

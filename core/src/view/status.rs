@@ -192,7 +192,11 @@ impl Scheduler {
         if !self.is_connected() {
             return Some("waits for a connection to the Mesos master".to_owned());
         }
-        None
+        let role = &pod.spec()?.role;
+        let why = self.demand.refusal(role)?;
+        Some(format!(
+            "waits for the role '{role}', which the Mesos master does not let this framework have: {why}"
+        ))
     }
 
     /// Why copies of `pod` that wait are not launched.

@@ -133,7 +133,7 @@ fn plan_for_agent(action: AgentAction, view: &AgentView<'_>) -> Result<Plan, Ref
         AgentAction::Start => faults(vec![Fault::StartAgent { agent }]),
         AgentAction::Stop => faults(vec![Fault::StopAgent { agent }]),
         AgentAction::Wipe => {
-            let (off, wipe) = (Fault::PowerOff { agent }, Fault::WipeAgent { agent });
+            let (off, wipe) = (Fault::PowerOff { agent }, Fault::WipeAgent { agent, keeps_disk: false });
             faults(vec![off, wipe, Fault::StartAgent { agent }])
         }
         AgentAction::Deactivate => {

@@ -454,7 +454,7 @@ impl<'a> Player<'a> {
                 vec![Fault::StopAgent { agent }]
             }
             Deed::StartAgent { agent, wiped: true } => {
-                vec![Fault::WipeAgent { agent }, Fault::StartAgent { agent }]
+                vec![Fault::WipeAgent { agent, keeps_disk: false }, Fault::StartAgent { agent }]
             }
             Deed::StartAgent { agent, wiped: false } => vec![Fault::StartAgent { agent }],
             Deed::SuspendAgent(agent) => vec![Fault::SuspendAgent { agent }],

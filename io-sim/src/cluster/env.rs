@@ -79,7 +79,10 @@ impl Link {
     fn hold(&mut self, work: Work) {
         // An agent that tries to register again and again has one message under way.
         let registers = |work: &Work| {
-            matches!(work, Work::ToMaster { message: ToMaster::Register | ToMaster::Reregister(_), .. })
+            matches!(
+                work,
+                Work::ToMaster { message: ToMaster::Register { .. } | ToMaster::Reregister(_), .. }
+            )
         };
         if registers(&work) {
             self.held.retain(|held| !registers(held));

@@ -305,6 +305,9 @@ pub enum Fault {
     WipeAgent {
         /// The agent.
         agent: AgentIndex,
+        /// Only its id and what it knows of executors are lost, as when an operator removes `meta/slaves/latest` because
+        /// its configuration has changed: what is reserved and its volumes stay.
+        keeps_disk: bool,
     },
     /// An executor's process dies by a signal.
     KillExecutor {

@@ -248,7 +248,7 @@ impl Cluster {
             | Fault::ResumeAgent { agent }
             | Fault::ShutDownAgent { agent }
             | Fault::PowerOff { agent }
-            | Fault::WipeAgent { agent }
+            | Fault::WipeAgent { agent, .. }
             | Fault::ExecutorsHang { agent, .. }
             | Fault::Delay { agent, .. } => self.on_machine_fault(agent, &fault),
         }
@@ -268,7 +268,7 @@ impl Cluster {
             Fault::ResumeAgent { .. } => machine.resume(env),
             Fault::ShutDownAgent { .. } => machine.unregister(env),
             Fault::PowerOff { .. } => machine.power_off(env),
-            Fault::WipeAgent { .. } => machine.wipe(env),
+            Fault::WipeAgent { keeps_disk, .. } => machine.wipe(env, *keeps_disk),
             Fault::ExecutorsHang { hang, .. } => machine.executors_hang = *hang,
             Fault::Delay { extra, .. } => env.link(agent).extra = *extra,
             _ => {}

@@ -54,8 +54,8 @@ pub(super) enum Work {
 pub(super) enum ToMaster {
     /// The connection `session` broke (seen by the master as `exited`).
     Exited,
-    /// `RegisterSlaveMessage`: a new agent.
-    Register,
+    /// `RegisterSlaveMessage`: a new agent, with the reservations and volumes that it knows of.
+    Register { total: Resources },
     /// `ReregisterSlaveMessage`: an agent that had an id before.
     Reregister(Box<Reregister>),
     /// `UnregisterSlaveMessage`: an orderly leave.

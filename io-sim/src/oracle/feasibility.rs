@@ -67,11 +67,14 @@ fn can_become_healthy(spec: &PodSpec, scene: &Scene<'_>) -> bool {
     })
 }
 
-/// Whether the master lets tasks run as the users that `spec` names.
+/// Whether the master lets tasks run as the users that `spec` names, in its role.
 fn is_permitted(spec: &PodSpec, scene: &Scene<'_>) -> bool {
-    let Some(permitted) = &scene.plan.cluster.permitted_users else { return true };
-    let users = spec.containers.iter().filter_map(|container| container.user.as_ref()).chain(&spec.user);
-    users.into_iter().all(|user| permitted.contains(user))
+    let may = |permitted: &Option<Vec<String>>, name: &str| {
+        permitted.as_ref().is_none_or(|permitted| permitted.iter().any(|one| one == name))
+    };
+    let cluster = &scene.plan.cluster;
+    let mut users = spec.containers.iter().filter_map(|container| container.user.as_ref()).chain(&spec.user);
+    users.all(|user| may(&cluster.permitted_users, user)) && may(&cluster.permitted_roles, spec.role.as_str())
 }
 
 /// Whether one more copy of `spec` fits on some machine.

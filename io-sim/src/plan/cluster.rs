@@ -47,6 +47,9 @@ pub struct ClusterPlan {
     /// The system users that tasks may run as; any if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permitted_users: Option<Vec<String>>,
+    /// The roles that frameworks may have; any if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permitted_roles: Option<Vec<String>>,
 }
 
 /// A machine.
@@ -145,6 +148,9 @@ pub struct SchedulerPlan {
     /// How much one step does at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub portion: Option<usize>,
+    /// About how many tasks the master is asked with one call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconciliation_chunk: Option<usize>,
     /// `--max_running_deployments`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_running_deployments: Option<usize>,
@@ -171,6 +177,7 @@ impl Default for SchedulerPlan {
             task_launch_timeout: None,
             kill_chunk_size: None,
             portion: None,
+            reconciliation_chunk: None,
             kill_retry_timeout: None,
             max_running_deployments: None,
             draining: None,
@@ -206,6 +213,8 @@ impl SchedulerPlan {
         config.kill_chunk_size = self.kill_chunk_size.unwrap_or(config.kill_chunk_size);
         // One that is smaller is never done.
         config.portion = self.portion.map_or(config.portion, |portion| portion.max(2));
+        config.reconciliation_chunk =
+            self.reconciliation_chunk.map_or(config.reconciliation_chunk, |chunk| chunk.max(1));
         config.max_running_deployments =
             self.max_running_deployments.unwrap_or(config.max_running_deployments);
         if self.kill_unknown_tasks {
@@ -240,6 +249,8 @@ impl ClusterPlan {
         master.max_agent_ping_timeouts = self.max_ping_timeouts.unwrap_or(master.max_agent_ping_timeouts);
         master.offer_timeout = self.offer_timeout.map(Span::to_duration);
         master.permitted_users.clone_from(&self.permitted_users);
+        let roles = |roles: &Vec<String>| roles.iter().map(|role| Role::from(role.as_str())).collect();
+        master.permitted_roles = self.permitted_roles.as_ref().map(roles);
         config
     }
 }

@@ -67,6 +67,9 @@ pub enum Fault {
         agent: u32,
         /// Whether it comes back under a new id.
         wipe: bool,
+        /// Whether it keeps what is reserved and its volumes even so.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        keeps_disk: bool,
         /// For how long.
         lasts: Span,
     },

@@ -173,6 +173,9 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
             Work::Down { message: Down::Answered(answer), .. } => {
                 format!("the scheduler is answered {answer:?}")
             }
+            Work::Down { message: Down::Refused { call, .. }, .. } => {
+                format!("the scheduler hears that {} is refused", first_word(call))
+            }
             Work::Down { message: Down::Closed, .. } => "the scheduler sees the connection end".to_owned(),
             Work::Container(timer) => format!("container: {timer:?}"),
             Work::FaultDue(index) | Work::FaultBegins(index) => {

@@ -63,6 +63,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
         let request = RequestId(number);
         match message {
             Up::Call { framework_id, call } => {
+                self.changes_framework = matches!(*call, Call::UpdateFramework { .. }).then(|| call.clone());
                 let call = cluster::SchedulerCall {
                     request,
                     framework_id,
@@ -71,6 +72,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
                     call: *call,
                 };
                 self.step_cluster(cluster::Input::Call(Box::new(call)));
+                self.changes_framework = None;
             }
             Up::Close => self.step_cluster(cluster::Input::StreamClosed { stream }),
             Up::Subscribe(subscription) => {
@@ -89,10 +91,17 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
 
     /// The master answers.
     pub(super) fn on_answer(&mut self, request: RequestId, answer: Answer) {
-        // Good answers carry no news: the events of a subscription follow by themselves.
-        if !matches!(answer, Answer::Accepted | Answer::Ok) {
-            self.send_down(request.0, Down::Answered(answer));
-        }
+        let message = match (self.changes_framework.take(), answer) {
+            // Good answers carry no news: the events of a subscription follow by themselves.
+            (_, Answer::Accepted | Answer::Ok) => return,
+            (Some(call), Answer::Rejected { status, message: reason })
+                if !ends_subscription(&Answer::Rejected { status, message: reason.clone() }) =>
+            {
+                Down::Refused { call, reason }
+            }
+            (_, answer) => Down::Answered(answer),
+        };
+        self.send_down(request.0, message);
     }
 
     /// Something arrives at the scheduler's process.
@@ -105,6 +114,10 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
                 }
             }
             Down::Closed => self.hang_up(number),
+            Down::Refused { call, reason } => {
+                self.daemon.push(Incoming::Refused { call, reason });
+                self.run_scheduler();
+            }
             Down::Event(event) => self.on_event(number, event),
         }
     }

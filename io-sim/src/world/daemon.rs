@@ -12,7 +12,7 @@
 
 use std::collections::VecDeque;
 
-use podium_core::model::mesos::Event;
+use podium_core::model::mesos::{Call, Event};
 use podium_core::model::time::Timestamp;
 use podium_core::{Action, Command, CommandId, Input, Origin, Output};
 
@@ -76,6 +76,10 @@ pub(super) enum Incoming {
     Connected(Number),
     Disconnected,
     Event(Box<Event>),
+    Refused {
+        call: Box<Call>,
+        reason: String,
+    },
 }
 
 /// What was stepped and is to be written.
@@ -181,6 +185,7 @@ impl<S: Subject> Daemon<S> {
                 }
                 Incoming::Disconnected => Input::Disconnected,
                 Incoming::Event(event) => Input::Event(event),
+                Incoming::Refused { call, reason } => Input::Refused { call, reason },
             };
             steps.push(process.step(clock, input));
         }

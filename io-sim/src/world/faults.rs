@@ -219,7 +219,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
             self.cluster.agents().filter(down).map(|view| (view.index, view.standing)).collect();
         for (agent, standing) in down {
             if standing == AgentStanding::Gone {
-                self.break_cluster(cluster::Fault::WipeAgent { agent });
+                self.break_cluster(cluster::Fault::WipeAgent { agent, keeps_disk: false });
             }
             self.break_cluster(cluster::Fault::StartAgent { agent });
         }
@@ -268,10 +268,10 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
             Fault::AgentPartitioned { agent, loss, .. } => {
                 self.break_cluster(Mesos::Partition { agent: AgentIndex(agent), loss });
             }
-            Fault::AgentPowerOff { agent, wipe, .. } => {
+            Fault::AgentPowerOff { agent, wipe, keeps_disk, .. } => {
                 self.break_cluster(Mesos::PowerOff { agent: AgentIndex(agent) });
                 if wipe {
-                    self.break_cluster(Mesos::WipeAgent { agent: AgentIndex(agent) });
+                    self.break_cluster(Mesos::WipeAgent { agent: AgentIndex(agent), keeps_disk });
                 }
             }
             Fault::AgentShutDown { agent, .. } => {
@@ -367,7 +367,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
             Fault::AgentGone { agent, .. } => {
                 // It runs if nobody could say that it is gone: there was no master, or it had no id yet.
                 self.break_cluster(Mesos::PowerOff { agent: AgentIndex(agent) });
-                self.break_cluster(Mesos::WipeAgent { agent: AgentIndex(agent) });
+                self.break_cluster(Mesos::WipeAgent { agent: AgentIndex(agent), keeps_disk: false });
                 self.start_agent(agent);
             }
             Fault::AgentMaintenance { .. } => {

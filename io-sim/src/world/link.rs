@@ -50,6 +50,11 @@ pub(super) enum Down {
     Answered(Answer),
     Closed,
     Event(Box<Event>),
+    /// A call was refused; the connection goes on.
+    Refused {
+        call: Box<Call>,
+        reason: String,
+    },
 }
 
 /// The connection and what is on its way.

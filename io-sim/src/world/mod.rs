@@ -28,6 +28,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use podium_core::model::ids::AgentId;
+use podium_core::model::mesos::Call;
 use podium_core::model::time::Timestamp;
 use podium_core::{Config, Marks};
 
@@ -81,6 +82,8 @@ pub struct World<'p, S, W> {
     random: Random,
     /// The next write fails because of this fault.
     store_failure: Option<usize>,
+    /// The `UPDATE_FRAMEWORK` that the master is just being asked for: of that, the scheduler is told if it is refused.
+    changes_framework: Option<Box<Call>>,
     /// How long writes take if not as usual.
     slow_write: Option<Duration>,
     mended: bool,
@@ -185,6 +188,7 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
             witness,
             random: random("world"),
             store_failure: None,
+            changes_framework: None,
             slow_write: None,
             mended: false,
             disturbed_at: START,

@@ -328,6 +328,7 @@ impl ServeArgs {
             kill_retry_timeout: Duration::from_millis(self.kill_retry_timeout),
             kill_chunk_size: self.kill_chunk_size,
             portion: Config::default().portion,
+            reconciliation_chunk: Config::default().reconciliation_chunk,
             reconciliation_interval: Duration::from_millis(self.reconciliation_interval),
             minimum_ready: Duration::from_millis(self.minimum_ready),
             max_running_deployments: self.max_running_deployments,

@@ -44,8 +44,8 @@ async fn subscribe(
         match notice {
             Notice::Subscribed(calls) => driver.connected(Box::new(calls)).await?,
             Notice::Event(event) => driver.event(event).await?,
-            // The client has logged it. The scheduler finds out by itself when nothing comes of a call.
-            Notice::Refused { .. } => {}
+            // The client has logged it.
+            Notice::Refused { call, reason, .. } => driver.refused(call, reason).await?,
             Notice::Disconnected(_) => {
                 driver.disconnected().await?;
                 wishes.send_replace(self::wishes(&driver).await?);

@@ -180,6 +180,14 @@ impl Handle {
         self.send(Message::Disconnected).await
     }
 
+    /// The master refused a call, in these words; the connection goes on.
+    ///
+    /// # Errors
+    /// The driver has ended.
+    pub async fn refused(&self, call: Box<Call>, reason: String) -> Result<(), Stopped> {
+        self.send(Message::Refused { call, reason }).await
+    }
+
     /// The master says something.
     ///
     /// # Errors
@@ -211,6 +219,7 @@ enum Message {
     Connected(Box<dyn Connection>),
     Disconnected,
     Event(Box<Event>),
+    Refused { call: Box<Call>, reason: String },
     Secrets(SecretsReport),
     Stop,
     Tick,
@@ -372,6 +381,7 @@ impl Driver {
                 self.metrics.heard(&event);
                 Input::Event(event)
             }
+            Message::Refused { call, reason } => Input::Refused { call, reason },
             Message::Secrets(report) => Input::Secrets(report),
             Message::Stop => return Ok(()),
             Message::Tick => Input::Tick,

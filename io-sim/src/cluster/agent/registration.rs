@@ -89,12 +89,17 @@ impl Machine {
         }
     }
 
-    /// The work directory is lost: the next start is that of a new agent.
-    pub(in crate::cluster) fn wipe(&mut self, env: &mut Env) {
+    /// The work directory is lost, or all of it but what is reserved and its volumes: the next start is that of a new
+    /// agent.
+    pub(in crate::cluster) fn wipe(&mut self, env: &mut Env, keeps_disk: bool) {
         for framework in self.agent.frameworks.values_mut() {
             framework.pause_streams(env);
         }
-        let total = Resources::sum(&env.config.agents[self.index.0 as usize].resources);
+        let total = if keeps_disk {
+            self.agent.total.clone()
+        } else {
+            Resources::sum(&env.config.agents[self.index.0 as usize].resources)
+        };
         self.agent = Agent::new(total);
     }
 
@@ -124,7 +129,7 @@ impl Machine {
     pub(super) fn end_if_empty(&mut self, env: &mut Env) {
         if self.agent.phase == Phase::Terminating && self.agent.frameworks.is_empty() {
             self.stop(env);
-            self.wipe(env);
+            self.wipe(env, false);
         }
     }
 
@@ -233,7 +238,7 @@ impl Machine {
             return;
         }
         let message = match self.agent.id.clone() {
-            None => ToMaster::Register,
+            None => ToMaster::Register { total: self.agent.total.clone() },
             Some(agent_id) => ToMaster::Reregister(Box::new(self.report(agent_id))),
         };
         env.send_to_master(self.index, self.agent.master, message);

@@ -29,7 +29,7 @@ impl Master {
     // -- registration --------------------------------------------------------------------------------------
 
     /// A new agent.
-    pub(super) fn register_agent(&mut self, env: &mut Env, from: AgentIndex, session: Run) {
+    pub(super) fn register_agent(&mut self, env: &mut Env, from: AgentIndex, session: Run, total: Resources) {
         if self.registry.down.contains(&from) {
             return env.send_to_agent(from, ToAgent::Shutdown);
         }
@@ -44,7 +44,6 @@ impl Master {
         }
         let agent_id = AgentId::new(format!("{}-S{}", self.info.id, self.next_agent));
         self.next_agent += 1;
-        let total = Resources::sum(&env.config.agents[from.0 as usize].resources);
         self.admit(env, from, (agent_id.clone(), session), total);
         env.send_to_agent(from, ToAgent::Registered { agent_id });
         self.allocate_soon(env);

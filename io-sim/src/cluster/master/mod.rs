@@ -257,14 +257,14 @@ impl Master {
             return;
         }
         match &message {
-            ToMaster::Register | ToMaster::Reregister(_) => env.link(from).master_session = session,
+            ToMaster::Register { .. } | ToMaster::Reregister(_) => env.link(from).master_session = session,
             // From now on it makes a new connection for what it has to say.
             ToMaster::Exited => env.link(from).master_session = env.session(from),
             _ => {}
         }
         match message {
             ToMaster::Exited => self.agent_exited(env, from, session),
-            ToMaster::Register => self.register_agent(env, from, session),
+            ToMaster::Register { total } => self.register_agent(env, from, session, total),
             ToMaster::Reregister(report) => self.reregister_agent(env, from, session, *report),
             ToMaster::Unregister { agent_id } => self.unregister_agent(env, from, &agent_id),
             ToMaster::StatusUpdate { framework_id, status, latest } => {

@@ -60,6 +60,7 @@ const KINDS: &[Kind] = &[
     kind(3, &[DeploymentStep, ContainerStart], |random, agents| Fault::AgentPowerOff {
         agent: below(random, agents),
         wipe: random.chance(400),
+        keeps_disk: random.chance(500),
         lasts: if random.chance(500) { short(random) } else { long(random) },
     }),
     kind(2, &[DeploymentStep], |random, agents| Fault::AgentShutDown {
@@ -177,6 +178,23 @@ pub(super) fn faults(random: &mut Random, agents: usize, mended_at: Span) -> Vec
     }
     faults.sort_by_key(|planned| planned.at);
     faults
+}
+
+/// Has some machines come back as new agents with their volumes.
+pub(super) fn rename_agents(
+    faults: &mut Vec<Planned<Fault>>,
+    random: &mut Random,
+    agents: usize,
+    mended_at: Span,
+) {
+    let agents = u32::try_from(agents).unwrap_or(1);
+    for _ in 0..random.between(0, 5) {
+        let at = pick_span(random, Span::from_secs(60), mended_at);
+        let lasts = if random.chance(500) { short(random) } else { long(random) };
+        let agent = below(random, agents);
+        faults.push(Planned::at(at, Fault::AgentPowerOff { agent, wipe: true, keeps_disk: true, lasts }));
+    }
+    faults.sort_by_key(|planned| planned.at);
 }
 
 /// Shorter than it takes a master to give an agent up.

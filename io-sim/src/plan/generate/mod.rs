@@ -32,6 +32,10 @@ pub fn generate(seed: u64) -> Plan {
     let role = reservations(&mut stream("reservations"), &mut cluster, &mut scheduler);
     let agents = cluster.agents.len();
     let rarities = Rarities::new(stream("rarities"), role);
+    let mut faults = faults::faults(&mut stream("faults"), agents, mended_at);
+    if rarities.volumes {
+        faults::rename_agents(&mut faults, &mut stream("names"), agents, mended_at);
+    }
     let workload = workload(&mut stream("workload"), rarities, agents, mended_at);
     Plan {
         about: format!("seed {seed}"),
@@ -41,7 +45,7 @@ pub fn generate(seed: u64) -> Plan {
         containers: containers(&mut stream("containers")),
         workload,
         rehearsed: stream("rehearsals").chance(150),
-        faults: faults::faults(&mut stream("faults"), agents, mended_at),
+        faults,
         mended_at: Some(mended_at),
         ..Plan::default()
     }
@@ -101,6 +105,15 @@ fn scheduler(random: &mut Random) -> SchedulerPlan {
     if random.chance(300) {
         plan.portion = Some(index_below(random, 20) + 2);
     }
+    if random.chance(300) {
+        plan.reconciliation_chunk = Some(index_below(random, 5) + 1);
+    }
+    if random.chance(200) {
+        plan.kill_retry_timeout = Some(pick_span(random, Span::from_secs(5), Span::from_secs(60)));
+    }
+    if random.chance(100) {
+        plan.max_running_deployments = Some(index_below(random, 4) + 1);
+    }
     plan
 }
 
@@ -124,6 +137,11 @@ fn reservations(
                 agent.reserved.push(ReservedPlan { role, cpus, mem, disk });
             }
         }
+    }
+    // Not every role may be had.
+    if random.chance(500) {
+        let roles = ["*", ROLE, groups[index_below(random, 2)]];
+        cluster.permitted_roles = Some(roles.map(str::to_owned).to_vec());
     }
     Some(ROLE)
 }

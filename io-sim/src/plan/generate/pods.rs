@@ -42,7 +42,7 @@ pub(super) struct Rarities {
     /// Copies use what is reserved for this role, too.
     role: Option<&'static str>,
     /// Some pods keep data in persistent volumes.
-    volumes: bool,
+    pub(super) volumes: bool,
 }
 
 impl Rarities {

@@ -1,0 +1,128 @@
+//! Asking Mesos what there is: in what order, how much at once, and from when on the answers count.
+
+mod harness;
+
+use harness::{Driver, pod, pod_with};
+use podium_core::Config;
+use podium_core::model::ids::{AgentId, TaskId};
+use podium_core::model::mesos::{
+    Call, Event, ExecutorFailure, StatusReason, StatusSource, TaskState, TaskStatus,
+};
+use serde_json::json;
+
+/// The tasks that each question since the calls were last taken was about.
+fn questions(driver: &mut Driver) -> Vec<Vec<TaskId>> {
+    let calls = std::mem::take(&mut driver.calls);
+    let questions = calls.into_iter().filter_map(|call| match call {
+        Call::Reconcile { tasks } if !tasks.is_empty() => Some(tasks),
+        _ => None,
+    });
+    questions.map(|tasks| tasks.into_iter().map(|task| task.task_id).collect()).collect()
+}
+
+fn lost(agent: &str) -> Event {
+    Event::Failure(ExecutorFailure { agent_id: Some(AgentId::from(agent)), executor_id: None, status: None })
+}
+
+/// A cluster may be so large that asking about all of it takes longer than an answer.
+#[test]
+fn nothing_is_given_up_before_mesos_was_asked_about_it() {
+    let strategy = json!({"inactiveAfterSeconds": 60, "expungeAfterSeconds": 120});
+    let more = json!({"scheduling": {"unreachableStrategy": strategy}});
+    // 200 questions of one copy each take 20 s.
+    let mut driver = Driver::connected_with(Config { reconciliation_chunk: 1, ..Config::default() });
+    driver.create(pod("/a", 1, 200));
+    driver.create(pod_with("/z", 1, 1, &more));
+    for n in 0..8 {
+        driver.offer(&format!("s{n}"), 8.0, 8192.0);
+    }
+    for n in 0..201 {
+        driver.run(n);
+    }
+    driver.wait(100.0);
+    driver.update_all(200, TaskState::TaskUnreachable);
+    let (copy, incarnation, agent) = driver.instance(200);
+    let task = copy.task_id("a", incarnation);
+    // It is back while nobody hears of it.
+    driver.restart();
+    driver.now = driver.now + std::time::Duration::from_secs(3600);
+    driver.subscribe();
+    let begun = driver.now;
+    let mut asked_after = None;
+    while driver.now.since(begun).as_secs() < 120 {
+        for asked in questions(&mut driver).concat() {
+            if asked == task {
+                asked_after = Some(driver.now.since(begun).as_secs());
+            }
+            let mut status = TaskStatus::new(asked, TaskState::TaskRunning);
+            status.agent_id.clone_from(&agent);
+            driver.event(Event::Update(status));
+        }
+        driver.wait(0.1);
+    }
+    assert_eq!(asked_after, Some(20), "when there was time for it");
+    assert!(driver.instances().iter().any(|instance| instance.id == copy), "it was not given up");
+    assert_eq!(driver.kills(), [""; 0]);
+}
+
+#[test]
+fn a_round_goes_its_pace_whatever_is_asked_out_of_turn() {
+    let mut driver = Driver::connected_with(Config { reconciliation_chunk: 10, ..Config::default() });
+    driver.create(pod("/p", 1, 50));
+    driver.offer("s1", 80.0, 80_000.0);
+    driver.offer("s2", 80.0, 80_000.0);
+    for n in 0..50 {
+        driver.run(n);
+    }
+    driver.restart();
+    driver.subscribe();
+    assert_eq!(questions(&mut driver).iter().map(Vec::len).collect::<Vec<_>>(), [10]);
+    for n in [40, 41, 42] {
+        let (instance, _, agent_id) = driver.instance(n);
+        let executor_id = Some(instance.executor_id());
+        driver.event(Event::Failure(ExecutorFailure { agent_id, executor_id, status: Some(9) }));
+    }
+    assert_eq!(questions(&mut driver).iter().map(Vec::len).collect::<Vec<_>>(), [1, 1, 1]);
+    driver.wait(0.1);
+    assert_eq!(questions(&mut driver).iter().map(Vec::len).collect::<Vec<_>>(), [10]);
+}
+
+#[test]
+fn all_copies_on_an_agent_that_is_lost_are_asked_about_at_once() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 2, 3));
+    driver.offer("s1", 0.6, 512.0);
+    driver.offer("s2", 8.0, 8192.0);
+    for n in 0..3 {
+        driver.run(n);
+    }
+    driver.wait(10.0);
+    driver.calls.clear();
+    // A master that took over, and gave up waiting for the agent, says nothing of its tasks.
+    driver.event(lost("s2"));
+    assert_eq!(
+        driver.story(),
+        "RECONCILE /p.a.1 on Some(\"s2\"), /p.b.1 on Some(\"s2\")\n",
+        "{:?}",
+        driver.picture()
+    );
+    driver.event(lost("s3"));
+    assert_eq!(driver.story(), "", "nothing of ours was there");
+}
+
+#[test]
+fn a_copy_on_an_agent_that_left_is_replaced_without_waiting_for_the_next_round() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    let mut status = driver.status(0, "a", TaskState::TaskLost);
+    status.source = Some(StatusSource::SourceMaster);
+    status.reason = Some(StatusReason::ReasonAgentRemoved);
+    status.uuid = None;
+    driver.event(Event::Update(status));
+    driver.event(lost("s1"));
+    let [asked] = &questions(&mut driver)[..] else { panic!("it was not asked about") };
+    let mut unknown = TaskStatus::new(asked[0].clone(), TaskState::TaskUnknown);
+    unknown.source = Some(StatusSource::SourceMaster);
+    unknown.reason = Some(StatusReason::ReasonReconciliation);
+    driver.event(Event::Update(unknown));
+    assert_eq!(driver.picture(), ["v1.0 - Pending"]);
+}
