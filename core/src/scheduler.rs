@@ -45,6 +45,8 @@ pub struct Scheduler {
     pub(crate) agents: Agents,
     /// Where the next batch of offers begins to ask who waits.
     pub(crate) launch_cursor: Option<PodId>,
+    /// The pod that was looked at last when the last step's portion was used up: the next step goes on behind it.
+    pub(crate) drive_cursor: Option<PodId>,
     /// When to look again for the secrets that are missing.
     pub(crate) next_look_for_secrets: Option<Timestamp>,
     /// What the current step may still do for pods.
@@ -109,6 +111,7 @@ impl Scheduler {
             unknown_reservations: BTreeMap::new(),
             agents: Agents::default(),
             launch_cursor: None,
+            drive_cursor: None,
             next_look_for_secrets: None,
             portion: Portion::unlimited(),
             actions: Vec::new(),

@@ -125,6 +125,56 @@ fn copies_are_made_and_ended_in_portions() {
     assert_eq!(driver.scheduler.instance_count(), 50);
 }
 
+/// How many steps it takes until `is_so`.
+fn steps_until(driver: &mut Driver, is_so: impl Fn(&Driver) -> bool) -> usize {
+    let mut steps = 0;
+    while !is_so(driver) {
+        assert!(driver.scheduler.deadline().is_some_and(|at| at <= driver.now), "it is at rest");
+        let _ = driver.step(Input::Tick);
+        steps += 1;
+    }
+    steps
+}
+
+#[test]
+fn a_large_pod_does_not_delay_those_behind_it_in_the_alphabet() {
+    let portion = 20;
+    let mut driver = Driver::connected_with(Config { portion, ..Config::default() });
+    let _ = command(&mut driver, create("/a", 2_000));
+    let _ = command(&mut driver, create("/b", 2_000));
+    let _ = command(&mut driver, create("/z", 1));
+    let has_a_copy = |driver: &Driver| !driver.status_of("/z").instances.is_empty();
+    let steps = steps_until(&mut driver, has_a_copy);
+    assert!(steps <= 2, "{steps}: one portion for each of those before it");
+    let steps = steps_until(&mut driver, |driver| driver.scheduler.instance_count() == 4_001);
+    assert!(steps <= 4_000 / (portion - 2), "{steps}: both large ones get on");
+    let _ = command(&mut driver, Command::DeletePod { id: pod_id("/a"), force: true });
+    let _ = command(&mut driver, Command::DeletePod { id: pod_id("/z"), force: true });
+    let is_gone = |driver: &Driver| {
+        !driver.store.keys().any(|key| matches!(key, Key::Instance(id) if id.pod == pod_id("/z")))
+    };
+    assert!(steps_until(&mut driver, is_gone) <= 1, "ending them does not either");
+    driver.finish();
+    assert_eq!(driver.scheduler.instance_count(), 2_000);
+}
+
+#[test]
+fn a_pod_that_is_touched_with_every_step_does_not_delay_those_behind_it() {
+    let mut driver = Driver::with(Config { portion: 2, ..Config::default() });
+    driver.create(pod("/a", 1, 0));
+    driver.create(pod("/z", 1, 1));
+    let busy = |n: u32| Command::UpdatePod {
+        pod: harness::changed(pod("/a", 1, 0), &n.to_string()),
+        force: true,
+        role_given: false,
+    };
+    let _ = command(&mut driver, Command::DeletePod { id: pod_id("/z"), force: true });
+    for n in 0..10 {
+        let _ = command(&mut driver, busy(n));
+    }
+    assert_eq!(driver.scheduler.instance_count(), 0);
+}
+
 #[test]
 fn the_pods_of_a_large_group_end_in_portions_and_in_one_deployment() {
     let config = Config { max_running_deployments: 2_000, ..Config::default() };

@@ -1,5 +1,7 @@
 //! One pod: from what there is to what there shall be.
 
+use std::ops::Bound;
+
 use super::capacity::Capacity;
 use crate::kill::{Preference, select_victims};
 use crate::marks::Mark;
@@ -37,17 +39,22 @@ impl Moves {
 
 impl Scheduler {
     /// Looks at every pod that something happened to, until nothing more is to be done or this step's portion is
-    /// used up.
+    /// used up. Then the next step begins behind the last one, so that no pod keeps the others waiting, however much
+    /// there is to be done for it.
     pub(crate) fn drive_pods(&mut self) {
         self.note_settled_pods();
-        while self.portion.take(1) > 0
-            && let Some(id) = self.state.changes.touched.pop_first()
+        let mut last = None;
+        // A look at a pod is of no use if nothing can be done about it.
+        while self.portion.left() > 1
+            && let Some(id) = self.take_touched()
         {
+            self.portion.take(1);
             self.drive_pod(&id);
+            last = Some(id.clone());
             if self.portion.is_used_up() {
                 // Perhaps not all was done for it.
                 self.state.changes.touched.insert(id);
-                return;
+                break;
             }
             if self.state.changes.touched.contains(&id) {
                 // It is not at rest: there may be more to do for it.
@@ -59,6 +66,23 @@ impl Scheduler {
             if self.state.pod(&id).is_some_and(|pod| pod.deployment.is_none()) {
                 self.state.forget_ranks(&id);
             }
+        }
+        if self.state.changes.touched.is_empty() {
+            self.drive_cursor = None;
+        } else if last.is_some() {
+            self.drive_cursor = last;
+        }
+    }
+
+    /// The next pod to look at, by id: those behind the cursor, then the others.
+    fn take_touched(&mut self) -> Option<PodId> {
+        let touched = &mut self.state.changes.touched;
+        let cursor = self.drive_cursor.as_ref();
+        let next = cursor
+            .and_then(|last| touched.range::<PodId, _>((Bound::Excluded(last), Bound::Unbounded)).next());
+        match next.cloned() {
+            Some(id) => touched.take(&id),
+            None => touched.pop_first(),
         }
     }
 
