@@ -127,6 +127,39 @@ fn a_copy_out_of_reach_that_a_person_kills_is_replaced_at_once() {
 }
 
 #[test]
+fn a_copy_that_a_person_kills_and_that_goes_out_of_reach_before_its_end_is_replaced_at_once() {
+    for strategy in [json!("disabled"), json!({"inactiveAfterSeconds": 900, "expungeAfterSeconds": 6000})] {
+        let more = json!({"scheduling": {"unreachableStrategy": strategy}});
+        let mut driver = Driver::running(pod_with("/p", 2, 1, &more));
+        let late = driver.status(0, "a", TaskState::TaskRunning);
+        driver.kill(0, false);
+        assert_eq!(driver.kills(), ["/p.a.1", "/p.b.1"], "{strategy}");
+        driver.update(0, "a", TaskState::TaskUnreachable);
+        assert_eq!(driver.picture(), ["v1.1 s1 Terminal", "v1.0 - Pending"], "{strategy}");
+        driver.update(0, "b", TaskState::TaskUnreachable);
+        assert_eq!(driver.picture(), ["v1.0 - Pending"], "{strategy}");
+        driver.calls.clear();
+        driver.event(Event::Update(late));
+        assert_eq!(driver.kills(), ["/p.a.1"], "{strategy}");
+    }
+}
+
+#[test]
+fn a_copy_that_takes_too_long_to_start_is_not_given_up_for_a_partition_on_top_of_it() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 1, 1));
+    driver.offer("s1", 8.0, 8192.0);
+    driver.update_all(0, TaskState::TaskStarting);
+    driver.wait(301.0);
+    assert_eq!(driver.kills(), ["/p.a.1"]);
+    driver.update_all(0, TaskState::TaskUnreachable);
+    driver.wait(899.0);
+    assert_eq!(driver.instances().len(), 1, "nobody asked for it: the pod's own time decides");
+    driver.wait(1.0);
+    assert_eq!(driver.instances().len(), 2);
+}
+
+#[test]
 fn a_killed_copy_is_launched_again_without_a_delay_and_a_wiped_one_is_replaced() {
     let mut driver = Driver::running(pod("/p", 2, 2));
     let ids = [driver.instance(0).0, driver.instance(1).0];

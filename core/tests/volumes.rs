@@ -459,7 +459,9 @@ fn an_unreachable_copy_is_waited_for_unless_it_is_wiped() {
     driver.wait(2.0);
     offer(&mut driver, "s1", &kept);
     driver.run(0);
+    driver.kill(0, false);
     driver.update_all(0, TaskState::TaskUnreachable);
+    assert_eq!(driver.picture(), ["v1.2 s1 Degraded"], "whatever comes first, the kill or the partition");
     driver.kill(0, true);
     assert_eq!((driver.picture(), leftovers(&driver)), (vec!["v1.0 - Pending".to_owned()], 1));
 }

@@ -9,7 +9,8 @@ use crate::marks::Mark;
 use crate::model::event::{ApiEventKind, IpAddress};
 use crate::model::ids::{AgentId, InstanceId, ParsedTaskId, Uuid};
 use crate::model::instance::{
-    AgentInfo, Condition, ContainerTermination, Goal, Instance, KillReason, LastStatus, Task, Termination,
+    AgentInfo, Condition, ContainerTermination, Goal, GoalReason, Instance, KillReason, LastStatus, Task,
+    Termination,
 };
 use crate::model::mesos::{Call, StatusSource, TaskState, TaskStatus};
 use crate::model::pod::PodSpec;
@@ -119,9 +120,15 @@ impl Scheduler {
             self.on_instance_ended(instance.clone());
         } else if matches!(instance.condition, Condition::Unreachable | Condition::UnreachableInactive) {
             if instance.goal == Goal::Running {
-                // `0/0` replaces at once. All containers are on one agent; but what was known of the others may be old.
+                // All containers are on one agent; but what was known of the others may be old.
                 if condition_of(status) == Condition::Unreachable {
-                    self.on_instance_due(uuid);
+                    if was_killed_by_a_person(instance) {
+                        // It cannot be launched again where it is: another one takes its place.
+                        self.decommission_instance(uuid, GoalReason::UserRequest);
+                    } else {
+                        // `0/0` replaces at once.
+                        self.on_instance_due(uuid);
+                    }
                 }
             } else if !instance.tasks.iter().any(Task::can_be_killed) {
                 // Not wanted any more and out of reach: nobody waits for it. It is killed if it returns.
@@ -301,6 +308,12 @@ impl Scheduler {
         };
         self.publish(event);
     }
+}
+
+/// Whether a person wants `instance` ended and launched again, and it need not be where it is.
+fn was_killed_by_a_person(instance: &Instance) -> bool {
+    let asked = instance.kill_requested.is_some_and(|request| request.reason == KillReason::UserRequest);
+    asked && instance.residence.is_none()
 }
 
 /// Whether the task may have a process.
