@@ -95,6 +95,34 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// The latest time at which something happened that is written here. What is still to come does not count, and
+    /// neither does what another clock said.
+    pub(crate) fn latest(&self) -> Timestamp {
+        match self {
+            Self::Deployment(deployment) => deployment.version,
+            Self::Forgotten(forgotten) => forgotten.since,
+            Self::Framework { .. } => Timestamp::EPOCH,
+            Self::Group(group) => group.version,
+            Self::Instance(instance) => latest_of_instance(instance),
+            Self::Leftover(leftover) => leftover.since,
+            Self::Pod(pod) => pod.latest(),
+            Self::PodVersion(spec) => spec.version,
+            Self::Termination(end) => end.terminated_at,
+        }
+    }
+}
+
+fn latest_of_instance(instance: &Instance) -> Timestamp {
+    let Instance { since, status_since, kill_requested, tasks, .. } = instance;
+    let heard = tasks.iter().flat_map(|task| {
+        let last = task.last.as_deref().and_then(|last| last.at);
+        [Some(task.since), task.health_since, last]
+    });
+    let asked = kill_requested.map(|request| request.at);
+    heard.flatten().chain(asked).fold(*since.max(status_since), Timestamp::max)
+}
+
 impl fmt::Display for Key {
     /// A text that is unique among all keys and sorts entries of one kind together.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -191,6 +219,15 @@ impl PodState {
             rollout_failure: None,
             failing_agents: BTreeMap::new(),
         }
+    }
+
+    /// The latest time at which something happened to it.
+    fn latest(&self) -> Timestamp {
+        let failures = self.failing_agents.values().map(|failures| failures.last);
+        let ends = self.terminations.iter().map(|end| end.terminated_at);
+        let stability = self.stability.map(|stability| stability.since);
+        let given_up = self.rollout_failure.as_ref().map(|failure| failure.at);
+        failures.chain(ends).chain(stability).chain(given_up).fold(self.newest, Timestamp::max)
     }
 
     /// `version` is its definition from now on.

@@ -120,7 +120,7 @@ impl Scheduler {
         }
     }
 
-    /// A scheduler that continues from what was stored, in any order.
+    /// A scheduler that continues from what was stored, in any order. Its time goes on from [`Self::now`].
     ///
     /// # Errors
     /// The entries contradict each other.
@@ -131,6 +131,7 @@ impl Scheduler {
     ) -> Result<Self, RestoreError> {
         let mut scheduler = Self::new(config, seed);
         for entry in entries {
+            scheduler.now = scheduler.now.max(entry.latest());
             scheduler.state.load(entry);
         }
         if let Some(pod) = scheduler.state.missing_pod() {
@@ -203,6 +204,12 @@ impl Scheduler {
             self.next_look_for_secrets,
         ];
         connected.into_iter().flatten().chain(own).flatten().min()
+    }
+
+    /// The latest time that this scheduler, or whoever stored what it continues from, is known to have seen. Whoever
+    /// drives it has to go on from there if its own clock is behind: until that has caught up, time would stand still.
+    pub fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// The rare paths that were taken since the scheduler was made.

@@ -2,6 +2,8 @@
 
 mod harness;
 
+use std::time::Duration;
+
 use harness::{Driver, changed, pod, pod_id, pod_with};
 use podium_core::model::ids::AgentId;
 use podium_core::model::mesos::{Call, Event, StatusReason, TaskState, TaskStatus};
@@ -247,6 +249,38 @@ fn what_was_given_up_stays_given_up() {
     driver.event(Event::Update(late));
     assert_eq!(driver.picture(), ["v1.0 - Pending"]);
     assert_eq!(driver.kills(), ["/p.a.1"]);
+}
+
+/// What waits for a time waits anew at most, however far the next leader's clock is behind.
+#[test]
+fn time_goes_on_from_the_newest_record_if_the_next_leaders_clock_is_behind_it() {
+    let start = |driver: &mut Driver| {
+        driver.restart();
+        let behind = driver.now - Duration::from_secs(3600);
+        let last = driver.now;
+        driver.now = behind.max(driver.scheduler.now());
+        assert!(driver.now > behind && driver.now <= last, "{} {last}", driver.now);
+        driver.subscribe();
+    };
+    // A delay, after a failure.
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    driver.crash(0);
+    start(&mut driver);
+    driver.wait(1.0);
+    driver.offer("s1", 8.0, 8192.0);
+    assert_eq!(driver.picture(), ["v1.2 s1 Pending"]);
+    // A launch that nobody answers.
+    start(&mut driver);
+    driver.wait(600.0);
+    assert!(!driver.kills().is_empty(), "it has taken too long");
+    // A copy out of reach.
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    driver.update_all(0, TaskState::TaskUnreachable);
+    start(&mut driver);
+    driver.wait(899.0);
+    assert_eq!(driver.picture(), ["v1.1 s1 Degraded"]);
+    driver.wait(1.0);
+    assert_eq!(driver.picture(), ["v1.1 s1 Degraded", "v1.0 - Pending"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The wall clock, made fit for the scheduler: it never goes back.
+//! The wall clock, made fit for the scheduler: it never goes back, not even between two runs of the daemon.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,8 +12,9 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    pub(crate) fn new() -> Self {
-        Self { newest: wall(), read_at: Instant::now() }
+    /// A clock that begins at `earliest`, if the wall clock is behind it.
+    pub(crate) fn new(earliest: Timestamp) -> Self {
+        Self { newest: wall().max(earliest), read_at: Instant::now() }
     }
 
     pub(crate) fn now(&mut self) -> Timestamp {
@@ -47,6 +48,19 @@ pub(crate) fn wall() -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_begins_ahead_of_the_wall_clock_goes_on_from_there() {
+        let earliest = wall() + Duration::from_secs(3600);
+        let mut clock = Clock::new(earliest);
+        let first = clock.now();
+        assert!(first >= earliest, "{first} {earliest}");
+        let read_at = clock.read_at + Duration::from_secs(2);
+        let elapsed = read_at - clock.read_at;
+        assert_eq!(clock.advance(wall(), elapsed, read_at), first + Duration::from_secs(2));
+        let early = Clock::new(Timestamp::EPOCH).now();
+        assert!(early > Timestamp::EPOCH && early < earliest, "otherwise it is the wall clock: {early}");
+    }
 
     #[test]
     fn time_never_goes_back_and_never_stands_still() {

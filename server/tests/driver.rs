@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use futures_util::FutureExt as _;
 use futures_util::future::join_all;
@@ -16,7 +16,8 @@ use podium_core::admission::Rules;
 use podium_core::model::mesos::{
     Call, EnvironmentValue, Event, OperationInfo, Secret, TaskState, VolumeSource,
 };
-use podium_core::{Command, Config, Origin, Response, Scheduler};
+use podium_core::model::time::Timestamp;
+use podium_core::{Command, CommandId, Config, Input, Origin, Record, Response, Scheduler};
 use support::{FakeMaster, Journal, JournalAudience, JournalStore, eventually, make_offer, pod};
 use tokio::sync::oneshot::Receiver;
 
@@ -91,6 +92,30 @@ async fn actions_follow_the_write_of_their_records() {
         let before = lines[..position(call)].iter().rfind(|line| line.starts_with("commit")).unwrap();
         assert!(before.contains("+instance"), "{lines:#?}");
     }
+}
+
+/// The daemon before this one had a clock that was ahead, or this one's is behind.
+#[tokio::test]
+async fn time_goes_on_from_the_newest_record_if_the_clock_is_behind_it() {
+    let wall = UNIX_EPOCH.elapsed().unwrap() + Duration::from_secs(3600);
+    let later = Timestamp::EPOCH + wall;
+    let mut before = Scheduler::new(Config::default(), 1);
+    let command = Command::CreatePod { pod: pod("/a", 1), force: false, role_given: false };
+    let command = Input::Command { id: CommandId(1), origin: Origin::default(), command: command.into() };
+    let records = before.step(later, command).records.into_iter();
+    let entries = records.filter_map(|record| match record {
+        Record::Put(entry) => Some(entry),
+        Record::Delete(_) => None,
+    });
+    let scheduler = Scheduler::restore(Config::default(), 2, entries).unwrap();
+    let journal = Journal::default();
+    let store = JournalStore { journal: journal.clone(), healthy_commits: usize::MAX };
+    let audience = Box::new(JournalAudience(journal));
+    let (driver, _ended) = driver::start(scheduler, Box::new(store), audience, None);
+    let now = async || driver.query(|_: &Scheduler, now| now).await.unwrap();
+    assert!(now().await >= later);
+    let passes = async || (now().await > later + Duration::from_millis(5)).then_some(());
+    eventually(passes).await;
 }
 
 #[tokio::test]

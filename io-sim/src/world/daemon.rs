@@ -119,10 +119,10 @@ impl<S: Subject> Daemon<S> {
         Self { process: None, starts: 0, wall_offset: 0, offset: 0 }
     }
 
-    /// Starts the process.
+    /// Starts the process. Its clock begins at the newest time that is stored, if the machine's is behind it.
     pub(super) fn start(&mut self, now: Timestamp, subject: S) {
         self.starts += 1;
-        self.offset = self.wall_offset;
+        self.offset = self.wall_offset.max(subject.scheduler().now().as_millis() - now.as_millis());
         self.process = Some(Box::new(Process {
             deadline: subject.deadline(),
             subject,

@@ -35,7 +35,7 @@ use podium_core::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::metrics::DriverMetrics;
 use crate::secrets::SecretStore;
 use crate::store::{Store, StoreError};
@@ -262,10 +262,17 @@ impl Driver {
         let (input_sender, inputs) = mpsc::channel(capacity);
         let (query_sender, queries) = mpsc::channel(capacity);
         let metrics = Arc::<DriverMetrics>::default();
+        let earliest = scheduler.now();
+        let behind = earliest.since(clock::wall());
+        if behind >= Duration::from_secs(1) {
+            tracing::warn!(
+                "the clock is {behind:?} behind the newest record: until it has caught up, time goes on from that record"
+            );
+        }
         let driver = Self {
             scheduler,
             store,
-            clock: Clock::new(),
+            clock: Clock::new(earliest),
             outbox: Outbox::default(),
             world: World::new(audience, secrets),
             reports: VecDeque::new(),
