@@ -5,6 +5,8 @@
 //! each further one    delay = min(delay · backoffFactor, maxLaunchDelay)
 //! ```
 //!
+//! in whole milliseconds, and at least one more each time if it is to grow.
+//!
 //! What differs from Marathon: a further failure is one of a copy that was launched after the delay, so a hundred
 //! copies that fail together count once; a copy that ran for a good while before it failed counts as a first failure
 //! again, so success does lower the delay; a copy that finished without an error waits for the first delay and
@@ -71,9 +73,10 @@ fn next(backoff: Backoff, previous: Option<LaunchDelay>, end: End, now: Timestam
     LaunchDelay { millis, until }
 }
 
+/// A millisecond at least, unless it is no time at all.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "float-to-int casts saturate")]
 fn millis(seconds: f64) -> u64 {
-    (seconds * 1000.0).round() as u64
+    ((seconds * 1000.0).round() as u64).max(u64::from(seconds > 0.0))
 }
 
 #[expect(
@@ -83,11 +86,15 @@ fn millis(seconds: f64) -> u64 {
     reason = "delays are far below 2^53 ms, and float-to-int casts saturate"
 )]
 fn grow(millis: u64, factor: f64) -> u64 {
-    (millis as f64 * factor).round() as u64
+    let grown = (millis as f64 * factor).round() as u64;
+    // Or a short delay would stay what it is for ever.
+    if factor > 1.0 && millis > 0 { grown.max(millis.saturating_add(1)) } else { grown }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::model::number::Number;
 
@@ -118,6 +125,44 @@ mod tests {
             delay = failure(Some(delay), 0, delay.until);
         }
         assert_eq!(delay.millis, 3_600_000);
+    }
+
+    fn any_backoff() -> impl Strategy<Value = Backoff> {
+        let shortest = prop_oneof![Just(1e-9), 1e-4..1e-2, 1e-2..1e5];
+        (shortest, 1.0..=1.001_f64, 0.1..1e6_f64).prop_map(|(backoff, factor, longest)| Backoff {
+            backoff: Number(backoff),
+            backoff_factor: Number(factor.next_up()),
+            max_launch_delay: Number(longest),
+            failing_agents: None,
+        })
+    }
+
+    proptest! {
+        /// Also where a thousandth of the delay is less than a millisecond.
+        #[test]
+        fn a_delay_that_is_to_grow_grows_with_every_failure_until_its_limit(backoff in any_backoff()) {
+            let end = |launched| End { condition: Condition::Failed, launched, ran: Duration::ZERO };
+            let mut delay = next(backoff, None, end(at(0)), at(0));
+            prop_assert!(delay.millis > 0);
+            for _ in 0..100 {
+                let further = next(backoff, Some(delay), end(delay.until), delay.until);
+                let longest = millis(backoff.max_launch_delay.0);
+                prop_assert!(further.millis > delay.millis || further.millis == longest, "{delay:?}");
+                delay = further;
+            }
+        }
+    }
+
+    #[test]
+    fn a_delay_that_is_not_to_grow_does_not() {
+        for (seconds, factor, expected) in [(0.0, 2.0, 0), (0.003, 1.0, 3), (0.003, 0.5, 3)] {
+            let (backoff, backoff_factor) = (Number(seconds), Number(factor));
+            let backoff = Backoff { backoff, backoff_factor, ..BACKOFF };
+            let end = |launched| End { condition: Condition::Failed, launched, ran: Duration::ZERO };
+            let first = next(backoff, None, end(at(0)), at(0));
+            let second = next(backoff, Some(first), end(first.until), first.until);
+            assert_eq!((first.millis, second.millis), (expected, expected), "{seconds} {factor}");
+        }
     }
 
     #[test]
