@@ -249,6 +249,29 @@ fn flags_can_be_set_in_the_environment() {
 }
 
 #[test]
+fn numbers_with_which_nothing_would_ever_be_done_are_refused() {
+    let refused = [
+        ("--kill_chunk_size", "0", "above 0"),
+        ("--max_running_deployments", "0", "above 0"),
+        ("--event_stream_max_outstanding_messages", "0", "above 0"),
+        ("--http_max_connections", "0", "above 0"),
+        ("--http_max_concurrent_requests", "0", "above 0"),
+        ("--reconciliation_interval", "0", "1000 milliseconds or more"),
+        ("--kill_retry_timeout", "999", "1000 milliseconds or more"),
+        ("--task_launch_timeout", "0", "1000 milliseconds or more"),
+        ("--task_launch_confirm_timeout", "0", "1000 milliseconds or more"),
+    ];
+    for (flag, value, expected) in refused {
+        // Should it be taken after all, the daemon gives up for want of a folder.
+        let output = podium(&[flag, value, "--data_dir", "/dev/null/data"]).output().unwrap();
+        let line = last_words(&output);
+        assert!(line.starts_with(&format!("podium: invalid value '{value}' for '{flag} ")), "{line}");
+        assert!(line.contains(expected), "{line}");
+        assert_eq!(output.status.code(), Some(2), "{line}");
+    }
+}
+
+#[test]
 fn help_is_for_standard_output_and_no_failure() {
     for args in [&["--help"][..], &["serve", "--help"], &["cluster", "--help"], &["--version"]] {
         let output = podium(args).output().unwrap();

@@ -57,7 +57,7 @@ pub(super) struct ServeArgs {
     disable_http_compression: bool,
 
     /// So many of the newest events are kept for readers of /v2/events that come back or are slow
-    #[arg(long, value_name = "EVENTS", default_value_t = 16_384, help_heading = "API")]
+    #[arg(long, value_name = "EVENTS", default_value_t = 16_384, value_parser = at_least_one, help_heading = "API")]
     event_stream_max_outstanding_messages: usize,
 
     /// The folder for everything that is kept; created if there is none
@@ -128,23 +128,27 @@ pub(super) struct ServeArgs {
     min_revive_offers_interval: Option<u64>,
 
     /// A launch without any word from Mesos is given up after this time
-    #[arg(long, value_name = "MILLISECONDS", default_value_t = 300_000, help_heading = "Scheduling")]
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 300_000, value_parser = at_least_a_second,
+        help_heading = "Scheduling")]
     task_launch_confirm_timeout: u64,
 
     /// A container that was confirmed but does not run is killed after this time
-    #[arg(long, value_name = "MILLISECONDS", default_value_t = 300_000, help_heading = "Scheduling")]
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 300_000, value_parser = at_least_a_second,
+        help_heading = "Scheduling")]
     task_launch_timeout: u64,
 
     /// The longest time between two attempts to kill the same container
-    #[arg(long, value_name = "MILLISECONDS", default_value_t = 30_000, help_heading = "Scheduling")]
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 30_000, value_parser = at_least_a_second,
+        help_heading = "Scheduling")]
     kill_retry_timeout: u64,
 
     /// So many instances are killed at once
-    #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Scheduling")]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = at_least_one, help_heading = "Scheduling")]
     kill_chunk_size: usize,
 
     /// Time between two comparisons of all tasks with Mesos
-    #[arg(long, value_name = "MILLISECONDS", default_value_t = 600_000, help_heading = "Scheduling")]
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 600_000, value_parser = at_least_a_second,
+        help_heading = "Scheduling")]
     reconciliation_interval: u64,
 
     /// During an upgrade, a new copy without health checks must have run this long before an old one ends
@@ -152,7 +156,7 @@ pub(super) struct ServeArgs {
     minimum_ready: u64,
 
     /// So many deployments may run at once
-    #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Scheduling")]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = at_least_one, help_heading = "Scheduling")]
     max_running_deployments: usize,
 
     /// Use nothing of an agent from so long before its maintenance begins
@@ -343,6 +347,16 @@ impl ServeArgs {
                 UnknownTasksArg::Kill => UnknownTasks::Kill,
             },
         }
+    }
+}
+
+/// For intervals in milliseconds: shorter ones would make the daemon do nothing but ask the master, or give every copy
+/// up before it can start.
+fn at_least_a_second(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(0..1000) => Err("expected 1000 milliseconds or more".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(error.to_string()),
     }
 }
 
