@@ -77,8 +77,8 @@ fn numbers_stay_what_was_written() {
     assert_eq!(becomes(minimal(), "/containers/0/resources/disk", json!(-0.0)), json!(0));
     assert_eq!(becomes(minimal(), "/scaling", json!({"instances": 3.0}))["instances"], json!(3));
     assert_eq!(
-        becomes(minimal(), "/scaling", json!({"instances": 2_147_483_647}))["instances"],
-        json!(2_147_483_647)
+        becomes(minimal(), "/scaling", json!({"instances": 1_000_000, "maxInstances": 2_147_483_647})),
+        json!({"kind": "fixed", "instances": 1_000_000, "maxInstances": 2_147_483_647})
     );
 }
 

@@ -148,6 +148,7 @@ fn what_is_against_a_rule() {
             ("/secrets", json!({"key": {"source": "/key"}, "": {"source": "/x"}})),
             ("/scaling", json!({"kind": "fixed", "instances": -1})),
             ("/scaling", json!({"instances": 6, "maxInstances": 5})),
+            ("/scaling", json!({"instances": 2_000_000_000})),
             ("/linuxInfo", json!({"seccomp": {}})),
             ("/linuxInfo", json!({"ipcInfo": {"mode": "SHARE_PARENT", "shmSize": 1}})),
             ("/legacySharedCgroups", json!(true)),

@@ -11,6 +11,10 @@ use crate::model::pod::{
     KillSelection, OnReturn, Placement, Scaling, ScalingKind, Scheduling, UnreachableStrategy, Upgrade,
 };
 
+/// The most copies of one pod. Each is kept in memory whether it finds a place or not; a number typed wrong must not use
+/// all of it.
+const MAX_INSTANCES: i64 = 1_000_000;
+
 /// The largest growth of the back-off; any larger one reaches `maxLaunchDelay` at once as well.
 const MAX_BACKOFF_FACTOR: f64 = 1e6;
 
@@ -22,19 +26,19 @@ const EXPUNGE_AFTER: u64 = 604_800;
 pub(super) fn scaling(at: At<'_>) -> Scaling {
     at.object(|fields| Scaling {
         kind: fields.or("kind", ScalingKind::Fixed, |at| at.choice(&[("fixed", ScalingKind::Fixed)])),
-        instances: fields.or("instances", 1, instance_count),
-        max_instances: fields.optional("maxInstances", instance_count),
+        instances: fields.or("instances", 1, |at| instance_count(at, MAX_INSTANCES)),
+        max_instances: fields.optional("maxInstances", |at| instance_count(at, MAX_INT)),
     })
 }
 
-fn instance_count(at: At<'_>) -> u32 {
+fn instance_count(at: At<'_>, most: i64) -> u32 {
     // The comparison is a rule of Marathon's validator, not of its reader.
     if at.value.as_i64().is_some_and(|value| value < 0) {
         let found = echo(at.value);
         at.violation(format!("got {found}, expected 0 or more"));
         return 0;
     }
-    at.integer(0..=MAX_INT)
+    at.integer(0..=most)
 }
 
 /// A pod with persistent volumes is `resident`: its copies cannot move, so other defaults make sense.
