@@ -34,3 +34,43 @@ impl Capacity {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::admission::{Rules, read_pod};
+    use crate::model::number::Number;
+
+    fn pod() -> PodSpec {
+        let json = json!({
+            "id": "/p",
+            "containers": [{"name": "c", "exec": {"command": {"shell": "true"}}, "resources": {"cpus": 1, "mem": 1}}]
+        });
+        read_pod(&json, &Rules::default()).expect("the test's pod is valid").pod
+    }
+
+    fn of(spec: &mut PodSpec, instances: u32, minimum_health: f64, over: f64) -> Capacity {
+        spec.scaling.instances = instances;
+        spec.scheduling.upgrade.minimum_health_capacity = Number(minimum_health);
+        spec.scheduling.upgrade.maximum_over_capacity = Number(over);
+        Capacity::of(spec)
+    }
+
+    /// Hundredths are what people write, and few of them are exact in binary.
+    #[test]
+    fn floor_and_ceiling_are_those_of_exact_arithmetic() {
+        let mut spec = pod();
+        for instances in 1..=1000 {
+            for hundredths in 0..=100 {
+                let part = f64::from(hundredths) / 100.0;
+                // Never equal to the other bound.
+                let floor = of(&mut spec, instances, part, 1.0).floor;
+                assert_eq!(floor, (instances * hundredths).div_ceil(100), "{instances} · {part}");
+                let ceiling = of(&mut spec, instances, 0.0, part).ceiling;
+                assert_eq!(ceiling, instances + instances * hundredths / 100, "{instances} · (1 + {part})");
+            }
+        }
+    }
+}

@@ -311,3 +311,88 @@ fn plan(tally: Tally, spec: &PodSpec, replacing: bool) -> Moves {
         inactive: if wanted == 0 { tally.get(Stage::Inactive) } else { 0 },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::admission::{Rules, read_pod};
+    use crate::model::number::Number;
+
+    /// A pod before its replacement, and what is to be done first.
+    struct Worked {
+        instances: u32,
+        minimum_health: f64,
+        over: f64,
+        /// So many old copies serve, and so many do not.
+        old: (u32, u32),
+        is_resident: bool,
+        /// So many old copies that serve, and that do not, may go at once.
+        go: (u32, u32),
+        /// So many new ones come at once.
+        create: u32,
+        ceiling: u32,
+    }
+
+    fn first_moves(row: &Worked) -> (Moves, Capacity) {
+        let mut json = json!({
+            "id": "/p",
+            "scaling": {"kind": "fixed", "instances": row.instances},
+            "containers": [{"name": "c", "exec": {"command": {"shell": "true"}}, "resources": {"cpus": 1, "mem": 1}}]
+        });
+        if row.is_resident {
+            json["role"] = json!("dev");
+            json["volumes"] = json!([{"name": "data", "persistent": {"size": 1}}]);
+            json["containers"][0]["volumeMounts"] = json!([{"name": "data", "mountPath": "/data"}]);
+        }
+        let mut spec = read_pod(&json, &Rules::default()).expect("the test's pod is valid").pod;
+        spec.scheduling.upgrade.minimum_health_capacity = Number(row.minimum_health);
+        spec.scheduling.upgrade.maximum_over_capacity = Number(row.over);
+        let mut tally = Tally::default();
+        (0..row.old.0).for_each(|_| tally.add(false, Stage::Available));
+        (0..row.old.1).for_each(|_| tally.add(false, Stage::Unready));
+        (plan(tally, &spec, true), Capacity::of(&spec))
+    }
+
+    /// The values that Marathon's tests work through. Where its numbers are others, a comment says which: so many old
+    /// copies end at once, of so many that may exist.
+    #[test]
+    fn how_the_replacement_of_marathons_worked_values_begins() {
+        let row = |instances, minimum_health, over, old, is_resident, go, create, ceiling| Worked {
+            instances,
+            minimum_health,
+            over,
+            old,
+            is_resident,
+            go,
+            create,
+            ceiling,
+        };
+        for row in [
+            row(1, 0.5, 0.0, (1, 0), true, (1, 0), 0, 1),
+            // 0 of 1.
+            row(1, 0.5, 0.0, (0, 1), true, (0, 1), 0, 1),
+            row(5, 0.5, 0.0, (5, 0), true, (2, 0), 0, 5),
+            row(5, 1.0, 0.0, (7, 0), true, (3, 0), 0, 5),
+            // 0 of 5.
+            row(5, 1.0, 0.0, (3, 2), true, (0, 2), 0, 5),
+            row(5, 1.0, 0.0, (5, 0), true, (1, 0), 0, 5),
+            row(1, 0.5, 0.0, (1, 0), false, (0, 0), 1, 2),
+            // 0 of 1.
+            row(1, 0.5, 0.0, (0, 0), false, (0, 0), 1, 2),
+            row(2, 0.5, 0.0, (2, 0), false, (1, 0), 0, 2),
+            row(10, 0.1, 0.0, (1, 0), false, (0, 0), 9, 10),
+            // 9 of 20.
+            row(10, 0.1, 1.0, (10, 0), false, (0, 0), 10, 20),
+            row(10, 1.0, 1.0, (10, 0), false, (0, 0), 10, 20),
+        ] {
+            let (moves, capacity) = first_moves(&row);
+            let found = (moves.old_ready, moves.old_unready, moves.create, capacity.ceiling);
+            let what =
+                format!("{} · {}, {} over, {:?}", row.instances, row.minimum_health, row.over, row.old);
+            assert_eq!(found, (row.go.0, row.go.1, row.create, row.ceiling), "{what}");
+            assert_eq!((moves.surplus, moves.inactive), (0, 0), "{what}");
+        }
+    }
+}
