@@ -174,6 +174,23 @@ fn a_killed_copy_is_launched_again_without_a_delay_and_a_wiped_one_is_replaced()
     assert_ne!(driver.instance(1).0, ids[1]);
 }
 
+/// A launch that nobody has confirmed costs less than one that an agent is working on.
+#[test]
+fn of_copies_that_do_not_run_yet_those_go_first_that_nothing_was_heard_of() {
+    for (selection, heard) in [("YOUNGEST_FIRST", 1), ("OLDEST_FIRST", 0)] {
+        let spec =
+            |instances| pod_with("/p", 1, instances, &json!({"scheduling": {"killSelection": selection}}));
+        let mut driver = Driver::connected();
+        driver.create(spec(2));
+        driver.offer("s1", 8.0, 8192.0);
+        driver.update_all(heard, TaskState::TaskStaging);
+        let (stays, ..) = driver.instance(heard);
+        driver.force_pod(spec(1));
+        assert_eq!(driver.confirm_kills(), 1, "{selection}");
+        assert_eq!((driver.instances().len(), driver.instance(0).0), (1, stays), "{selection}");
+    }
+}
+
 #[test]
 fn a_wiped_copy_is_there_until_its_end_is_confirmed() {
     let mut driver = Driver::running(pod("/p", 2, 1));
