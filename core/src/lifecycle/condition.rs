@@ -166,10 +166,29 @@ mod tests {
         let reconciled = Some(StatusReason::ReasonReconciliation);
         assert_eq!(lost(reconciled, "Reconciliation: Task is unknown to the agent"), Condition::Unknown);
         assert_eq!(lost(reconciled, "Reconciliation: Task is unreachable"), Condition::Unreachable);
-        assert_eq!(lost(Some(StatusReason::ReasonAgentRemoved), ""), Condition::Unreachable);
-        assert_eq!(lost(Some(StatusReason::ReasonAgentDisconnected), ""), Condition::Unreachable);
-        assert_eq!(lost(Some(StatusReason::ReasonGcError), ""), Condition::Gone);
         assert_eq!(lost(None, ""), Condition::Gone);
+        for reason in StatusReason::ALL {
+            let expected = match reason {
+                StatusReason::ReasonTaskUnknown => Condition::Unknown,
+                StatusReason::ReasonAgentDisconnected
+                | StatusReason::ReasonAgentRemoved
+                | StatusReason::ReasonReconciliation => Condition::Unreachable,
+                _ => Condition::Gone,
+            };
+            assert_eq!(lost(Some(reason), ""), expected, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn the_reason_decides_about_lost_tasks_only() {
+        for state in TaskState::ALL.into_iter().filter(|state| *state != TaskState::TaskLost) {
+            let mut status = TaskStatus::new(TaskId::from("t"), state);
+            let without = condition_of(&status);
+            for reason in StatusReason::ALL {
+                status.reason = Some(reason);
+                assert_eq!(condition_of(&status), without, "{state} {reason:?}");
+            }
+        }
     }
 
     /// The first of these that a group has is its condition, while something of it may be alive.

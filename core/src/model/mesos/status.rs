@@ -149,6 +149,47 @@ pub enum StatusReason {
     ReasonTaskUnknown,
 }
 
+impl StatusReason {
+    /// All of them.
+    pub const ALL: [Self; 35] = [
+        Self::ReasonCommandExecutorFailed,
+        Self::ReasonContainerLaunchFailed,
+        Self::ReasonContainerLimitation,
+        Self::ReasonContainerLimitationDisk,
+        Self::ReasonContainerLimitationMemory,
+        Self::ReasonContainerPreempted,
+        Self::ReasonContainerUpdateFailed,
+        Self::ReasonMaxCompletionTimeReached,
+        Self::ReasonExecutorRegistrationTimeout,
+        Self::ReasonExecutorReregistrationTimeout,
+        Self::ReasonExecutorTerminated,
+        Self::ReasonExecutorUnregistered,
+        Self::ReasonFrameworkRemoved,
+        Self::ReasonGcError,
+        Self::ReasonInvalidFrameworkid,
+        Self::ReasonInvalidOffers,
+        Self::ReasonIoSwitchboardExited,
+        Self::ReasonMasterDisconnected,
+        Self::ReasonReconciliation,
+        Self::ReasonResourcesUnknown,
+        Self::ReasonAgentDisconnected,
+        Self::ReasonAgentDraining,
+        Self::ReasonAgentRemoved,
+        Self::ReasonAgentRemovedByOperator,
+        Self::ReasonAgentReregistered,
+        Self::ReasonAgentRestarted,
+        Self::ReasonAgentUnknown,
+        Self::ReasonTaskKilledDuringLaunch,
+        Self::ReasonTaskCheckStatusUpdated,
+        Self::ReasonTaskHealthCheckStatusUpdated,
+        Self::ReasonTaskGroupInvalid,
+        Self::ReasonTaskGroupUnauthorized,
+        Self::ReasonTaskInvalid,
+        Self::ReasonTaskUnauthorized,
+        Self::ReasonTaskUnknown,
+    ];
+}
+
 /// The 16 bytes that name a status update of the agent's stream and that its acknowledgement must repeat.
 pub type StatusUuid = uuid::Uuid;
 

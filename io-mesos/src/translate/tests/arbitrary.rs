@@ -453,12 +453,7 @@ fn status() -> impl Strategy<Value = TaskStatus> {
     let network =
         (of(TEXT), many(address)).prop_map(|(name, ip_addresses)| NetworkStatus { name, ip_addresses });
     let sources = vec![StatusSource::SourceAgent, StatusSource::SourceExecutor, StatusSource::SourceMaster];
-    let reasons = vec![
-        StatusReason::ReasonCommandExecutorFailed,
-        StatusReason::ReasonReconciliation,
-        StatusReason::ReasonAgentDraining,
-        StatusReason::ReasonTaskUnknown,
-    ];
+    let reasons = StatusReason::ALL.to_vec();
     (
         (id::<TaskId>(), select(TaskState::ALL.to_vec()), of(TEXT)),
         (of(select(sources)), of(select(reasons)), of(id()), of(id()), of(timestamp()), of(uuid())),
