@@ -248,6 +248,36 @@ fn what_was_kept_for_a_deleted_pod_is_given_back_until_it_is_offered_no_more() {
     assert!(driver.calls.iter().any(|call| matches!(call, Call::Suppress { .. })), "{:?}", driver.calls);
 }
 
+/// The back-off of a pod is about launches, and about nothing else.
+#[test]
+fn what_a_wiped_copy_leaves_is_given_back_while_its_pod_waits_for_its_delay() {
+    let slow = json!({ "scheduling": { "backoff": { "backoff": 3000 } } });
+    let mut driver = Driver::connected_with(config());
+    driver.create(resident(2, &slow));
+    let kept = [used(&offer_of(&mut driver, "s1", 0.4, &[])), used(&offer_of(&mut driver, "s2", 0.4, &[]))];
+    driver.run(0);
+    driver.run(1);
+    driver.wait(10.0);
+    driver.crash(0);
+    driver.kill(1, true);
+    driver.confirm_kills();
+    driver.wait(10.0);
+    assert_eq!(driver.picture(), ["v1.1 s1 Pending", "v1.0 - Pending"]);
+    let subscription = driver.scheduler.subscription(driver.now);
+    assert_eq!(subscription.suppressed_roles, [], "offers are wanted for what is to be given back");
+    assert_eq!(story(&offer(&mut driver, "s1", &kept[0])), [""; 0], "the one that failed has to wait");
+    assert_eq!(
+        story(&offer(&mut driver, "s2", &kept[1])),
+        [
+            "DESTROY disk 100 (kept) db#data",
+            "UNRESERVE disk 100 (kept), cpus 0.3 (kept), mem 96 (kept), disk 10 (kept)",
+        ]
+    );
+    driver.wait(3000.0);
+    let launched = story(&offer(&mut driver, "s1", &kept[0]));
+    assert!(launched.iter().any(|line| line.starts_with("LAUNCH /db.a.2")), "{launched:?}");
+}
+
 #[test]
 fn a_new_copy_can_be_launched_beside_what_is_given_back() {
     let (mut driver, kept) = running(one());
