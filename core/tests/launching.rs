@@ -78,6 +78,27 @@ fn a_group_by_without_a_number_spreads_also_what_comes_later() {
     assert_eq!(agents, ["agent-r1", "agent-r1", "agent-r2", "agent-r2", "agent-r3", "agent-r3"]);
 }
 
+/// The master is asked to spare us no offers because of constraints.
+#[test]
+fn what_a_group_by_has_no_use_for_is_declined_for_a_while() {
+    let constraint = json!([{"fieldName": "rack", "operator": "GROUP_BY", "value": "2"}]);
+    let mut driver = Driver::connected();
+    driver.create(pod_with("/p", 1, 2, &json!({"scheduling": {"placement": {"constraints": constraint}}})));
+    let offer = |driver: &mut Driver, rack: &str| {
+        let mut offer = driver.make_offer(&format!("agent-{rack}"), 8.0, 8192.0);
+        let value = AttributeValue::Text(rack.to_owned());
+        offer.attributes.push(Attribute { name: "rack".to_owned(), value });
+        driver.offer_all(vec![offer])
+    };
+    offer(&mut driver, "r1");
+    assert_eq!(driver.picture(), ["v1.1 agent-r1 Pending", "v1.0 - Pending"]);
+    let calls = offer(&mut driver, "r1");
+    let a_while = Some(Config::default().decline_offer_duration);
+    assert!(matches!(&calls[..], [Call::Decline { refuse, .. }] if *refuse == a_while), "{calls:?}");
+    offer(&mut driver, "r2");
+    assert_eq!(driver.picture(), ["v1.1 agent-r1 Pending", "v1.1 agent-r2 Pending"]);
+}
+
 #[test]
 fn a_launch_is_kept_together_with_being_asked_for() {
     let mut driver = Driver::connected();
