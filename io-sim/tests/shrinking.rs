@@ -4,10 +4,11 @@ use podium_core::model::mesos::{Call, Event};
 use podium_core::model::time::Timestamp;
 use podium_core::{Action, Config, Entry, Input, Output, RestoreError, Scheduler};
 use podium_sim::oracle::Violation;
-use podium_sim::plan::{Fault, Plan, Span, generate};
+use podium_sim::plan::{Fault, Plan, Request, Span, generate};
 use podium_sim::run::run_subject;
 use podium_sim::shrink::{Shrunk, shrink};
 use podium_sim::world::Subject;
+use serde_json::json;
 
 /// Shrinks the first plan that `S` fails on, and checks that what is left shows the same.
 fn shrink_first<S: Subject>(about: &str, oracle: &str, minutes: u64) -> Shrunk {
@@ -119,4 +120,72 @@ fn what_is_left_is_wrong_in_the_same_way() {
     let shrunk = shrink(&plan, &violation, 200, judge, |_| {});
     assert_eq!(shrunk.plan.event_count(), 5);
     assert_eq!(shrunk.violation.sentence, "an offer has had no answer, with 5 events");
+}
+
+/// Of three copies one fails shortly before all of them are expected, and other things happen, too.
+const ONE_OF_THREE: &str = r#"{
+  "cluster": { "agents": [{ "cpus": 4, "mem": 4096 }, { "cpus": 4, "mem": 4096 }] },
+  "workload": [
+    { "at": "1s", "do": { "create": { "pod": { "id": "/other", "scaling": { "kind": "fixed", "instances": 2 },
+      "containers": [{ "name": "c", "exec": { "command": { "shell": "x" } }, "resources": { "cpus": 0.1, "mem": 32 } }] } } } },
+    { "at": "2s", "do": { "create": { "pod": { "id": "/web", "scaling": { "kind": "fixed", "instances": 3 },
+      "scheduling": { "backoff": { "backoff": 60 } },
+      "containers": [{ "name": "c", "exec": { "command": { "shell": "x" } }, "resources": { "cpus": 0.1, "mem": 32 } }] } } } }
+  ],
+  "faults": [
+    { "at": "20s", "do": { "connection_broken": {} } },
+    { "at": "50s", "do": { "container_exits": { "of": { "pod": "/web" }, "status": { "code": 1 } } } }
+  ],
+  "expect": [
+    { "at": "40s", "that": { "pod": { "id": "/other", "stable": 2 } } },
+    { "at": "1m", "that": { "pod": { "id": "/web", "stable": 3 } } }
+  ]
+}"#;
+
+#[test]
+fn what_an_expectation_is_about_stays() {
+    let judge = |plan: &Plan| run_subject::<Scheduler>(plan, false).violation;
+    let plan = Plan::from_json(ONE_OF_THREE).unwrap();
+    let violation = judge(&plan).expect("a copy is missing");
+    let wrong = "at 1m: of pod /web, 2 instances are stable instead of 3";
+    assert_eq!(violation.sentence, format!("expect[1], {wrong}"));
+    let shrunk = shrink(&plan, &violation, 2000, judge, |_| {});
+    let text = shrunk.plan.to_json();
+    assert_eq!(shrunk.violation.sentence, format!("expect[0], {wrong}"), "{text}");
+    let Plan { workload, faults, expect, .. } = &shrunk.plan;
+    assert_eq!((workload.len(), faults.len(), expect.len()), (1, 1, 1), "{text}");
+    assert!(matches!(&workload[0].what, Request::Create { pod, .. } if pod["id"] == "/web"), "{text}");
+    assert!(matches!(faults[0].what, Fault::ContainerExits { .. }), "{text}");
+}
+
+#[test]
+fn containers_and_their_rules_are_left_out_too() {
+    let container = |name: &str| json!({ "name": name, "exec": { "command": { "shell": "x" } } });
+    let rules = ["a", "b", "c"].map(|name| json!({ "container": name, "do": { "exits": 1000 } }));
+    let pod = json!({ "id": "/p", "containers": (["a", "b", "c", "d"].map(container)) });
+    let plan = json!({
+        "cluster": { "agents": [{ "cpus": 4, "mem": 4096 }] },
+        "containers": rules,
+        "workload": [{ "at": "1s", "do": { "create": { "pod": pod } } }],
+    });
+    let plan = Plan::from_json(&plan.to_string()).unwrap();
+    let names = |plan: &Plan| -> Vec<String> {
+        let pods = plan.workload.iter().filter_map(|order| match &order.what {
+            Request::Create { pod, .. } => pod["containers"].as_array(),
+            _ => None,
+        });
+        pods.flatten().map(|container| container["name"].to_string()).collect()
+    };
+    // It takes two of the four, and what one of them does.
+    let judge = |plan: &Plan| {
+        let names = names(plan);
+        let has_rule = plan.containers.iter().any(|rule| rule.container.as_deref() == Some("b"));
+        let is_wrong =
+            names.contains(&r#""b""#.to_owned()) && names.contains(&r#""d""#.to_owned()) && has_rule;
+        is_wrong.then(|| Violation::new("atomicity", "half of a group runs"))
+    };
+    let violation = judge(&plan).expect("both are there");
+    let shrunk = shrink(&plan, &violation, 2000, judge, |_| {});
+    assert_eq!(names(&shrunk.plan), [r#""b""#, r#""d""#]);
+    assert_eq!(shrunk.plan.containers.len(), 1, "{}", shrunk.plan.to_json());
 }

@@ -78,16 +78,27 @@ impl Violation {
     }
 
     /// Whether the same rule was violated in the same way: the sentences differ in names and numbers only, or in
-    /// what they give as the reason at their end.
+    /// what they give as the reason at their end, after a semicolon. What was expected must be wrong in the very same
+    /// way: an expectation keeps its numbers, and without the thing that it is about each of them is wrong.
     pub fn is_like(&self, other: &Self) -> bool {
-        self.oracle == other.oracle && self.words().eq(other.words())
+        self.oracle == other.oracle
+            && match (self.disappointment(), other.disappointment()) {
+                (None, None) => self.words().eq(other.words()),
+                (ours, others) => ours == others,
+            }
     }
 
     /// The words of its sentence that are neither names nor numbers.
     fn words(&self) -> impl Iterator<Item = &str> {
-        let statement = self.sentence.split([':', ';']).next().unwrap_or_default();
-        let words = statement.split_whitespace().map(|word| word.trim_end_matches(','));
+        let statement = self.sentence.split(';').next().unwrap_or_default();
+        let words = statement.split_whitespace().map(|word| word.trim_end_matches([',', ':']));
         words.filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase()))
+    }
+
+    /// How it is instead of as an author expects it.
+    fn disappointment(&self) -> Option<&str> {
+        let (_, how) = self.sentence.strip_prefix("expect[")?.split_once(": ")?;
+        Some(how)
     }
 }
 
@@ -226,5 +237,26 @@ mod tests {
         assert!(found.is_like(&Violation::new("convergence", smaller)));
         assert!(!found.is_like(&Violation::new("convergence", stray)));
         assert!(!found.is_like(&Violation::new("floor", smaller)));
+        let refused = "the dry run was accepted, the request refused";
+        let found = Violation::new("rehearsal", format!("{refused}: no pod has the id /a"));
+        assert!(found.is_like(&Violation::new("rehearsal", format!("{refused}: no pod has the id /b/c"))));
+        assert!(!found.is_like(&Violation::new("rehearsal", format!("{refused}: it is locked"))));
+    }
+
+    #[test]
+    fn expectations_are_alike_only_if_they_are_wrong_in_the_same_way() {
+        let wrong = |sentence: &str| Violation::new("expectation", sentence);
+        let found = wrong("expect[1], at 1m: of pod /web, 2 instances are stable instead of 3");
+        assert!(
+            found.is_like(&wrong("expect[0], at 1m: of pod /web, 2 instances are stable instead of 3")),
+            "there is an expectation less"
+        );
+        for other in [
+            "expect[1], at 1m: there is no pod /web",
+            "expect[1], at 1m: of pod /web, 0 instances are stable instead of 3",
+            "expect[1], at 1m: of pod /web, 2 containers run instead of 3",
+        ] {
+            assert!(!found.is_like(&wrong(other)), "{other}");
+        }
     }
 }

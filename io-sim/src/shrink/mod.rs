@@ -13,7 +13,8 @@
 //!
 //! What decides whether a plan can be fulfilled at all (how long there is to settle, how much time a container has to
 //! become healthy, the timeouts of the scheduler and of Mesos) is left alone or goes back to its default, or else the
-//! end would be a plan that nobody could fulfil.
+//! end would be a plan that nobody could fulfil. The same goes for machines and for what is asked for where the author
+//! expects something of it.
 
 mod pieces;
 mod without;

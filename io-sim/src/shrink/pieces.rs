@@ -14,7 +14,15 @@ const ALL_OR_NOTHING: [&str; 4] = ["cluster", "gracePeriodSeconds", "mended_at",
 pub(super) fn simpler(plan: &Plan, at: usize) -> Option<Vec<Plan>> {
     let json = serde_json::to_value(plan).unwrap_or_default();
     let mut paths = Vec::new();
-    collect(&json, &mut Vec::new(), false, &mut paths);
+    let expects = !plan.expect.is_empty();
+    let is_fixed = |name: &str| match name {
+        // Machines may become smaller; what else belongs to the cluster may not.
+        "agents" if !expects => Some(false),
+        // Of two copies there are never three.
+        "workload" if expects => Some(true),
+        _ => ALL_OR_NOTHING.contains(&name).then_some(true),
+    };
+    collect(&json, &mut Vec::new(), false, &is_fixed, &mut paths);
     let piece = paths.get(at)?;
     let mut plans = Vec::new();
     if let Some(shorter) = removed(&json, &piece.path) {
@@ -45,8 +53,15 @@ struct Piece {
     all_or_nothing: bool,
 }
 
-/// Finds all pieces, the greater ones before what is in them.
-fn collect(value: &Value, path: &mut Vec<Step>, all_or_nothing: bool, pieces: &mut Vec<Piece>) {
+/// Finds all pieces, the greater ones before what is in them. `is_fixed` says of fields whether they may only be left
+/// out, if that does not depend on where they are.
+fn collect(
+    value: &Value,
+    path: &mut Vec<Step>,
+    all_or_nothing: bool,
+    is_fixed: &impl Fn(&str) -> Option<bool>,
+    pieces: &mut Vec<Piece>,
+) {
     if !path.is_empty() {
         pieces.push(Piece { path: path.clone(), all_or_nothing });
     }
@@ -54,7 +69,7 @@ fn collect(value: &Value, path: &mut Vec<Step>, all_or_nothing: bool, pieces: &m
         Value::Array(elements) => {
             for (index, element) in elements.iter().enumerate() {
                 path.push(Step::Element(index));
-                collect(element, path, all_or_nothing, pieces);
+                collect(element, path, all_or_nothing, is_fixed, pieces);
                 path.pop();
             }
         }
@@ -63,11 +78,8 @@ fn collect(value: &Value, path: &mut Vec<Step>, all_or_nothing: bool, pieces: &m
                 if path.is_empty() && KEPT.contains(&name.as_str()) {
                     continue;
                 }
-                // Machines may become smaller; what else belongs to the cluster may not.
-                let is_fixed =
-                    (all_or_nothing || ALL_OR_NOTHING.contains(&name.as_str())) && name != "agents";
                 path.push(Step::Field(name.clone()));
-                collect(field, path, is_fixed, pieces);
+                collect(field, path, is_fixed(name).unwrap_or(all_or_nothing), is_fixed, pieces);
                 path.pop();
             }
         }
@@ -176,6 +188,11 @@ mod tests {
         let timeouts: std::collections::BTreeSet<_> =
             all.iter().map(|plan| plan.cluster.ping_timeout).collect();
         assert_eq!(timeouts, [None, plan.cluster.ping_timeout].into());
-        assert!(all.iter().any(|plan| plan.cluster.agents[..].first().is_some_and(|agent| agent.cpus < 4.0)));
+        let is_smaller = |plan: &Plan| plan.cluster.agents.first().is_some_and(|agent| agent.cpus < 4.0);
+        assert!(all.iter().any(is_smaller));
+        let claim = r#"{ "at": "1m", "that": { "deployments": 0 } }"#;
+        let expecting = Plan { expect: vec![serde_json::from_str(claim).unwrap()], ..plan };
+        let all: Vec<Plan> = (0..).map_while(|at| simpler(&expecting, at)).flatten().collect();
+        assert!(!all.is_empty() && !all.iter().any(is_smaller));
     }
 }
