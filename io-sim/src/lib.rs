@@ -18,6 +18,7 @@ pub mod digest;
 pub mod explore;
 pub mod oracle;
 pub mod page;
+pub mod panics;
 pub mod plan;
 pub mod random;
 pub mod run;

@@ -9,6 +9,7 @@ use crate::coverage::{Coverage, Surveyor};
 use crate::digest::Digest;
 use crate::oracle::{Jury, Violation, Witness};
 use crate::page::Recorder;
+use crate::panics::caught;
 use crate::plan::Plan;
 use crate::trace::Trace;
 use crate::world::{Counts, Scene, Seen, Subject, World};
@@ -42,8 +43,13 @@ pub fn run_traced(plan: &Plan) -> Report {
 
 /// Runs `plan` with the scheduler and writes a page about it.
 pub fn run_recorded(plan: &Plan) -> (Report, String) {
+    run_subject_recorded::<Scheduler>(plan)
+}
+
+/// Runs `plan` with whatever stands in for the scheduler and writes a page about it.
+pub fn run_subject_recorded<S: Subject>(plan: &Plan) -> (Report, String) {
     let court = Court { recorder: Some(Box::default()), trace: Some(Trace::default()), ..Court::default() };
-    let (report, recorder) = hold::<Scheduler>(plan, court);
+    let (report, recorder) = hold::<S>(plan, court);
     let page = recorder.unwrap_or_default().page(plan, report.violation.as_ref());
     (report, page)
 }
@@ -55,9 +61,19 @@ pub fn run_subject<S: Subject>(plan: &Plan, traced: bool) -> Report {
 
 fn hold<S: Subject>(plan: &Plan, court: Court) -> (Report, Option<Box<Recorder>>) {
     let mut world: World<'_, S, Court> = World::new(plan, court);
-    let violation = world.run().err();
+    // Whoever watches has seen what came before a panic.
+    let violation = caught(|| world.run()).flatten().err();
     let (counts, elapsed, marks) = (world.counts(), world.elapsed(), world.marks());
-    let Court { digest, surveyor, trace, recorder, .. } = world.into_witness();
+    let Court { digest, surveyor, mut trace, mut recorder, .. } = world.into_witness();
+    if let Some(violation) = &violation {
+        let at = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        if let Some(trace) = &mut trace {
+            trace.note_violation(violation, at);
+        }
+        if let Some(recorder) = &mut recorder {
+            recorder.note_violation(violation, at);
+        }
+    }
     let coverage = surveyor.finish(marks);
     (Report { digest: digest.finish(), counts, coverage, elapsed, violation, trace }, recorder)
 }
@@ -86,16 +102,7 @@ impl Witness for Court {
         if let Some(recorder) = &mut self.recorder {
             recorder.see(seen, scene);
         }
-        let verdict = self.jury.see(seen, scene);
-        if let Err(violation) = &verdict {
-            if let Some(trace) = &mut self.trace {
-                trace.note_violation(violation, scene);
-            }
-            if let Some(recorder) = &mut self.recorder {
-                recorder.note_violation(violation, scene);
-            }
-        }
-        verdict
+        self.jury.see(seen, scene)
     }
 
     fn deadline(&self) -> Option<Timestamp> {

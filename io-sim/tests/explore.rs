@@ -156,3 +156,36 @@ fn a_copy_that_is_replaced_early_is_found() {
     let found = found.violation.expect("the hurry is found");
     assert_eq!(found.violation.oracle, "unreachable", "{found:?}");
 }
+
+/// Does not know what to do about a failed container.
+#[derive(Clone, Debug)]
+struct Fragile(Scheduler);
+
+impl Subject for Fragile {
+    fn start(config: Config, seed: u64, entries: Vec<Entry>) -> Result<Self, RestoreError> {
+        Scheduler::restore(config, seed, entries).map(Self)
+    }
+
+    fn step(&mut self, now: Timestamp, input: Input) -> Output {
+        if let Input::Event(event) = &input
+            && let Event::Update(status) = &**event
+        {
+            assert_ne!(status.state, TaskState::TaskFailed, "that was not planned");
+        }
+        self.0.step(now, input)
+    }
+
+    fn scheduler(&self) -> &Scheduler {
+        &self.0
+    }
+}
+
+#[test]
+fn a_panic_is_found_with_what_led_to_it() {
+    let plan = small_world(Small { agents: 1, crash: false, partition: None, exit: true });
+    let bounds = Bounds { from: Duration::from_secs(10), depth: 6, ..Bounds::default() };
+    let found = explore_subject::<Fragile>(&plan, bounds).violation.expect("the panic is found");
+    assert_eq!(found.violation.oracle, "panic");
+    assert!(found.violation.sentence.contains("that was not planned"), "{}", found.violation);
+    assert!(!found.path.is_empty());
+}

@@ -85,6 +85,38 @@ fn an_interrupt_ends_it_with_the_summary() {
 }
 
 #[test]
+fn whoever_reads_only_the_beginning_is_not_told_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for args in [&["--seeds", "0..1000000", "--trace"][..], &["plan", "--seed", "1"], &["schema"]] {
+        let mut child =
+            podium(args, folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(0), ""), "{args:?}");
+    }
+}
+
+#[test]
+fn results_that_cannot_be_written_are_an_error_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("plan.json"), DISAPPOINTED).unwrap();
+    for args in [
+        &["--seeds", "0..1"][..],
+        &["--seeds", "0..1", "--trace"],
+        &["plan", "--seed", "1"],
+        &["schema"],
+        &["explore", "--depth", "1"],
+        &["shrink", "plan.json"],
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let output = podium(args, folder.path()).stdout(full).output().unwrap();
+        let said = text(&output.stderr);
+        let expected = "podium: cannot write to standard output: No space left on device (os error 28)\n";
+        assert_eq!((output.status.code(), said.as_str()), (Some(1), expected), "{args:?}");
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     for (args, words) in [

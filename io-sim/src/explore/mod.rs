@@ -25,6 +25,7 @@ use rustc_hash::FxHashMap;
 
 use self::canonical::Canonical;
 use crate::oracle::{Jury, Violation};
+use crate::panics::caught;
 use crate::plan::Plan;
 use crate::world::{Subject, World};
 
@@ -101,7 +102,7 @@ fn search<S: Subject + Debug>(plan: &Plan, bounds: Bounds) -> Findings {
     let mut search =
         Search { bounds, seen: FxHashMap::default(), path: Vec::new(), findings: Findings::default() };
     search.findings.complete = true;
-    if let Err(violation) = world.run_for(bounds.from) {
+    if let Err(violation) = caught(|| world.run_for(bounds.from)).flatten() {
         search.findings.violation = Some(Found { violation, path: Vec::new() });
         return search.findings;
     }
@@ -135,7 +136,7 @@ impl Search {
         for choice in world.choices(self.bounds.delay) {
             let mut next = world.clone();
             let name = world.describe(choice);
-            let verdict = next.choose(choice);
+            let verdict = caught(|| next.choose(choice)).flatten();
             self.findings.events += 1;
             self.path.push((next.elapsed(), name));
             if let Err(violation) = verdict {

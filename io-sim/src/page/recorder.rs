@@ -121,9 +121,10 @@ impl Recorder {
         self.follow(seen, scene);
     }
 
-    /// Writes down what ended the run.
-    pub(crate) fn note_violation(&mut self, violation: &Violation, scene: &Scene<'_>) {
-        self.trace.note_violation(violation, scene);
+    /// Writes down what ended the run, after so many milliseconds.
+    pub(crate) fn note_violation(&mut self, violation: &Violation, at: u64) {
+        self.now = at;
+        self.trace.note_violation(violation, at);
         if self.moments.is_empty() {
             self.add_moment(String::new());
         }

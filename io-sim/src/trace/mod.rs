@@ -115,9 +115,9 @@ impl Trace {
         }
     }
 
-    /// Writes down what ended the run.
-    pub(crate) fn note_violation(&mut self, violation: &Violation, scene: &Scene<'_>) {
-        self.add(scene, false, ("ORACLE", violation.oracle, "VIOLATED", &violation.sentence));
+    /// Writes down what ended the run, after so many milliseconds.
+    pub(crate) fn note_violation(&mut self, violation: &Violation, at: u64) {
+        self.add_line(at, false, ("ORACLE", violation.oracle, "VIOLATED", &violation.sentence));
     }
 
     fn see_call(&mut self, call: &Call, scene: &Scene<'_>) {
@@ -212,9 +212,13 @@ impl Trace {
         self.add(scene, true, (&who, &from, state.as_str(), message));
     }
 
-    fn add(&mut self, scene: &Scene<'_>, is_detail: bool, (who, from, to, why): (&str, &str, &str, &str)) {
+    fn add(&mut self, scene: &Scene<'_>, is_detail: bool, what: (&str, &str, &str, &str)) {
+        self.add_line(millis(scene.start, scene.now), is_detail, what);
+    }
+
+    fn add_line(&mut self, at: u64, is_detail: bool, (who, from, to, why): (&str, &str, &str, &str)) {
         self.lines.push(Line {
-            at: millis(scene.start, scene.now),
+            at,
             is_detail,
             who: who.to_owned(),
             from: from.to_owned(),

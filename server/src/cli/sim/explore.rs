@@ -9,6 +9,7 @@ use podium_sim::explore::{Bounds, Findings, LATE, Small, explore, small_world};
 use podium_sim::plan::Span;
 
 use super::files;
+use super::output::{self, Failure};
 
 /// What to explore, and how far.
 #[derive(Debug, Args)]
@@ -34,7 +35,7 @@ pub(super) struct ExploreArgs {
 }
 
 /// Explores, and prints what was seen. Fails if something was violated.
-pub(super) fn run(args: &ExploreArgs) -> Result<ExitCode, String> {
+pub(super) fn run(args: &ExploreArgs) -> Result<ExitCode, Failure> {
     let plan = match &args.file {
         Some(file) => files::read(file)?,
         None => small_world(Small { agents: args.agents, crash: true, partition: Some(LATE), exit: true }),
@@ -47,8 +48,8 @@ pub(super) fn run(args: &ExploreArgs) -> Result<ExitCode, String> {
     };
     let begun = Instant::now();
     let findings = explore(&plan, bounds);
-    print!("{}", describe(&findings, args.depth, begun.elapsed()));
-    Ok(if findings.violation.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    let printed = output::print(&describe(&findings, args.depth, begun.elapsed()));
+    output::verdict(printed, findings.violation.is_some())
 }
 
 fn describe(findings: &Findings, depth: u32, took: Duration) -> String {

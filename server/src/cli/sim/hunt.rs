@@ -14,6 +14,7 @@ use podium_sim::plan::generate;
 
 use super::files;
 use super::judge::{DETERMINISM, How, Judge};
+use super::output::{self, Failure};
 use super::parallel::{News, in_order};
 use super::progress::Progress;
 use super::shrinking::shrink_plan;
@@ -52,7 +53,7 @@ impl Limit {
             Self::Seeds(range) => Box::new(range.clone()),
             Self::Time { time, first } => {
                 let (began, first, time) = (Instant::now(), *first, *time);
-                eprintln!("seeds from {first} on, for {time:?}");
+                output::complain(&format!("seeds from {first} on, for {time:?}"));
                 Box::new((first..).take_while(move |_| began.elapsed() < time))
             }
         }
@@ -61,7 +62,7 @@ impl Limit {
 
 impl Hunt {
     /// Runs the seeds and prints what came of them. Fails if something was violated.
-    pub(super) fn run(self) -> Result<ExitCode, String> {
+    pub(super) fn run(self) -> Result<ExitCode, Failure> {
         let stop = stop_on_interrupt()?;
         let mut progress = Progress::new(&self.limit);
         let mut summary = Summary::new();
@@ -73,8 +74,11 @@ impl Hunt {
                 progress.show(&summary);
                 return ControlFlow::Continue(());
             };
-            if let Some(trace) = &report.trace {
-                progress.print(&trace.short());
+            if let Some(trace) = &report.trace
+                && let Err(unheard) = progress.print(&trace.short())
+            {
+                failure = Err(unheard);
+                return ControlFlow::Break(());
             }
             summary.add(&report);
             match report.violation {
@@ -89,9 +93,8 @@ impl Hunt {
             }
         });
         progress.finish();
-        println!("{summary}");
-        failure?;
-        Ok(if summary.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let printed = failure.and_then(|()| output::print(&format!("{summary}\n")));
+        output::verdict(printed, summary.failures > 0)
     }
 
     /// Says what was violated and how to see it happen, and keeps the plan. The first violation of each oracle is
@@ -102,7 +105,7 @@ impl Hunt {
         violation: &Violation,
         is_new: bool,
         progress: &Progress,
-    ) -> Result<(), String> {
+    ) -> Result<(), Failure> {
         let plan = generate(seed);
         let file = files::write(&self.keep, &format!("seed-{seed}"), &plan)?;
         progress.complain(&format!(

@@ -4,6 +4,7 @@ mod explore;
 mod files;
 mod hunt;
 mod judge;
+mod output;
 mod parallel;
 mod progress;
 mod shrinking;
@@ -17,10 +18,11 @@ use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 use podium_sim::plan::{Plan, generate};
-use podium_sim::run::run_recorded;
+use podium_sim::trace::Trace;
 
 use self::hunt::Limit;
-use self::judge::{How, judge};
+use self::judge::{How, judge, judge_recorded};
+use self::output::Failure;
 
 /// What to simulate.
 #[derive(Debug, Args)]
@@ -121,40 +123,37 @@ pub(super) fn execute(args: SimArgs) -> ExitCode {
     let done = match args.command {
         None => hunt(args.hunt),
         Some(SimCommand::Explore(args)) => explore::run(&args),
-        Some(SimCommand::Plan { seed }) => {
-            print!("{}", generate(seed).to_json());
-            Ok(ExitCode::SUCCESS)
-        }
-        Some(SimCommand::Schema) => {
-            print!("{}", Plan::schema_text());
-            Ok(ExitCode::SUCCESS)
-        }
+        Some(SimCommand::Plan { seed }) => output::verdict(output::print(&generate(seed).to_json()), false),
+        Some(SimCommand::Schema) => output::verdict(output::print(&Plan::schema_text()), false),
         Some(SimCommand::Shrink { file, seed, out, name }) => {
             let plan = match file {
-                Some(file) => files::read(&file),
+                Some(file) => files::read(&file).map_err(Failure::from),
                 None => Ok(generate(seed.unwrap_or_default())),
             };
-            plan.and_then(|plan| shrinking::execute(&plan, &out, name)).map(|_| ExitCode::SUCCESS)
+            plan.and_then(|plan| shrinking::execute(&plan, &out, name)).map(|()| ExitCode::SUCCESS)
         }
         Some(SimCommand::Run { file, check, html }) => {
-            files::read(&file).and_then(|plan| run_one(&plan, How { traced: true, checked: check }, html))
+            let how = How { traced: true, checked: check };
+            files::read(&file).map_err(Failure::from).and_then(|plan| run_one(&plan, how, html))
         }
     };
-    done.unwrap_or_else(|error| {
-        eprintln!("podium: {error}");
-        ExitCode::FAILURE
+    done.unwrap_or_else(|failure| match failure {
+        Failure::Unheard => ExitCode::SUCCESS,
+        Failure::Because(sentence) => {
+            output::complain(&format!("podium: {sentence}"));
+            ExitCode::FAILURE
+        }
     })
 }
 
-fn hunt(args: HuntArgs) -> Result<ExitCode, String> {
+fn hunt(args: HuntArgs) -> Result<ExitCode, Failure> {
     let how = How { traced: args.trace, checked: args.check };
     if let Some(html) = args.html {
         let Range { start, end } = args.seeds.0;
         if end - start != 1 {
-            return Err(format!(
-                "--html shows one run: name one seed, such as --seeds {start}..{}",
-                start + 1
-            ));
+            let sentence =
+                format!("--html shows one run: name one seed, such as --seeds {start}..{}", start + 1);
+            return Err(sentence.into());
         }
         return run_one(&generate(start), how, Some(html));
     }
@@ -166,27 +165,22 @@ fn hunt(args: HuntArgs) -> Result<ExitCode, String> {
     hunt::Hunt { limit, jobs, how, keep: args.keep, judge }.run()
 }
 
-fn run_one(plan: &Plan, how: How, html: Option<PathBuf>) -> Result<ExitCode, String> {
+fn run_one(plan: &Plan, how: How, html: Option<PathBuf>) -> Result<ExitCode, Failure> {
     let report = match html {
         None => judge(plan, how),
         Some(file) => {
-            let (report, page) = run_recorded(plan);
+            let (report, page) = judge_recorded(plan, how);
             std::fs::write(&file, page)
                 .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
             report
         }
     };
-    if let Some(trace) = report.trace.as_ref().filter(|_| how.traced) {
-        print!("{}", trace.short());
+    let trace = report.trace.as_ref().filter(|_| how.traced).map(Trace::short).unwrap_or_default();
+    let printed = output::print(&format!("{trace}digest {:016x}\n", report.digest));
+    if let Some(violation) = &report.violation {
+        output::complain(&format!("podium: {violation}"));
     }
-    println!("digest {:016x}", report.digest);
-    Ok(match &report.violation {
-        None => ExitCode::SUCCESS,
-        Some(violation) => {
-            eprintln!("podium: {violation}");
-            ExitCode::FAILURE
-        }
-    })
+    output::verdict(printed, report.violation.is_some())
 }
 
 #[cfg(test)]

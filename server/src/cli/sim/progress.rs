@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::hunt::Limit;
+use super::output::{self, Failure};
 use super::summary::Summary;
 
 /// So often a line is printed where there is no terminal.
@@ -45,18 +46,18 @@ impl Progress {
         self.bar.set_message(summary.live());
         if self.bar.is_hidden() && self.last_line.elapsed() >= LINE {
             self.last_line = Instant::now();
-            eprintln!("{}", summary.live());
+            output::complain(&summary.live());
         }
     }
 
     /// Prints on standard output, without getting in the way of the bar.
-    pub(super) fn print(&self, text: &str) {
-        self.bar.suspend(|| print!("{text}"));
+    pub(super) fn print(&self, text: &str) -> Result<(), Failure> {
+        self.bar.suspend(|| output::print(text))
     }
 
     /// Prints on standard error.
     pub(super) fn complain(&self, text: &str) {
-        self.bar.suspend(|| eprintln!("{text}"));
+        self.bar.suspend(|| output::complain(text));
     }
 
     /// Takes the bar away.

@@ -1,6 +1,6 @@
 //! `podium sim shrink`, and the small plan that comes with every failure.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use podium_sim::oracle::Violation;
 use podium_sim::plan::Plan;
@@ -8,6 +8,7 @@ use podium_sim::shrink::{Shrunk, shrink};
 
 use super::files;
 use super::judge::{How, Judge, judge};
+use super::output::{self, Failure};
 use super::progress;
 
 /// So many runs are worth a small plan.
@@ -29,22 +30,23 @@ pub(super) fn shrink_plan(plan: &Plan, violation: &Violation, judge: Judge) -> S
 }
 
 /// Shrinks `plan` and keeps what is left in `folder`. An error if it violates nothing.
-pub(super) fn execute(plan: &Plan, folder: &Path, name: Option<String>) -> Result<PathBuf, String> {
+pub(super) fn execute(plan: &Plan, folder: &Path, name: Option<String>) -> Result<(), Failure> {
     let report = judge(plan, How::default());
-    let violation = report.violation.ok_or("the plan violates nothing: there is nothing to shrink it for")?;
+    let violation = report
+        .violation
+        .ok_or_else(|| "the plan violates nothing: there is nothing to shrink it for".to_owned())?;
     let shrunk = shrink_plan(plan, &violation, judge);
     let name = name.unwrap_or_else(|| file_name(&shrunk.violation, &plan.about));
     let file = files::write(folder, &name, &shrunk.plan)?;
-    println!("{}", shrunk.violation);
-    println!(
-        "{} of {} events are left after {} runs: {}",
-        shrunk.plan.event_count(),
+    let Shrunk { plan: small, violation, runs } = &shrunk;
+    output::print(&format!(
+        "{violation}\n\
+         {} of {} events are left after {runs} runs: {file}\n\
+         to see it happen: podium sim run {file}\n",
+        small.event_count(),
         plan.event_count(),
-        shrunk.runs,
-        file.display()
-    );
-    println!("to see it happen: podium sim run {}", file.display());
-    Ok(file)
+        file = file.display(),
+    ))
 }
 
 /// The oracle and where the plan comes from, as a file's name.
