@@ -1,12 +1,14 @@
 //! A failing plan becomes so small that a person can read it.
 
+use std::ops::ControlFlow;
+
 use podium_core::model::mesos::{Call, Event};
 use podium_core::model::time::Timestamp;
 use podium_core::{Action, Config, Entry, Input, Output, RestoreError, Scheduler};
 use podium_sim::oracle::Violation;
 use podium_sim::plan::{Fault, Plan, Request, Span, generate};
 use podium_sim::run::run_subject;
-use podium_sim::shrink::{Shrunk, shrink};
+use podium_sim::shrink::{Progress, Shrunk, shrink};
 use podium_sim::world::Subject;
 use serde_json::json;
 
@@ -19,10 +21,11 @@ fn shrink_first<S: Subject>(about: &str, oracle: &str, minutes: u64) -> Shrunk {
             judge(&plan).filter(|found| found.oracle == oracle).map(|violation| (plan, violation))
         })
         .expect("the planted bug shows in some seed");
-    let mut last = 0;
+    let mut next = 0;
     let shrunk = shrink(&plan, &violation, 2000, judge, |progress| {
-        assert_eq!(progress.runs, last + 1);
-        last = progress.runs;
+        assert_eq!(progress.runs, next);
+        next += 1;
+        ControlFlow::Continue(())
     });
     let text = format!("{about}: {} runs\n{}", shrunk.runs, shrunk.plan.to_json());
     assert!(shrunk.plan.event_count() <= 10 && plan.event_count() > 10, "{text}");
@@ -117,9 +120,27 @@ fn what_is_left_is_wrong_in_the_same_way() {
     };
     let plan = generate(0);
     let violation = judge(&plan).expect("it always finds something");
-    let shrunk = shrink(&plan, &violation, 200, judge, |_| {});
+    let shrunk = shrink(&plan, &violation, 200, judge, |_| ControlFlow::Continue(()));
     assert_eq!(shrunk.plan.event_count(), 5);
     assert_eq!(shrunk.violation.sentence, "an offer has had no answer, with 5 events");
+}
+
+#[test]
+fn what_was_left_out_before_it_was_stopped_stays_out() {
+    let judge = |_: &Plan| Some(Violation::new("offers", "an offer has had no answer"));
+    let plan = generate(0);
+    let violation = judge(&plan).expect("it always finds something");
+    let enough = |progress: Progress| match progress.events < plan.event_count() {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    };
+    let stopped = shrink(&plan, &violation, 200, judge, enough);
+    assert_eq!((stopped.runs, stopped.complete), (1, false));
+    assert!(stopped.plan.event_count() < plan.event_count());
+    let exhausted = shrink(&plan, &violation, 3, judge, |_| ControlFlow::Continue(()));
+    assert_eq!((exhausted.runs, exhausted.complete), (3, false));
+    let complete = shrink(&plan, &violation, 2000, judge, |_| ControlFlow::Continue(()));
+    assert_eq!((complete.plan.event_count(), complete.complete), (0, true));
 }
 
 /// Of three copies one fails shortly before all of them are expected, and other things happen, too.
@@ -149,7 +170,7 @@ fn what_an_expectation_is_about_stays() {
     let violation = judge(&plan).expect("a copy is missing");
     let wrong = "at 1m: of pod /web, 2 instances are stable instead of 3";
     assert_eq!(violation.sentence, format!("expect[1], {wrong}"));
-    let shrunk = shrink(&plan, &violation, 2000, judge, |_| {});
+    let shrunk = shrink(&plan, &violation, 2000, judge, |_| ControlFlow::Continue(()));
     let text = shrunk.plan.to_json();
     assert_eq!(shrunk.violation.sentence, format!("expect[0], {wrong}"), "{text}");
     let Plan { workload, faults, expect, .. } = &shrunk.plan;
@@ -185,7 +206,7 @@ fn containers_and_their_rules_are_left_out_too() {
         is_wrong.then(|| Violation::new("atomicity", "half of a group runs"))
     };
     let violation = judge(&plan).expect("both are there");
-    let shrunk = shrink(&plan, &violation, 2000, judge, |_| {});
+    let shrunk = shrink(&plan, &violation, 2000, judge, |_| ControlFlow::Continue(()));
     assert_eq!(names(&shrunk.plan), [r#""b""#, r#""d""#]);
     assert_eq!(shrunk.plan.containers.len(), 1, "{}", shrunk.plan.to_json());
 }

@@ -111,8 +111,10 @@ fn results_that_cannot_be_written_are_an_error_in_one_line() {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let output = podium(args, folder.path()).stdout(full).output().unwrap();
         let said = text(&output.stderr);
-        let expected = "podium: cannot write to standard output: No space left on device (os error 28)\n";
-        assert_eq!((output.status.code(), said.as_str()), (Some(1), expected), "{args:?}");
+        let expected = "podium: cannot write to standard output: No space left on device (os error 28)";
+        assert_eq!((output.status.code(), said.lines().last()), (Some(1), Some(expected)), "{args:?}");
+        // What is about to be shrunk is said first.
+        assert_eq!(said.lines().count(), if args[0] == "shrink" { 2 } else { 1 }, "{args:?}: {said}");
     }
 }
 
@@ -170,6 +172,31 @@ fn a_failing_plan_is_shrunk_to_a_file_that_fails_the_same_way() {
         "{}",
         text(&again.stderr)
     );
+}
+
+#[test]
+fn an_interrupt_leaves_the_smallest_plan_so_far() {
+    let folder = tempfile::tempdir().unwrap();
+    // Many events, of which none can be left out in a short time.
+    let mut plan: serde_json::Value =
+        serde_json::from_slice(&run(&["plan", "--seed", "0"], folder.path()).stdout).unwrap();
+    plan["expect"] = serde_json::json!([{ "at": "1m", "that": { "deployments": 1000 } }]);
+    std::fs::write(folder.path().join("plan.json"), plan.to_string()).unwrap();
+    let mut child = podium(&["shrink", "plan.json", "--out", "small", "--name", "it"], folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    assert!(first.starts_with("to be shown by a smaller plan: expectation: "), "{first}");
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+    let mut said = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(said.contains(" runs, and it may become smaller yet: small/it.json\n"), "{said}");
+    let again = run(&["run", "small/it.json"], folder.path());
+    assert!(text(&again.stderr).contains("instead of 1000"), "{}", text(&again.stderr));
 }
 
 #[test]

@@ -20,12 +20,13 @@ mod pieces;
 mod without;
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 use crate::digest::Digest;
 use crate::oracle::Violation;
 use crate::plan::Plan;
 
-/// A plan that cannot be made smaller, or not with so many runs.
+/// A plan that cannot be made smaller, or not with so many runs or in so much time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shrunk {
     /// The smallest plan that was found.
@@ -34,6 +35,8 @@ pub struct Shrunk {
     pub violation: Violation,
     /// So many runs it took.
     pub runs: u32,
+    /// Whether nothing more can be left out; otherwise it was given up before.
+    pub complete: bool,
 }
 
 /// How far it is.
@@ -46,18 +49,18 @@ pub struct Progress {
 }
 
 /// Makes `plan`, which violates `violation`, as small as possible with at most `most_runs` runs by `judge`, and tells
-/// `watch` after each of them.
+/// `watch` before each of them. When that breaks, the smallest plan so far has to do.
 pub fn shrink(
     plan: &Plan,
     violation: &Violation,
     most_runs: u32,
     judge: impl FnMut(&Plan) -> Option<Violation>,
-    watch: impl FnMut(Progress),
+    watch: impl FnMut(Progress) -> ControlFlow<()>,
 ) -> Shrunk {
     let (plan, violation) = (plan.clone(), violation.clone());
     let tried = BTreeSet::from([fingerprint(&plan)]);
-    let best = Shrunk { plan, violation, runs: 0 };
-    let mut search = Search { best, most_runs, tried, judge, watch };
+    let best = Shrunk { plan, violation, runs: 0, complete: false };
+    let mut search = Search { best, most_runs, tried, judge, watch, is_stopped: false };
     loop {
         let before = search.best.plan.clone();
         search.drop_pods();
@@ -65,7 +68,7 @@ pub fn shrink(
         search.drop_chunks(|plan| plan.cluster.agents.len(), without::agents);
         search.simplify_pieces();
         if search.best.plan == before || search.is_exhausted() {
-            return search.best;
+            return Shrunk { complete: !search.is_exhausted(), ..search.best };
         }
     }
 }
@@ -77,16 +80,23 @@ struct Search<J, W> {
     tried: BTreeSet<u64>,
     judge: J,
     watch: W,
+    /// Whoever watches has seen enough.
+    is_stopped: bool,
 }
 
-impl<J: FnMut(&Plan) -> Option<Violation>, W: FnMut(Progress)> Search<J, W> {
+impl<J: FnMut(&Plan) -> Option<Violation>, W: FnMut(Progress) -> ControlFlow<()>> Search<J, W> {
     fn is_exhausted(&self) -> bool {
-        self.best.runs >= self.most_runs
+        self.is_stopped || self.best.runs >= self.most_runs
     }
 
     /// Keeps `candidate` if it violates the same rule. Says whether it does.
     fn attempt(&mut self, candidate: Plan) -> bool {
         if self.is_exhausted() || candidate.check().is_err() || !self.tried.insert(fingerprint(&candidate)) {
+            return false;
+        }
+        let so_far = Progress { runs: self.best.runs, events: self.best.plan.event_count() };
+        if (self.watch)(so_far).is_break() {
+            self.is_stopped = true;
             return false;
         }
         self.best.runs += 1;
@@ -96,7 +106,6 @@ impl<J: FnMut(&Plan) -> Option<Violation>, W: FnMut(Progress)> Search<J, W> {
             self.best.plan = candidate;
             self.best.violation = violation;
         }
-        (self.watch)(Progress { runs: self.best.runs, events: self.best.plan.event_count() });
         is_better
     }
 

@@ -5,14 +5,14 @@ use std::num::NonZeroUsize;
 use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use podium_sim::oracle::Violation;
 use podium_sim::plan::generate;
 
 use super::files;
+use super::interrupt;
 use super::judge::{DETERMINISM, How, Judge};
 use super::output::{self, Failure};
 use super::parallel::{News, in_order};
@@ -47,31 +47,57 @@ impl Limit {
         Ok(Self::Time { time, first: first.unwrap_or_else(fresh_seed) })
     }
 
-    /// The seeds to be begun from now on.
-    fn seeds(&self) -> Box<dyn Iterator<Item = u64> + Send> {
+    /// The seeds to be begun when it began then.
+    fn seeds(&self, began: Instant) -> Box<dyn Iterator<Item = u64> + Send> {
         match self {
             Self::Seeds(range) => Box::new(range.clone()),
-            Self::Time { time, first } => {
-                let (began, first, time) = (Instant::now(), *first, *time);
-                output::complain(&format!("seeds from {first} on, for {time:?}"));
-                Box::new((first..).take_while(move |_| began.elapsed() < time))
+            Self::Time { first, .. } => {
+                let limit = self.clone();
+                Box::new((*first..).take_while(move |_| !limit.is_over(began)))
             }
+        }
+    }
+
+    /// Whether there is no time left.
+    fn is_over(&self, began: Instant) -> bool {
+        match self {
+            Self::Seeds(_) => false,
+            Self::Time { time, .. } => began.elapsed() >= *time,
+        }
+    }
+
+    /// How long the way is: in seeds, or in milliseconds.
+    fn length(&self) -> u64 {
+        match self {
+            Self::Seeds(range) => range.end - range.start,
+            Self::Time { time, .. } => millis(*time),
+        }
+    }
+
+    /// How far it is on that way, after so many seeds.
+    fn position(&self, seeds: u64, began: Instant) -> u64 {
+        match self {
+            Self::Seeds(_) => seeds,
+            Self::Time { .. } => millis(began.elapsed()),
         }
     }
 }
 
 impl Hunt {
-    /// Runs the seeds and prints what came of them. Fails if something was violated.
-    pub(super) fn run(self) -> Result<ExitCode, Failure> {
-        let stop = stop_on_interrupt()?;
-        let mut progress = Progress::new(&self.limit);
+    /// Runs the seeds, until `stop` is set at the latest, and prints what came of them. Fails if something was violated.
+    pub(super) fn run(self, stop: &AtomicBool) -> Result<ExitCode, Failure> {
+        let began = Instant::now();
+        if let Limit::Time { time, first } = self.limit {
+            output::complain(&format!("seeds from {first} on, for {time:?}"));
+        }
+        let mut progress = Progress::new(Some(self.limit.length()));
         let mut summary = Summary::new();
         let mut failure = Ok(());
         let mut violated = BTreeSet::new();
         let work = |seed| (seed, (self.judge)(&generate(seed), self.how));
-        in_order(self.limit.seeds(), self.jobs, &stop, work, |news| {
+        in_order(self.limit.seeds(began), self.jobs, stop, work, |news| {
             let News::Done((seed, report)) = news else {
-                progress.show(&summary);
+                progress.show(self.limit.position(summary.seeds, began), &summary.live());
                 return ControlFlow::Continue(());
             };
             if let Some(trace) = &report.trace
@@ -85,7 +111,17 @@ impl Hunt {
                 None => ControlFlow::Continue(()),
                 Some(violation) => {
                     let is_new = violated.insert(violation.oracle);
-                    let told = self.complain(seed, &violation, is_new, &progress);
+                    let told = self.complain(seed, &violation, &progress).and_then(|()| {
+                        // The first violation of each oracle is worth a small plan, too. Two runs that differ are not
+                        // a property of the plan.
+                        if !is_new || violation.oracle == DETERMINISM {
+                            return Ok(());
+                        }
+                        self.shrink(seed, &violation, &mut progress, |limit| match limit.is_over(began) {
+                            true => ControlFlow::Break(()),
+                            false => interrupt::unless(stop),
+                        })
+                    });
                     let go_on = told.is_ok() && matches!(self.limit, Limit::Time { .. });
                     failure = told;
                     if go_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -97,15 +133,8 @@ impl Hunt {
         output::verdict(printed, summary.failures > 0)
     }
 
-    /// Says what was violated and how to see it happen, and keeps the plan. The first violation of each oracle is
-    /// worth a small plan, too.
-    fn complain(
-        &self,
-        seed: u64,
-        violation: &Violation,
-        is_new: bool,
-        progress: &Progress,
-    ) -> Result<(), Failure> {
+    /// Says what was violated and how to see it happen, and keeps the plan.
+    fn complain(&self, seed: u64, violation: &Violation, progress: &Progress) -> Result<(), Failure> {
         let plan = generate(seed);
         let file = files::write(&self.keep, &format!("seed-{seed}"), &plan)?;
         progress.complain(&format!(
@@ -116,15 +145,36 @@ impl Hunt {
             plan.event_count(),
             file.display(),
         ));
-        // Two runs that differ are not a property of the plan.
-        if is_new && violation.oracle != DETERMINISM {
-            let shrunk = shrink_plan(&plan, violation, self.judge);
-            let file = files::write(&self.keep, &format!("seed-{seed}-shrunk"), &shrunk.plan)?;
-            let events = shrunk.plan.event_count();
-            progress.complain(&format!("the same with {events} events: podium sim run {}", file.display()));
-        }
         Ok(())
     }
+
+    /// Makes the plan smaller as long as `go_on` lets it, and keeps what is left.
+    fn shrink(
+        &self,
+        seed: u64,
+        violation: &Violation,
+        progress: &mut Progress,
+        go_on: impl Fn(&Limit) -> ControlFlow<()>,
+    ) -> Result<(), Failure> {
+        let shrunk = shrink_plan(&generate(seed), violation, self.judge, |_, words| {
+            progress.tell(words);
+            go_on(&self.limit)
+        });
+        if shrunk.runs == 0 {
+            progress.complain(&format!("for a smaller one: podium sim shrink --seed {seed}"));
+            return Ok(());
+        }
+        let file = files::write(&self.keep, &format!("seed-{seed}-shrunk"), &shrunk.plan)?;
+        let events = shrunk.plan.event_count();
+        let so_far = if shrunk.complete { "" } else { " so far" };
+        progress
+            .complain(&format!("the same with {events} events{so_far}: podium sim run {}", file.display()));
+        Ok(())
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A seed that no earlier run has come to: they count up from the time of day in milliseconds.
@@ -133,37 +183,18 @@ fn fresh_seed() -> u64 {
     u64::try_from(now.as_millis()).unwrap_or_default()
 }
 
-/// Is set when the user presses Ctrl-C. A second time ends the process at once.
-fn stop_on_interrupt() -> Result<Arc<AtomicBool>, String> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?;
-    // Registered before anything runs, so that no signal meets its default, which is to end the process.
-    let interrupt = {
-        let _entered = runtime.enter();
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())
-    };
-    let mut interrupt = interrupt.map_err(|error| format!("cannot wait for Ctrl-C: {error}"))?;
-    let stopping = stop.clone();
-    std::thread::spawn(move || {
-        runtime.block_on(async {
-            interrupt.recv().await;
-            stopping.store(true, Ordering::Relaxed);
-            interrupt.recv().await;
-            std::process::exit(130);
-        });
-    });
-    Ok(stop)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use podium_core::model::time::Timestamp;
     use podium_core::{Action, Config, Entry, Input, Output, RestoreError, Scheduler};
     use podium_sim::plan::{Plan, Request};
     use podium_sim::run::{Report, run_subject};
     use podium_sim::world::Subject;
 
+    use super::super::judge::tests::judge_moody;
     use super::*;
 
     /// A scheduler that does not send the launches that it decides on.
@@ -190,19 +221,66 @@ mod tests {
         run_subject::<Shy>(plan, false)
     }
 
+    fn hunt(limit: Limit, keep: &Path, judge: Judge) -> Hunt {
+        let how = How { traced: false, checked: true };
+        Hunt { limit, jobs: NonZeroUsize::MIN, how, keep: keep.to_owned(), judge }
+    }
+
+    fn is_violated(hunt: Hunt, stop: &AtomicBool) -> bool {
+        let code = hunt.run(stop).unwrap();
+        format!("{code:?}") == format!("{:?}", ExitCode::FAILURE)
+    }
+
     #[test]
     fn what_fails_is_kept_and_shrunk() {
         let folder = tempfile::tempdir().unwrap();
         let keep = folder.path().join("sim-failures");
-        let (limit, jobs, how) = (Limit::Seeds(0..1), NonZeroUsize::MIN, How::default());
-        let code = Hunt { limit, jobs, how, keep: keep.clone(), judge: judge_shy }.run().unwrap();
-        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::FAILURE));
+        assert!(is_violated(hunt(Limit::Seeds(0..1), &keep, judge_shy), &AtomicBool::new(false)));
         assert_eq!(files::read(&keep.join("seed-0.json")), Ok(generate(0)));
         let shrunk = files::read(&keep.join("seed-0-shrunk.json")).unwrap();
         assert_eq!(shrunk.event_count(), 1, "{}", shrunk.to_json());
         assert!(matches!(shrunk.workload[0].what, Request::Create { .. }));
         assert!(shrunk.about.starts_with("Showed: offers: "), "{}", shrunk.about);
+        let how = How::default();
         let (whole, small) = (judge_shy(&generate(0), how), judge_shy(&shrunk, how));
         assert!(small.violation.unwrap().is_like(&whole.violation.unwrap()));
+    }
+
+    #[test]
+    fn two_runs_that_differ_are_not_shrunk() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(is_violated(hunt(Limit::Seeds(0..1), folder.path(), judge_moody), &AtomicBool::new(false)));
+        let kept: Vec<_> = folder.path().read_dir().unwrap().map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(kept, ["seed-0.json"]);
+    }
+
+    /// As if somebody pressed Ctrl-C in the fifth run, which is the fourth one that makes the plan smaller.
+    fn judge_shy_till_interrupted(plan: &Plan, how: How) -> Report {
+        if RUNS.fetch_add(1, Ordering::Relaxed) == 4 {
+            STOP.store(true, Ordering::Relaxed);
+        }
+        judge_shy(plan, how)
+    }
+
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    static STOP: AtomicBool = AtomicBool::new(false);
+
+    #[test]
+    fn an_interrupt_ends_the_shrinking_with_the_smallest_plan_so_far() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(is_violated(hunt(Limit::Seeds(0..1), folder.path(), judge_shy_till_interrupted), &STOP));
+        assert_eq!(RUNS.load(Ordering::Relaxed), 5);
+        let shrunk = files::read(&folder.path().join("seed-0-shrunk.json")).unwrap();
+        assert!((2..generate(0).event_count()).contains(&shrunk.event_count()), "{}", shrunk.to_json());
+    }
+
+    #[test]
+    fn time_is_over_when_it_has_passed() {
+        let limit = Limit::Time { time: Duration::from_secs(5), first: 3 };
+        let now = Instant::now();
+        assert!(!limit.is_over(now) && limit.seeds(now).next() == Some(3));
+        let began = now.checked_sub(Duration::from_secs(5)).expect("the machine has run for longer");
+        assert!(limit.is_over(began) && limit.seeds(began).next().is_none());
+        assert!(!Limit::Seeds(0..1).is_over(began));
     }
 }

@@ -3,6 +3,7 @@
 mod explore;
 mod files;
 mod hunt;
+mod interrupt;
 mod judge;
 mod output;
 mod parallel;
@@ -12,7 +13,7 @@ mod summary;
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
@@ -21,6 +22,7 @@ use podium_sim::plan::{Plan, generate};
 use podium_sim::trace::Trace;
 
 use self::hunt::Limit;
+use self::interrupt::stop_on_interrupt;
 use self::judge::{How, judge, judge_recorded};
 use self::output::Failure;
 
@@ -125,13 +127,7 @@ pub(super) fn execute(args: SimArgs) -> ExitCode {
         Some(SimCommand::Explore(args)) => explore::run(&args),
         Some(SimCommand::Plan { seed }) => output::verdict(output::print(&generate(seed).to_json()), false),
         Some(SimCommand::Schema) => output::verdict(output::print(&Plan::schema_text()), false),
-        Some(SimCommand::Shrink { file, seed, out, name }) => {
-            let plan = match file {
-                Some(file) => files::read(&file).map_err(Failure::from),
-                None => Ok(generate(seed.unwrap_or_default())),
-            };
-            plan.and_then(|plan| shrinking::execute(&plan, &out, name)).map(|()| ExitCode::SUCCESS)
-        }
+        Some(SimCommand::Shrink { file, seed, out, name }) => shrink(file, seed, &out, name),
         Some(SimCommand::Run { file, check, html }) => {
             let how = How { traced: true, checked: check };
             files::read(&file).map_err(Failure::from).and_then(|plan| run_one(&plan, how, html))
@@ -162,7 +158,21 @@ fn hunt(args: HuntArgs) -> Result<ExitCode, Failure> {
         Some(minutes) => Limit::from_minutes(minutes, args.from)?,
     };
     let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-    hunt::Hunt { limit, jobs, how, keep: args.keep, judge }.run()
+    hunt::Hunt { limit, jobs, how, keep: args.keep, judge }.run(&*stop_on_interrupt()?)
+}
+
+fn shrink(
+    file: Option<PathBuf>,
+    seed: Option<u64>,
+    out: &Path,
+    name: Option<String>,
+) -> Result<ExitCode, Failure> {
+    let stop = stop_on_interrupt()?;
+    let plan = match file {
+        Some(file) => files::read(&file)?,
+        None => generate(seed.unwrap_or_default()),
+    };
+    output::verdict(shrinking::execute(&plan, out, name, &stop), false)
 }
 
 fn run_one(plan: &Plan, how: How, html: Option<PathBuf>) -> Result<ExitCode, Failure> {

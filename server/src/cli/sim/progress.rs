@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::hunt::Limit;
 use super::output::{self, Failure};
-use super::summary::Summary;
 
 /// So often a line is printed where there is no terminal.
 const LINE: Duration = Duration::from_secs(10);
@@ -15,38 +13,27 @@ const LINE: Duration = Duration::from_secs(10);
 /// Shows how far it is.
 pub(super) struct Progress {
     bar: ProgressBar,
-    length: Length,
-    began: Instant,
     last_line: Instant,
 }
 
-/// What the bar measures.
-enum Length {
-    Seeds,
-    Time,
-}
-
 impl Progress {
-    pub(super) fn new(limit: &Limit) -> Self {
-        let (length, bar) = match limit {
-            Limit::Seeds(seeds) => (Length::Seeds, seeds.end - seeds.start),
-            Limit::Time { time, .. } => (Length::Time, u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
-        };
-        let now = Instant::now();
-        Self { bar: self::bar(bar, "{elapsed_precise} {wide_bar} {msg}"), length, began: now, last_line: now }
+    /// Shows the way to `length`, if anybody knows how long it is.
+    pub(super) fn new(length: Option<u64>) -> Self {
+        Self { bar: bar(length), last_line: Instant::now() }
     }
 
     /// Shows what there is so far.
-    pub(super) fn show(&mut self, summary: &Summary) {
-        let position = match self.length {
-            Length::Seeds => summary.seeds,
-            Length::Time => u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        };
+    pub(super) fn show(&mut self, position: u64, words: &str) {
         self.bar.set_position(position);
-        self.bar.set_message(summary.live());
+        self.tell(words);
+    }
+
+    /// The same, at the same position.
+    pub(super) fn tell(&mut self, words: &str) {
+        self.bar.set_message(words.to_owned());
         if self.bar.is_hidden() && self.last_line.elapsed() >= LINE {
             self.last_line = Instant::now();
-            output::complain(&summary.live());
+            output::complain(words);
         }
     }
 
@@ -66,11 +53,14 @@ impl Progress {
     }
 }
 
-/// A bar on a terminal, nothing elsewhere.
-pub(super) fn bar(length: u64, template: &str) -> ProgressBar {
+/// A bar on a terminal, with the words below it so that there is room for both; nothing elsewhere.
+fn bar(length: Option<u64>) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(length).with_style(style)
+    let (bar, template) = match length {
+        Some(length) => (ProgressBar::new(length), "{elapsed_precise} {wide_bar}\n{wide_msg}"),
+        None => (ProgressBar::new_spinner(), "{elapsed_precise} {wide_msg}"),
+    };
+    bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
