@@ -1,9 +1,11 @@
 //! `podium sim` as a person meets it.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -82,6 +84,67 @@ fn an_interrupt_ends_it_with_the_summary() {
     child.stdout.take().unwrap().read_to_string(&mut summary).unwrap();
     assert!(child.wait().unwrap().success());
     assert!(summary.contains(" 0 failed, ") && summary.contains("\ndigest "), "{summary}");
+}
+
+#[test]
+fn a_line_is_printed_now_and_then_where_there_is_no_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = podium(&["--minutes", "600", "--from", "0", "--jobs", "1"], folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert_eq!(lines.next().unwrap(), "seeds from 0 on, for 36000s");
+    let live = lines.next().unwrap();
+    assert!(live.contains(" seeds, 0 failed, ") && live.ends_with("/min"), "{live}");
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_bar_and_the_line_below_it_fit_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+    let terminal = openpty(&size, None).unwrap();
+    let mut child = podium(&["--seeds", "0..4", "--jobs", "1"], folder.path())
+        .env("TERM", "xterm")
+        .stdout(Stdio::null())
+        .stderr(terminal.slave)
+        .spawn()
+        .unwrap();
+    let mut screen = Vec::new();
+    // The end of a terminal is an error.
+    let _ = File::from(terminal.master).read_to_end(&mut screen);
+    assert!(child.wait().unwrap().success());
+    let rows = rows(&text(&screen), 80);
+    let is_bar = |row: &&str| row.starts_with("00:0") && row.ends_with(['█', '░']);
+    let is_live = |row: &&str| row.contains(" seeds, 0 failed, ") && row.ends_with("/min");
+    assert!(rows.iter().map(String::as_str).all(|row| is_bar(&row) || is_live(&row)), "{rows:#?}");
+    for is_there in [is_bar as fn(&&str) -> bool, is_live] {
+        assert!(rows.iter().map(String::as_str).any(|row| is_there(&row)), "{rows:#?}");
+    }
+}
+
+/// What there is to be read on a screen of so many columns, row by row as it is written: what is too long for one goes on
+/// in the next one.
+fn rows(screen: &str, columns: usize) -> Vec<String> {
+    let mut rows = vec![String::new()];
+    let mut chars = screen.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            // A command: to go somewhere else, or to clear something.
+            '\u{1b}' => _ = chars.by_ref().skip(1).find(char::is_ascii_alphabetic),
+            '\r' | '\n' => rows.push(String::new()),
+            c => {
+                if rows.last().is_none_or(|row| row.chars().count() == columns) {
+                    rows.push(String::new());
+                }
+                rows.last_mut().unwrap().push(c);
+            }
+        }
+    }
+    rows.iter().map(|row| row.trim_end().to_owned()).filter(|row| !row.is_empty()).collect()
 }
 
 #[test]

@@ -42,17 +42,16 @@ impl Summary {
         self.digest.write_u64(report.digest);
     }
 
-    /// A line for while it goes on.
+    /// A line for while it goes on, which fits a terminal of 80 columns.
     pub(super) fn live(&self) -> String {
         format!(
-            "{} seeds, {} failed, {} combinations, {} of {} rare paths, {:.0}/min, {:.0} times real time",
+            "{} seeds, {} failed, {} combinations, {} of {} rare paths, {:.0}/min",
             self.seeds,
             self.failures,
             self.coverage.combinations.len(),
             self.coverage.marks.len(),
             Mark::ALL.len(),
             self.per_second(self.seeds) * 60.0,
-            self.times_real_time(),
         )
     }
 
@@ -84,5 +83,31 @@ impl fmt::Display for Summary {
             self.coverage,
             self.digest.finish(),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use podium_sim::oracle::Violation;
+
+    use super::*;
+
+    #[test]
+    fn the_live_line_says_how_it_goes() {
+        let minute = Duration::from_secs(60);
+        let began = Instant::now().checked_sub(minute).expect("the machine has run for longer");
+        let mut summary = Summary { began, ..Summary::new() };
+        let failed = Report { violation: Some(Violation::new("rest", "")), ..Report::default() };
+        let mut fine = Report::default();
+        fine.coverage.marks.insert(Mark::ALL[0], 1);
+        summary.add(&failed);
+        summary.add(&fine);
+        let marks = Mark::ALL.len();
+        assert_eq!(
+            summary.live(),
+            format!("2 seeds, 1 failed, 0 combinations, 1 of {marks} rare paths, 2/min")
+        );
+        let much = Summary { seeds: 99_999_999, failures: 999, ..summary };
+        assert!(much.live().len() <= 80, "{}", much.live());
     }
 }
