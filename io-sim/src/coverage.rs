@@ -7,9 +7,29 @@ use std::fmt;
 use podium_core::model::deployment::ActionKind;
 use podium_core::model::instance::{Condition, Instance};
 use podium_core::{Entry, Mark, Marks, Record};
+use strum::{EnumIter, IntoEnumIterator as _};
 
 use crate::cluster::AgentStanding;
 use crate::world::{Scene, Seen};
+
+/// All conditions.
+const CONDITIONS: [Condition; 15] = [
+    Condition::Scheduled,
+    Condition::Provisioned,
+    Condition::Staging,
+    Condition::Starting,
+    Condition::Running,
+    Condition::Killing,
+    Condition::Unreachable,
+    Condition::UnreachableInactive,
+    Condition::Finished,
+    Condition::Killed,
+    Condition::Failed,
+    Condition::Error,
+    Condition::Dropped,
+    Condition::Gone,
+    Condition::Unknown,
+];
 
 /// How things were for an instance at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,7 +45,7 @@ pub struct Combination {
 }
 
 /// What a deployment is doing to a pod.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, EnumIter)]
 pub enum Phase {
     /// There is none.
     None,
@@ -58,6 +78,8 @@ pub enum Connection {
 pub struct Coverage {
     /// In how many runs each combination came up.
     pub combinations: BTreeMap<Combination, u64>,
+    /// In how many runs an instance was in this condition in this phase, whatever its agent and the connection.
+    pub phases: BTreeMap<(Condition, Phase), u64>,
     /// How many runs took each rare path.
     pub marks: BTreeMap<Mark, u64>,
 }
@@ -68,9 +90,56 @@ impl Coverage {
         for (combination, runs) in &other.combinations {
             *self.combinations.entry(*combination).or_default() += runs;
         }
+        for (phase, runs) in &other.phases {
+            *self.phases.entry(*phase).or_default() += runs;
+        }
         for (mark, runs) in &other.marks {
             *self.marks.entry(*mark).or_default() += runs;
         }
+    }
+
+    /// All of it in tables, for people: in how many runs each condition met each phase, which of them never did, and
+    /// the same for combinations and rare paths.
+    pub fn tables(&self) -> String {
+        let mut text =
+            "In how many runs an instance was in a condition while a deployment did this to its pod:\n\n"
+                .to_owned();
+        let phases: Vec<Phase> = Phase::iter().collect();
+        let row = |name: &str, cells: Vec<String>| {
+            let cells: String = cells.into_iter().map(|cell| format!("{cell:>9}")).collect();
+            format!("{name:<20}{cells}\n")
+        };
+        text += &row("", phases.iter().map(|phase| format!("{phase:?}")).collect());
+        for condition in CONDITIONS {
+            let runs = |phase: &Phase| self.phases.get(&(condition, *phase)).copied().unwrap_or_default();
+            text +=
+                &row(&condition.to_string(), phases.iter().map(|phase| runs(phase).to_string()).collect());
+        }
+        text += "\nNever:\n\n";
+        for condition in CONDITIONS {
+            let never = phases.iter().filter(|phase| !self.phases.contains_key(&(condition, **phase)));
+            let never: Vec<String> = never.map(|phase| format!("{phase:?}")).collect();
+            if !never.is_empty() {
+                text += &format!("{:<20}  {}\n", condition.to_string(), never.join(", "));
+            }
+        }
+        text += "\nIn how many runs all of this came together:\n\n";
+        text += &format!(
+            "{:<20}  {:<10}  {:<12}  {:<12}  {:>6}\n",
+            "condition", "deployment", "agent", "connection", "runs"
+        );
+        for (Combination { condition, deployment, agent, connection }, runs) in &self.combinations {
+            let [condition, deployment] = [condition.to_string(), format!("{deployment:?}")];
+            let agent = agent.map_or_else(|| "none".to_owned(), |standing| format!("{standing:?}"));
+            let connection = format!("{connection:?}");
+            text += &format!("{condition:<20}  {deployment:<10}  {agent:<12}  {connection:<12}  {runs:>6}\n");
+        }
+        text += "\nHow many runs took each rare path:\n\n";
+        for mark in Mark::ALL {
+            let runs = self.marks.get(&mark).copied().unwrap_or_default();
+            text += &format!("{:<40}{runs:>9}\n", format!("{mark:?}"));
+        }
+        text
     }
 
     /// The rare paths that no run took.
@@ -137,7 +206,12 @@ impl Surveyor {
     /// What the run has reached, with the rare paths that its scheduler took.
     pub(crate) fn finish(self, marks: Marks) -> Coverage {
         let taken = Mark::ALL.into_iter().filter(|mark| marks.has(*mark));
-        Coverage { combinations: self.reached, marks: taken.map(|mark| (mark, 1)).collect() }
+        let phases = self.reached.keys().map(|reached| ((reached.condition, reached.deployment), 1));
+        Coverage {
+            phases: phases.collect(),
+            combinations: self.reached,
+            marks: taken.map(|mark| (mark, 1)).collect(),
+        }
     }
 }
 
@@ -151,5 +225,44 @@ fn phase(instance: &Instance, scene: &Scene<'_>) -> Phase {
         Some(ActionKind::ScalePod) => Phase::Scale,
         Some(ActionKind::RestartPod) => Phase::Restart,
         Some(ActionKind::StopPod) => Phase::Stop,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_condition_has_its_row() {
+        let schema = serde_json::to_value(schemars::schema_for!(Condition)).unwrap();
+        let all: BTreeSet<&str> =
+            schema["oneOf"].as_array().unwrap().iter().filter_map(|one| one["const"].as_str()).collect();
+        let rows = CONDITIONS.map(|condition| condition.to_string());
+        assert_eq!(rows.iter().map(String::as_str).collect::<BTreeSet<_>>(), all);
+    }
+
+    #[test]
+    fn runs_are_added_up() {
+        let reached = |condition, deployment, agent| Combination {
+            condition,
+            deployment,
+            agent,
+            connection: Connection::Subscribed,
+        };
+        let survey = |reached: &[Combination]| {
+            let reached = reached.iter().map(|reached| (*reached, 1)).collect();
+            Surveyor { reached, ..Surveyor::default() }.finish(Marks::default())
+        };
+        let waits = reached(Condition::Scheduled, Phase::Start, None);
+        let runs = reached(Condition::Running, Phase::None, Some(AgentStanding::Registered));
+        let is_cut_off = Combination { agent: Some(AgentStanding::Unreachable), ..runs };
+        let mut all = survey(&[waits, runs, is_cut_off]);
+        all.merge(&survey(&[runs]));
+        assert_eq!(all.combinations, [(waits, 1), (runs, 2), (is_cut_off, 1)].into());
+        // Two combinations of one run count once.
+        let phases = [((waits.condition, waits.deployment), 1), ((runs.condition, runs.deployment), 2)];
+        assert_eq!(all.phases, phases.into());
     }
 }

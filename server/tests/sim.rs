@@ -60,6 +60,19 @@ fn runs_are_compared_with_themselves() {
 }
 
 #[test]
+fn what_was_reached_can_be_looked_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(&["--seeds", "0..2", "--coverage", "coverage.txt"], folder.path());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let tables = std::fs::read_to_string(folder.path().join("coverage.txt")).unwrap();
+    let (_, combinations) = tables.split_once("all of this came together:\n\n").unwrap();
+    let (combinations, _) = combinations.split_once("\n\n").unwrap();
+    let said = format!("\n{} combinations", combinations.lines().skip(1).count());
+    assert!(text(&output.stdout).contains(&said), "{said}\n{}", text(&output.stdout));
+    assert!(tables.contains("\nRunning ") && tables.contains("\nNever:\n"), "{tables}");
+}
+
+#[test]
 fn it_ends_when_its_time_is_over() {
     let folder = tempfile::tempdir().unwrap();
     let output = run(&["--minutes", "0.01", "--from", "0"], folder.path());

@@ -15,7 +15,12 @@ pub(super) fn read(file: &Path) -> Result<Plan, String> {
 /// Writes `plan` to `folder`, which is made if it is not there, under `name`.
 pub(super) fn write(folder: &Path, name: &str, plan: &Plan) -> Result<PathBuf, String> {
     let file = folder.join(format!("{name}.json"));
-    let written = fs::create_dir_all(folder).and_then(|()| fs::write(&file, plan.to_json()));
-    written.map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+    fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+    write_text(&file, &plan.to_json())?;
     Ok(file)
+}
+
+/// Writes `text` to `file`.
+pub(super) fn write_text(file: &Path, text: &str) -> Result<(), String> {
+    fs::write(file, text).map_err(|error| format!("cannot write {}: {error}", file.display()))
 }

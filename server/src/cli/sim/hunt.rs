@@ -27,6 +27,8 @@ pub(super) struct Hunt {
     pub(super) how: How,
     /// The folder for plan files of what fails.
     pub(super) keep: PathBuf,
+    /// The file for tables of what was reached.
+    pub(super) coverage: Option<PathBuf>,
     pub(super) judge: Judge,
 }
 
@@ -130,6 +132,9 @@ impl Hunt {
         });
         progress.finish();
         let printed = failure.and_then(|()| output::print(&format!("{summary}\n")));
+        if let Some(file) = &self.coverage {
+            files::write_text(file, &summary.coverage.tables())?;
+        }
         output::verdict(printed, summary.failures > 0)
     }
 
@@ -223,7 +228,7 @@ mod tests {
 
     fn hunt(limit: Limit, keep: &Path, judge: Judge) -> Hunt {
         let how = How { traced: false, checked: true };
-        Hunt { limit, jobs: NonZeroUsize::MIN, how, keep: keep.to_owned(), judge }
+        Hunt { limit, jobs: NonZeroUsize::MIN, how, keep: keep.to_owned(), coverage: None, judge }
     }
 
     fn is_violated(hunt: Hunt, stop: &AtomicBool) -> bool {

@@ -59,6 +59,9 @@ struct HuntArgs {
     /// Print what happens, a line for each change
     #[arg(long, conflicts_with = "minutes")]
     trace: bool,
+    /// Write tables of what was reached to a file: conditions and phases of deployments, with numbers and gaps
+    #[arg(long, value_name = "FILE", conflicts_with = "html")]
+    coverage: Option<PathBuf>,
     /// Write a page to look at the run of a single seed
     #[arg(long, value_name = "FILE", conflicts_with = "minutes")]
     html: Option<PathBuf>,
@@ -158,7 +161,8 @@ fn hunt(args: HuntArgs) -> Result<ExitCode, Failure> {
         Some(minutes) => Limit::from_minutes(minutes, args.from)?,
     };
     let jobs = args.jobs.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-    hunt::Hunt { limit, jobs, how, keep: args.keep, judge }.run(&*stop_on_interrupt()?)
+    hunt::Hunt { limit, jobs, how, keep: args.keep, coverage: args.coverage, judge }
+        .run(&*stop_on_interrupt()?)
 }
 
 fn shrink(
@@ -180,8 +184,7 @@ fn run_one(plan: &Plan, how: How, html: Option<PathBuf>) -> Result<ExitCode, Fai
         None => judge(plan, how),
         Some(file) => {
             let (report, page) = judge_recorded(plan, how);
-            std::fs::write(&file, page)
-                .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+            files::write_text(&file, &page)?;
             report
         }
     };

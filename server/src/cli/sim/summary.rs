@@ -15,7 +15,7 @@ pub(super) struct Summary {
     pub(super) failures: u64,
     steps: u64,
     simulated: Duration,
-    coverage: Coverage,
+    pub(super) coverage: Coverage,
     digest: Digest,
 }
 
