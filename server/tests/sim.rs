@@ -197,13 +197,25 @@ fn results_that_cannot_be_written_are_an_error_in_one_line() {
 #[test]
 fn what_makes_no_sense_is_refused() {
     let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, plan: String| std::fs::write(folder.path().join(name), plan).unwrap();
+    write(
+        "late.json",
+        DISAPPOINTED.replace(r#""faults""#, r#""mended_at": "30s", "faults""#).replace("70s", "7s"),
+    );
+    write("odd.json", DISAPPOINTED.replace("connection_broken", "connection_broke"));
     for (args, words) in [
         (&["--seeds", "5"][..], "0..100"),
         (&["--minutes", "0"], "--minutes 0"),
         (&["--minutes=-1"], "--minutes -1"),
         (&["--minutes", "1", "--seeds", "0..1"], "--seeds"),
         (&["--jobs", "0"], "--jobs"),
-        (&["run", "missing.json"], "missing.json"),
+        (&["run", "missing.json"], "podium: cannot read missing.json: "),
+        (&["shrink", "missing.json"], "podium: cannot read missing.json: "),
+        (
+            &["run", "late.json"],
+            "podium: cannot use late.json: faults[1].at: 40s is after mended_at, which is 30s",
+        ),
+        (&["run", "odd.json"], "podium: cannot use odd.json: not a plan: faults[0].do: unknown variant"),
     ] {
         let output = run(args, folder.path());
         let said = text(&output.stderr);

@@ -14,6 +14,7 @@
 //! Plans are JSON. Times are spans since the start of the run, such as `1m30s`; indices count from 0.
 
 mod behaviour;
+mod check;
 mod cluster;
 mod expect;
 mod fault;
@@ -27,6 +28,7 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
 pub use self::behaviour::{Behaviour, Chance, ContainerRule, ExitStatus, Range};
+pub use self::check::InvalidPlan;
 pub use self::cluster::{AgentPlan, ClusterPlan, DiskPlan, ReservedPlan, SchedulerPlan};
 pub use self::expect::{Claim, Expectation};
 pub use self::fault::{Boundary, Direction, Fault, Target};
@@ -170,56 +172,7 @@ impl<T> Planned<T> {
     }
 }
 
-/// A plan that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum InvalidPlan {
-    /// The text is no plan.
-    #[error("not a plan: {0}")]
-    Json(#[from] serde_json::Error),
-    /// A fault names an agent that there is not.
-    #[error("faults[{fault}] names agent {agent}, but cluster.agents has only {agents}")]
-    NoSuchAgent {
-        /// The fault's index.
-        fault: usize,
-        /// The agent it names.
-        agent: u32,
-        /// So many there are.
-        agents: usize,
-    },
-    /// There is nothing to run on.
-    #[error("cluster.agents is empty; a plan needs at least one agent")]
-    NoAgents,
-}
-
 impl Plan {
-    /// Reads a plan.
-    ///
-    /// # Errors
-    /// The text is no plan, or contradicts itself.
-    pub fn from_json(text: &str) -> Result<Self, InvalidPlan> {
-        let plan: Self = serde_json::from_str(text)?;
-        plan.check()?;
-        Ok(plan)
-    }
-
-    /// Checks what its types cannot express.
-    ///
-    /// # Errors
-    /// It contradicts itself.
-    pub fn check(&self) -> Result<(), InvalidPlan> {
-        let agents = self.cluster.agents.len();
-        if agents == 0 {
-            return Err(InvalidPlan::NoAgents);
-        }
-        let named = self.faults.iter().enumerate().filter_map(|(fault, planned)| {
-            planned.what.agent().filter(|agent| *agent as usize >= agents).map(|agent| (fault, agent))
-        });
-        match named.into_iter().next() {
-            Some((fault, agent)) => Err(InvalidPlan::NoSuchAgent { fault, agent, agents }),
-            None => Ok(()),
-        }
-    }
-
     /// Writes it out for people to read.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"

@@ -7,9 +7,9 @@ use podium_sim::plan::Plan;
 
 /// Reads the plan in `file`.
 pub(super) fn read(file: &Path) -> Result<Plan, String> {
-    let text = fs::read_to_string(file).map_err(|error| error.to_string());
-    let plan = text.and_then(|text| Plan::from_json(&text).map_err(|error| error.to_string()));
-    plan.map_err(|error| format!("cannot run the plan in {}: {error}", file.display()))
+    let text =
+        fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    Plan::from_json(&text).map_err(|error| format!("cannot use {}: {error}", file.display()))
 }
 
 /// Writes `plan` to `folder`, which is made if it is not there, under `name`.
