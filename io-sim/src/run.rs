@@ -49,20 +49,32 @@ pub fn run_recorded(plan: &Plan) -> (Report, String) {
 /// Runs `plan` with whatever stands in for the scheduler and writes a page about it.
 pub fn run_subject_recorded<S: Subject>(plan: &Plan) -> (Report, String) {
     let court = Court { recorder: Some(Box::default()), trace: Some(Trace::default()), ..Court::default() };
-    let (report, recorder) = hold::<S>(plan, court);
+    let (report, recorder) = hold::<S>(plan, court, |world| world.run());
     let page = recorder.unwrap_or_default().page(plan, report.violation.as_ref());
     (report, page)
 }
 
 /// Runs `plan` with whatever stands in for the scheduler.
 pub fn run_subject<S: Subject>(plan: &Plan, traced: bool) -> Report {
-    hold::<S>(plan, Court { trace: traced.then(Trace::default), ..Court::default() }).0
+    hold::<S>(plan, Court { trace: traced.then(Trace::default), ..Court::default() }, |world| world.run()).0
 }
 
-fn hold<S: Subject>(plan: &Plan, court: Court) -> (Report, Option<Box<Recorder>>) {
+/// Takes the world of `plan` from its beginning to wherever `drive` takes it, and writes down what happens.
+pub(crate) fn drive_subject<S: Subject>(
+    plan: &Plan,
+    drive: impl FnOnce(&mut World<'_, S, Court>) -> Result<(), Violation>,
+) -> Report {
+    hold(plan, Court { trace: Some(Trace::default()), ..Court::default() }, drive).0
+}
+
+fn hold<S: Subject>(
+    plan: &Plan,
+    court: Court,
+    drive: impl FnOnce(&mut World<'_, S, Court>) -> Result<(), Violation>,
+) -> (Report, Option<Box<Recorder>>) {
     let mut world: World<'_, S, Court> = World::new(plan, court);
     // Whoever watches has seen what came before a panic.
-    let violation = caught(|| world.run()).flatten().err();
+    let violation = caught(|| drive(&mut world)).flatten().err();
     let (counts, elapsed, marks) = (world.counts(), world.elapsed(), world.marks());
     let Court { digest, surveyor, mut trace, mut recorder, .. } = world.into_witness();
     if let Some(violation) = &violation {
@@ -80,7 +92,7 @@ fn hold<S: Subject>(plan: &Plan, court: Court) -> (Report, Option<Box<Recorder>>
 
 /// Everybody who watches.
 #[derive(Clone, Debug, Default)]
-struct Court {
+pub(crate) struct Court {
     digest: Digest,
     jury: Jury,
     surveyor: Surveyor,

@@ -1,13 +1,16 @@
 //! Small worlds, in every order of events up to a bound.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use podium_core::model::ids::InstanceId;
 use podium_core::model::mesos::{Event, TaskState};
 use podium_core::model::time::Timestamp;
 use podium_core::{Config, Entry, Input, Output, Record, RestoreError, Scheduler};
-use podium_sim::explore::{Bounds, Findings, LATE, Small, explore, explore_subject, small_world};
+use podium_sim::explore::{
+    Bounds, Findings, LATE, Small, explore, explore_subject, explore_watched, replay_subject, small_world,
+};
 use podium_sim::plan::Span;
 use podium_sim::run::run_subject;
 use podium_sim::world::Subject;
@@ -47,6 +50,16 @@ fn a_bound_on_states_is_kept() {
     let plan = small_world(Small { agents: 1, crash: false, partition: None, exit: false });
     let found = explore(&plan, Bounds { depth: 20, states: 50, ..Bounds::default() });
     assert_eq!((found.states, found.complete), (50, false));
+}
+
+#[test]
+fn whoever_has_seen_enough_gets_what_there_is_so_far() {
+    let plan = small_world(Small { agents: 1, crash: false, partition: None, exit: false });
+    let found = explore_watched::<Scheduler>(&plan, Bounds { depth: 20, ..Bounds::default() }, |so_far| {
+        if so_far.events == 30 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert_eq!((found.events, found.complete), (30, false));
+    assert!(found.states > 1 && found.violation.is_none(), "{found:?}");
 }
 
 /// Makes durable too late that a copy runs if it runs before one that was heard of earlier: a mistake that only another
@@ -114,6 +127,12 @@ fn a_mistake_in_one_order_only_is_found() {
     let path: Vec<_> = found.path.iter().map(|(at, event)| format!("{at:?} {event}")).collect();
     assert_eq!(path.len(), 5, "the shortest way: {path:#?}");
     assert!(path[4].contains("the scheduler gets") || path[4].contains("Written"), "{path:#?}");
+    let again = replay_subject::<Confused>(&plan, bounds, &found.choices).unwrap();
+    assert_eq!(again.violation, Some(found.violation));
+    let trace = again.trace.expect("it is written down").short();
+    assert!(trace.lines().last().is_some_and(|line| line.contains("VIOLATED")), "{trace}");
+    let lost = replay_subject::<Confused>(&plan, bounds, &[0, 99]).unwrap_err();
+    assert_eq!((lost.place, lost.number), (1, 99));
 }
 
 /// Its clock jumps ahead by a second when it hears that a copy is out of reach.

@@ -51,6 +51,46 @@ fn a_small_world_is_explored() {
 }
 
 #[test]
+fn an_exploration_ends_on_an_interrupt_with_its_account() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = podium(&["explore", "--depth", "1000"], folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let first = lines.next().unwrap().unwrap();
+    assert!(first.ends_with(" events tried"), "{first}");
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+    let mut account = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut account).unwrap();
+    assert!(account.contains(" states, 1000 events deep, "), "{account}");
+    assert!(account.ends_with("nothing is violated so far: given up\n"), "{account}");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_way_through_a_world_is_gone_again() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("plan.json"), DISAPPOINTED).unwrap();
+    let found = run(&["explore", "plan.json", "--from", "1m59s900ms", "--depth", "3"], folder.path());
+    let account = text(&found.stdout);
+    assert_eq!(found.status.code(), Some(1), "{account}{}", text(&found.stderr));
+    let command =
+        account.lines().find_map(|line| line.strip_prefix("to see it happen: podium sim ")).unwrap();
+    let again = run(&command.split_whitespace().collect::<Vec<_>>(), folder.path());
+    let violated = account.lines().find(|line| line.starts_with("violated: expectation: ")).unwrap();
+    assert_eq!((again.status.code(), text(&again.stdout).lines().last()), (Some(1), Some(violated)));
+    assert!(text(&again.stdout).contains("VIOLATED"), "{}", text(&again.stdout));
+    let lost = run(&["explore", "plan.json", "--path", "0.99"], folder.path());
+    let said = text(&lost.stderr);
+    assert!(
+        said.starts_with("podium: --path: after 1 events there are ") && lost.status.code() == Some(1),
+        "{said}"
+    );
+}
+
+#[test]
 fn runs_are_compared_with_themselves() {
     let folder = tempfile::tempdir().unwrap();
     let plain = run(&["--seeds", "3..4"], folder.path());

@@ -18,6 +18,7 @@ mod canonical;
 mod small;
 
 use std::fmt::Debug;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use podium_core::Scheduler;
@@ -27,6 +28,7 @@ use self::canonical::Canonical;
 use crate::oracle::{Jury, Violation};
 use crate::panics::caught;
 use crate::plan::Plan;
+use crate::run::{Report, drive_subject};
 use crate::world::{Subject, World};
 
 pub use self::small::{LATE, Small, small_world};
@@ -72,6 +74,17 @@ pub struct Found {
     pub violation: Violation,
     /// The events, a line for each, with the time since the run began.
     pub path: Vec<(Duration, String)>,
+    /// Of all that could happen each time, what has this number did: for [`replay`].
+    pub choices: Vec<usize>,
+}
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Different states so far.
+    pub states: u64,
+    /// Events that were let happen so far.
+    pub events: u64,
 }
 
 /// Explores `plan` with the scheduler.
@@ -82,13 +95,22 @@ pub fn explore(plan: &Plan, bounds: Bounds) -> Findings {
 /// Explores `plan` with whatever stands in for the scheduler. Of several violations the one with the fewest events
 /// is found.
 pub fn explore_subject<S: Subject + Debug>(plan: &Plan, bounds: Bounds) -> Findings {
-    let mut findings = search::<S>(plan, bounds);
+    explore_watched::<S>(plan, bounds, |_| ControlFlow::Continue(()))
+}
+
+/// The same, and tells `watch` after each event. When that breaks, what there is so far has to do.
+pub fn explore_watched<S: Subject + Debug>(
+    plan: &Plan,
+    bounds: Bounds,
+    mut watch: impl FnMut(Progress) -> ControlFlow<()>,
+) -> Findings {
+    let mut findings = search::<S>(plan, bounds, &mut watch);
     while let Some(found) = &findings.violation {
         let Some(depth) = u32::try_from(found.path.len()).ok().and_then(|length| length.checked_sub(1))
         else {
             break;
         };
-        let shorter = search::<S>(plan, Bounds { depth, ..bounds });
+        let shorter = search::<S>(plan, Bounds { depth, ..bounds }, &mut watch);
         if shorter.violation.is_none() {
             break;
         }
@@ -97,13 +119,67 @@ pub fn explore_subject<S: Subject + Debug>(plan: &Plan, bounds: Bounds) -> Findi
     findings
 }
 
-fn search<S: Subject + Debug>(plan: &Plan, bounds: Bounds) -> Findings {
+/// Goes one way through `plan`, with the scheduler: as usual first, then by these choices. Only [`Bounds::from`] and
+/// [`Bounds::delay`] count.
+///
+/// # Errors
+/// There is no such choice: the plan or the code is another one.
+pub fn replay(plan: &Plan, bounds: Bounds, choices: &[usize]) -> Result<Report, NoSuchChoice> {
+    replay_subject::<Scheduler>(plan, bounds, choices)
+}
+
+/// The same with whatever stands in for the scheduler.
+///
+/// # Errors
+/// There is no such choice: the plan or the code is another one.
+pub fn replay_subject<S: Subject>(
+    plan: &Plan,
+    bounds: Bounds,
+    choices: &[usize],
+) -> Result<Report, NoSuchChoice> {
+    let mut lost = None;
+    let report = drive_subject::<S>(plan, |world| {
+        world.run_for(bounds.from)?;
+        for (place, number) in choices.iter().copied().enumerate() {
+            let possible = world.choices(bounds.delay);
+            let Some(choice) = possible.get(number) else {
+                lost = Some(NoSuchChoice { place, number, possible: possible.len() });
+                break;
+            };
+            world.choose(*choice)?;
+        }
+        Ok(())
+    });
+    lost.map_or(Ok(report), Err)
+}
+
+/// A way leads nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("after {place} events there are {possible} choices, and none has the number {number}")]
+pub struct NoSuchChoice {
+    /// After so many events.
+    pub place: usize,
+    /// The number of the choice, counted from 0.
+    pub number: usize,
+    /// So many choices there are.
+    pub possible: usize,
+}
+
+type Watch<'w> = &'w mut dyn FnMut(Progress) -> ControlFlow<()>;
+
+fn search<S: Subject + Debug>(plan: &Plan, bounds: Bounds, watch: Watch<'_>) -> Findings {
     let mut world: World<'_, S, Jury> = World::new(plan, Jury::default());
-    let mut search =
-        Search { bounds, seen: FxHashMap::default(), path: Vec::new(), findings: Findings::default() };
+    let mut search = Search {
+        bounds,
+        watch,
+        seen: FxHashMap::default(),
+        path: Vec::new(),
+        choices: Vec::new(),
+        findings: Findings::default(),
+    };
     search.findings.complete = true;
     if let Err(violation) = caught(|| world.run_for(bounds.from)).flatten() {
-        search.findings.violation = Some(Found { violation, path: Vec::new() });
+        search.findings.violation = Some(Found { violation, path: Vec::new(), choices: Vec::new() });
         return search.findings;
     }
     search.visit(&world, bounds.depth);
@@ -111,15 +187,17 @@ fn search<S: Subject + Debug>(plan: &Plan, bounds: Bounds) -> Findings {
     search.findings
 }
 
-struct Search {
+struct Search<'w> {
     bounds: Bounds,
+    watch: Watch<'w>,
     /// How many events further each state was gone on from.
     seen: FxHashMap<u64, u32>,
     path: Vec<(Duration, String)>,
+    choices: Vec<usize>,
     findings: Findings,
 }
 
-impl Search {
+impl Search<'_> {
     /// Goes on from a state by up to `left` events. False when the search is over.
     fn visit<S: Subject + Debug>(&mut self, world: &World<'_, S, Jury>, left: u32) -> bool {
         if self.is_known(world, left) {
@@ -133,20 +211,28 @@ impl Search {
             self.findings.complete = false;
             return false;
         }
-        for choice in world.choices(self.bounds.delay) {
+        for (number, choice) in world.choices(self.bounds.delay).into_iter().enumerate() {
             let mut next = world.clone();
             let name = world.describe(choice);
             let verdict = caught(|| next.choose(choice)).flatten();
             self.findings.events += 1;
             self.path.push((next.elapsed(), name));
+            self.choices.push(number);
             if let Err(violation) = verdict {
-                self.findings.violation = Some(Found { violation, path: std::mem::take(&mut self.path) });
+                let (path, choices) = (std::mem::take(&mut self.path), std::mem::take(&mut self.choices));
+                self.findings.violation = Some(Found { violation, path, choices });
+                return false;
+            }
+            let so_far = Progress { states: self.seen.len() as u64, events: self.findings.events };
+            if (self.watch)(so_far).is_break() {
+                self.findings.complete = false;
                 return false;
             }
             if !self.visit(&next, left - 1) {
                 return false;
             }
             self.path.pop();
+            self.choices.pop();
         }
         true
     }

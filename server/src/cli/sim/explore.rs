@@ -1,15 +1,21 @@
 //! `podium sim explore`: every order of events in a small world.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use podium_sim::explore::{Bounds, Findings, LATE, Small, explore, small_world};
-use podium_sim::plan::Span;
+use podium_core::Scheduler;
+use podium_sim::explore::{Bounds, Findings, LATE, Small, explore_watched, replay, small_world};
+use podium_sim::plan::{Plan, Span};
+use podium_sim::trace::Trace;
 
-use super::files;
 use super::output::{self, Failure};
+use super::progress::Progress;
+use super::{files, interrupt};
 
 /// What to explore, and how far.
 #[derive(Debug, Args)]
@@ -32,39 +38,100 @@ pub(super) struct ExploreArgs {
     /// Give up after so many states
     #[arg(long, value_name = "N", default_value_t = 10_000_000)]
     states: u64,
+    /// Go only this way, which a violation came with, and print what happens
+    #[arg(long, value_name = "CHOICES", conflicts_with_all = ["depth", "states"])]
+    path: Option<Way>,
 }
 
-/// Explores, and prints what was seen. Fails if something was violated.
-pub(super) fn run(args: &ExploreArgs) -> Result<ExitCode, Failure> {
-    let plan = match &args.file {
-        Some(file) => files::read(file)?,
-        None => small_world(Small { agents: args.agents, crash: true, partition: Some(LATE), exit: true }),
-    };
+/// The numbers of choices, such as `0.3.1`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Way(Vec<usize>);
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let numbers: Vec<String> = self.0.iter().map(usize::to_string).collect();
+        f.write_str(&numbers.join("."))
+    }
+}
+
+impl FromStr for Way {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers = text.split('.').map(str::parse).collect::<Result<_, _>>();
+        numbers
+            .map(Self)
+            .map_err(|_| format!("'{text}' names no choices; 0.3.1 are the first, the fourth and the second"))
+    }
+}
+
+impl ExploreArgs {
+    fn plan(&self) -> Result<Plan, String> {
+        match &self.file {
+            Some(file) => files::read(file),
+            None => {
+                Ok(small_world(Small { agents: self.agents, crash: true, partition: Some(LATE), exit: true }))
+            }
+        }
+    }
+
+    /// The command that goes the way of these choices.
+    fn command(&self, choices: &[usize]) -> String {
+        let world = match &self.file {
+            Some(file) => file.display().to_string(),
+            None => format!("--agents {}", self.agents),
+        };
+        let (from, delay, way) = (self.from, self.delay, Way(choices.to_vec()));
+        format!("podium sim explore {world} --from {from} --delay {delay} --path {way}")
+    }
+}
+
+/// Explores until `stop` is set at the latest, and prints what was seen. Fails if something was violated.
+pub(super) fn run(args: &ExploreArgs, stop: &AtomicBool) -> Result<ExitCode, Failure> {
+    let plan = args.plan()?;
     let bounds = Bounds {
         from: args.from.to_duration(),
         depth: args.depth,
         delay: args.delay.to_duration(),
         states: args.states,
     };
+    if let Some(Way(choices)) = &args.path {
+        let report = replay(&plan, bounds, choices).map_err(|lost| format!("--path: {lost}"))?;
+        let trace = report.trace.as_ref().map(Trace::short).unwrap_or_default();
+        let verdict = match &report.violation {
+            Some(violation) => format!("violated: {violation}\n"),
+            None => "nothing is violated\n".to_owned(),
+        };
+        return output::verdict(output::print(&(trace + &verdict)), report.violation.is_some());
+    }
     let begun = Instant::now();
-    let findings = explore(&plan, bounds);
-    let printed = output::print(&describe(&findings, args.depth, begun.elapsed()));
+    let mut progress = Progress::new(None);
+    let findings = explore_watched::<Scheduler>(&plan, bounds, |so_far| {
+        progress.show(so_far.states, || format!("{} states, {} events tried", so_far.states, so_far.events));
+        interrupt::unless(stop)
+    });
+    progress.finish();
+    let printed = output::print(&describe(&findings, args, begun.elapsed()));
     output::verdict(printed, findings.violation.is_some())
 }
 
-fn describe(findings: &Findings, depth: u32, took: Duration) -> String {
+fn describe(findings: &Findings, args: &ExploreArgs, took: Duration) -> String {
     let mut text = String::new();
     if let Some(found) = &findings.violation {
         for (at, event) in &found.path {
             text.push_str(&format!("{:>10.3}  {event}\n", at.as_secs_f64()));
         }
         text.push_str(&format!("violated: {}\n", found.violation));
+        if !found.choices.is_empty() {
+            text.push_str(&format!("to see it happen: {}\n", args.command(&found.choices)));
+        }
     }
     let Findings { states, events, merged, complete, .. } = findings;
     let rate = *states as f64 / took.as_secs_f64().max(1e-9);
     text.push_str(&format!(
-        "{states} states, {depth} events deep, {events} events tried, {merged} of them to states seen before, in {:.1} s \
+        "{states} states, {} events deep, {events} events tried, {merged} of them to states seen before, in {:.1} s \
          ({rate:.0} states/s)\n",
+        args.depth,
         took.as_secs_f64(),
     ));
     if findings.violation.is_none() {
@@ -86,20 +153,45 @@ mod tests {
 
     #[test]
     fn findings_tell_how_it_came_to_it() {
+        let mut args = ExploreArgs {
+            file: None,
+            agents: 2,
+            from: Span::from_secs(1),
+            depth: 4,
+            delay: Span::from_millis(100),
+            states: 100,
+            path: None,
+        };
         let found = Found {
             violation: Violation::new("single", "an instance is live twice"),
             path: vec![(Duration::from_millis(1500), "the master gets Accept".to_owned())],
+            choices: vec![3, 0, 12],
         };
         let mut findings =
             Findings { states: 10, events: 30, merged: 20, complete: true, violation: Some(found) };
+        let describe =
+            |findings: &Findings, args: &ExploreArgs| describe(findings, args, Duration::from_secs(2));
         assert_eq!(
-            describe(&findings, 4, Duration::from_secs(2)),
+            describe(&findings, &args),
             "     1.500  the master gets Accept\n\
              violated: single: an instance is live twice\n\
+             to see it happen: podium sim explore --agents 2 --from 1s --delay 100ms --path 3.0.12\n\
              10 states, 4 events deep, 30 events tried, 20 of them to states seen before, in 2.0 s (5 states/s)\n"
+        );
+        args.file = Some("plan.json".into());
+        assert!(
+            describe(&findings, &args).contains("explore plan.json --from 1s --delay 100ms --path 3.0.12\n")
         );
         findings.violation = None;
         findings.complete = false;
-        assert!(describe(&findings, 4, Duration::from_secs(2)).ends_with("so far: given up\n"));
+        assert!(describe(&findings, &args).ends_with("so far: given up\n"));
+    }
+
+    #[test]
+    fn a_way_is_a_row_of_numbers() {
+        assert_eq!("3.0.12".parse(), Ok(Way(vec![3, 0, 12])));
+        for text in ["", "a", "1..2", "1.", "-1"] {
+            assert!(text.parse::<Way>().is_err(), "{text}");
+        }
     }
 }

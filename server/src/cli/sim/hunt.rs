@@ -99,7 +99,7 @@ impl Hunt {
         let work = |seed| (seed, (self.judge)(&generate(seed), self.how));
         in_order(self.limit.seeds(began), self.jobs, stop, work, |news| {
             let News::Done((seed, report)) = news else {
-                progress.show(self.limit.position(summary.seeds, began), &summary.live());
+                progress.show(self.limit.position(summary.seeds, began), || summary.live());
                 return ControlFlow::Continue(());
             };
             if let Some(trace) = &report.trace
@@ -162,7 +162,7 @@ impl Hunt {
         go_on: impl Fn(&Limit) -> ControlFlow<()>,
     ) -> Result<(), Failure> {
         let shrunk = shrink_plan(&generate(seed), violation, self.judge, |_, words| {
-            progress.tell(words);
+            progress.tell(|| words.to_owned());
             go_on(&self.limit)
         });
         if shrunk.runs == 0 {

@@ -127,7 +127,9 @@ impl FromStr for Seeds {
 pub(super) fn execute(args: SimArgs) -> ExitCode {
     let done = match args.command {
         None => hunt(args.hunt),
-        Some(SimCommand::Explore(args)) => explore::run(&args),
+        Some(SimCommand::Explore(args)) => stop_on_interrupt()
+            .map_err(Failure::from)
+            .and_then(|stop| explore::run(&args, &stop)),
         Some(SimCommand::Plan { seed }) => output::verdict(output::print(&generate(seed).to_json()), false),
         Some(SimCommand::Schema) => output::verdict(output::print(&Plan::schema_text()), false),
         Some(SimCommand::Shrink { file, seed, out, name }) => shrink(file, seed, &out, name),

@@ -9,31 +9,38 @@ use super::output::{self, Failure};
 
 /// So often a line is printed where there is no terminal.
 const LINE: Duration = Duration::from_secs(10);
+/// So often words change on a terminal.
+const FRAME: Duration = Duration::from_millis(100);
 
 /// Shows how far it is.
 pub(super) struct Progress {
     bar: ProgressBar,
-    last_line: Instant,
+    last_told: Instant,
 }
 
 impl Progress {
     /// Shows the way to `length`, if anybody knows how long it is.
     pub(super) fn new(length: Option<u64>) -> Self {
-        Self { bar: bar(length), last_line: Instant::now() }
+        Self { bar: bar(length), last_told: Instant::now() }
     }
 
-    /// Shows what there is so far.
-    pub(super) fn show(&mut self, position: u64, words: &str) {
+    /// Shows what there is so far. It may be told more often than anybody can look.
+    pub(super) fn show(&mut self, position: u64, words: impl FnOnce() -> String) {
         self.bar.set_position(position);
         self.tell(words);
     }
 
     /// The same, at the same position.
-    pub(super) fn tell(&mut self, words: &str) {
-        self.bar.set_message(words.to_owned());
-        if self.bar.is_hidden() && self.last_line.elapsed() >= LINE {
-            self.last_line = Instant::now();
-            output::complain(words);
+    pub(super) fn tell(&mut self, words: impl FnOnce() -> String) {
+        let interval = if self.bar.is_hidden() { LINE } else { FRAME };
+        if self.last_told.elapsed() < interval {
+            return;
+        }
+        self.last_told = Instant::now();
+        if self.bar.is_hidden() {
+            output::complain(&words());
+        } else {
+            self.bar.set_message(words());
         }
     }
 

@@ -49,7 +49,7 @@ pub(super) fn execute(
     let mut progress = Progress::new(Some(u64::from(MOST_RUNS)));
     progress.complain(&format!("to be shown by a smaller plan: {violation}"));
     let shrunk = shrink_plan(plan, &violation, judge, |runs, words| {
-        progress.show(u64::from(runs), words);
+        progress.show(u64::from(runs), || words.to_owned());
         interrupt::unless(stop)
     });
     progress.finish();
