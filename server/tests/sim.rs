@@ -97,6 +97,10 @@ fn runs_are_compared_with_themselves() {
     let checked = run(&["--seeds", "3..4", "--check"], folder.path());
     let digest = |output: &Output| text(&output.stdout).lines().last().map(str::to_owned);
     assert_eq!((checked.status.code(), digest(&checked)), (Some(0), digest(&plain)));
+    let plan = run(&["plan", "--seed", "3"], folder.path());
+    std::fs::write(folder.path().join("plan.json"), plan.stdout).unwrap();
+    let alone = run(&["run", "plan.json"], folder.path());
+    assert_eq!((alone.status.code(), digest(&alone)), (Some(0), digest(&plain)), "a run has one digest");
 }
 
 #[test]
@@ -247,6 +251,7 @@ fn what_makes_no_sense_is_refused() {
         (&["--seeds", "5"][..], "0..100"),
         (&["--minutes", "0"], "--minutes 0"),
         (&["--minutes=-1"], "--minutes -1"),
+        (&["--minutes", "-1"], "--minutes -1 is no time"),
         (&["--minutes", "1", "--seeds", "0..1"], "--seeds"),
         (&["--jobs", "0"], "--jobs"),
         (&["run", "missing.json"], "podium: cannot read missing.json: "),

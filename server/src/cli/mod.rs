@@ -150,8 +150,19 @@ fn explain(error: clap::Error) -> Exit {
     }
     let text = error.render().to_string();
     let lines = text.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:"));
-    let said: Vec<_> = lines.filter(|line| !line.is_empty() && !line.starts_with("For more")).collect();
-    let said = said.join("; ");
+    // What looks like a flag is hardly ever meant as a value.
+    let is_noise =
+        |line: &&str| line.is_empty() || line.starts_with("For more") || line.starts_with("tip: to pass");
+    let said = lines.filter(|line| !is_noise(line)).fold(String::new(), |said, line| {
+        let between = if said.is_empty() {
+            ""
+        } else if said.ends_with(':') {
+            " "
+        } else {
+            "; "
+        };
+        said + between + line
+    });
     Exit::Usage(format!("{} (see podium --help)", said.strip_prefix("error: ").unwrap_or(&said)))
 }
 
@@ -212,6 +223,11 @@ mod tests {
             ("podium --master ftp://a", "ftp://a"),
             ("podium --enable_features teleport", "teleport"),
             ("podium --failover_timeout soon", "--failover_timeout"),
+            ("podium sim run", "arguments were not provided: <FILE> (see"),
+            ("podium sim schema --seed", "unexpected argument '--seed' found (see"),
+            ("podium sim run --seed 3", "podium sim --seeds 3..4 --trace runs a seed"),
+            ("podium sim plan 7", "write --seed 7"),
+            ("podium sim shrink", "not provided: <FILE|--seed <SEED>> (see"),
         ] {
             let said = refusal(line);
             assert!(said.contains(words) && !said.contains('\n'), "{line}: {said}");

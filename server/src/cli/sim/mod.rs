@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use podium_sim::plan::{Plan, generate};
 use podium_sim::trace::Trace;
 
@@ -42,7 +42,7 @@ struct HuntArgs {
     #[arg(long, value_name = "A..B", default_value = "0..100")]
     seeds: Seeds,
     /// Run the plans of fresh seeds for so many minutes instead, and keep what fails as plan files
-    #[arg(long, value_name = "M", conflicts_with = "seeds")]
+    #[arg(long, value_name = "M", conflicts_with = "seeds", allow_negative_numbers = true)]
     minutes: Option<f64>,
     /// Begin with this seed and not with a fresh one
     #[arg(long, value_name = "SEED", requires = "minutes")]
@@ -76,11 +76,17 @@ enum SimCommand {
         /// The seed
         #[arg(long)]
         seed: u64,
+        /// A seed without its flag
+        #[arg(hide = true, value_name = "SEED", value_parser = refuse_bare_seed)]
+        bare: Option<String>,
     },
     /// Run the plan in a file, and print what happens
     Run {
         /// The file
         file: PathBuf,
+        /// A seed instead of a file
+        #[arg(long, hide = true, value_parser = refuse_seed)]
+        seed: Option<String>,
         /// Do the run twice, side by side, and compare every output
         #[arg(long)]
         check: bool,
@@ -91,9 +97,9 @@ enum SimCommand {
     /// Print the JSON schema of plan files
     Schema,
     /// Make a plan that violates something as small as possible, and write it to a file
+    #[command(group(ArgGroup::new("plan").required(true).args(["file", "seed"])))]
     Shrink {
         /// The file with the plan
-        #[arg(required_unless_present = "seed", conflicts_with = "seed")]
         file: Option<PathBuf>,
         /// The seed of the plan
         #[arg(long)]
@@ -123,17 +129,33 @@ impl FromStr for Seeds {
     }
 }
 
+fn refuse_bare_seed(text: &str) -> Result<String, String> {
+    Err(format!("write --seed {text}"))
+}
+
+fn refuse_seed(text: &str) -> Result<String, String> {
+    match text.parse::<u64>() {
+        Ok(seed) => Err(format!(
+            "it takes a file; podium sim --seeds {seed}..{} --trace runs a seed",
+            seed.saturating_add(1)
+        )),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// Does what was asked for. Fails if something was violated.
 pub(super) fn execute(args: SimArgs) -> ExitCode {
     let done = match args.command {
         None => hunt(args.hunt),
-        Some(SimCommand::Explore(args)) => stop_on_interrupt()
-            .map_err(Failure::from)
-            .and_then(|stop| explore::run(&args, &stop)),
-        Some(SimCommand::Plan { seed }) => output::verdict(output::print(&generate(seed).to_json()), false),
+        Some(SimCommand::Explore(args)) => {
+            stop_on_interrupt().map_err(Failure::from).and_then(|stop| explore::run(&args, &stop))
+        }
+        Some(SimCommand::Plan { seed, .. }) => {
+            output::verdict(output::print(&generate(seed).to_json()), false)
+        }
         Some(SimCommand::Schema) => output::verdict(output::print(&Plan::schema_text()), false),
         Some(SimCommand::Shrink { file, seed, out, name }) => shrink(file, seed, &out, name),
-        Some(SimCommand::Run { file, check, html }) => {
+        Some(SimCommand::Run { file, check, html, .. }) => {
             let how = How { traced: true, checked: check };
             files::read(&file).map_err(Failure::from).and_then(|plan| run_one(&plan, how, html))
         }

@@ -17,6 +17,7 @@ pub(super) struct Summary {
     simulated: Duration,
     pub(super) coverage: Coverage,
     digest: Digest,
+    last_digest: u64,
 }
 
 impl Summary {
@@ -29,6 +30,7 @@ impl Summary {
             simulated: Duration::ZERO,
             coverage: Coverage::default(),
             digest: Digest::default(),
+            last_digest: 0,
         }
     }
 
@@ -40,6 +42,7 @@ impl Summary {
         self.simulated += report.elapsed;
         self.coverage.merge(&report.coverage);
         self.digest.write_u64(report.digest);
+        self.last_digest = report.digest;
     }
 
     /// A line for while it goes on, which fits a terminal of 80 columns.
@@ -53,6 +56,11 @@ impl Summary {
             Mark::ALL.len(),
             self.per_second(self.seeds) * 60.0,
         )
+    }
+
+    /// The digest of the run, or of the digests if there were several.
+    fn digest(&self) -> u64 {
+        if self.seeds == 1 { self.last_digest } else { self.digest.finish() }
     }
 
     fn per_second(&self, count: u64) -> f64 {
@@ -81,7 +89,7 @@ impl fmt::Display for Summary {
             self.times_real_time(),
             self.per_second(self.steps),
             self.coverage,
-            self.digest.finish(),
+            self.digest(),
         )
     }
 }
