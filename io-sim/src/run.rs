@@ -23,6 +23,8 @@ pub struct Report {
     pub counts: Counts,
     /// What was reached.
     pub coverage: Coverage,
+    /// How many pods had not become as clients want them in the end, and nobody could help it.
+    pub excused: usize,
     /// How much time passed in the world.
     pub elapsed: Duration,
     /// What was violated, if anything was.
@@ -76,7 +78,7 @@ fn hold<S: Subject>(
     // Whoever watches has seen what came before a panic.
     let violation = caught(|| drive(&mut world)).flatten().err();
     let (counts, elapsed, marks) = (world.counts(), world.elapsed(), world.marks());
-    let Court { digest, surveyor, mut trace, mut recorder, .. } = world.into_witness();
+    let Court { digest, jury, surveyor, mut trace, mut recorder } = world.into_witness();
     if let Some(violation) = &violation {
         let at = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         if let Some(trace) = &mut trace {
@@ -86,8 +88,8 @@ fn hold<S: Subject>(
             recorder.note_violation(violation, at);
         }
     }
-    let coverage = surveyor.finish(marks);
-    (Report { digest: digest.finish(), counts, coverage, elapsed, violation, trace }, recorder)
+    let (coverage, excused) = (surveyor.finish(marks), jury.excused());
+    (Report { digest: digest.finish(), counts, coverage, excused, elapsed, violation, trace }, recorder)
 }
 
 /// Everybody who watches.

@@ -1,7 +1,7 @@
 //! Not to converge is excused only by what nobody can help.
 
 use podium_sim::plan::Plan;
-use podium_sim::run::run;
+use podium_sim::run::{Report, run};
 
 /// A pod whose container needs 43 s until it is healthy, if it ever is.
 fn verdict(behaviour: &str, check: &str) -> Option<&'static str> {
@@ -35,4 +35,100 @@ fn a_check_that_leaves_enough_time_excuses_nothing() {
     let patient = r#""gracePeriodSeconds": 60, "maxConsecutiveFailures": 1"#;
     assert_eq!(verdict(r#""warm_up": "43s""#, patient), None);
     assert_eq!(verdict(r#""unhealthy": 1000"#, patient), Some("convergence"));
+}
+
+/// Of pod `/a` more cannot be than what `scheduling` and `cpus` allow; nothing is wrong with `/b`. `more` is what else
+/// the plan has.
+fn two_pods(cluster: &str, a: &str, more: &str) -> Report {
+    let pod = |id: &str, fields: &str| {
+        format!(
+            r#"{{ "at": "2s", "do": {{ "create": {{ "pod": {{
+                 "id": "{id}", "scaling": {{ "kind": "fixed", "instances": 2 }}, "networks": [{{ "mode": "host" }}],
+                 {fields} }} }} }} }}"#
+        )
+    };
+    let plain = r#""containers": [{ "name": "a", "exec": { "command": { "shell": "x" } },
+                                    "resources": { "cpus": 0.1, "mem": 32 } }]"#;
+    let a = if a.contains("containers") { a.to_owned() } else { format!("{plain}, {a}") };
+    let text = format!(
+        r#"{{ "cluster": {{ "agents": [{{ "cpus": 4, "mem": 4096 }}] {cluster} }}, "scheduler": {{ "mesos_role": "dev" }},
+             "workload": [{}, {}] {more} }}"#,
+        pod("/a", &a),
+        pod("/b", plain)
+    );
+    run(&Plan::from_json(&text).unwrap())
+}
+
+fn oracle(report: &Report) -> Option<&'static str> {
+    report.violation.as_ref().map(|violation| violation.oracle)
+}
+
+/// Containers of `/a` never get further than to be started.
+const HANGING: &str =
+    r#", "containers": [{ "pod": "/a", "lasting": true, "do": { "start": ["9h", "9h"] } }]"#;
+
+/// What excuses in `cluster` and `a`, but not in a cluster and a pod where that is not so.
+#[track_caller]
+fn only_this_excuses([cluster, a]: [&str; 2], [other_cluster, other_a]: [&str; 2]) {
+    let report = two_pods(cluster, a, "");
+    assert_eq!((oracle(&report), report.excused), (None, 1), "{:?}", report.violation);
+    let report = two_pods(other_cluster, other_a, "");
+    assert_eq!((oracle(&report), report.excused), (None, 0), "{:?}", report.violation);
+    let report = two_pods(other_cluster, other_a, HANGING);
+    assert_eq!(oracle(&report), Some("convergence"));
+}
+
+#[test]
+fn machines_that_are_too_small_excuse() {
+    let needs = |cpus: &str| {
+        format!(
+            r#""containers": [{{ "name": "a", "exec": {{ "command": {{ "shell": "x" }} }},
+                                 "resources": {{ "cpus": {cpus}, "mem": 32 }} }}]"#
+        )
+    };
+    only_this_excuses(["", &needs("4")], ["", &needs("1")]);
+}
+
+#[test]
+fn a_user_whom_the_master_does_not_let_run_anything_excuses() {
+    let user = r#""user": "mallory""#;
+    only_this_excuses(
+        [r#", "permitted_users": ["root"]"#, user],
+        [r#", "permitted_users": ["root", "mallory"]"#, user],
+    );
+}
+
+#[test]
+fn a_constraint_that_no_machine_meets_excuses() {
+    let per_host = |most: &str| {
+        format!(
+            r#""scheduling": {{ "placement": {{ "constraints": [
+                {{ "fieldName": "@hostname", "operator": "MAX_PER", "value": "{most}" }}] }} }}"#
+        )
+    };
+    only_this_excuses(["", &per_host("1")], ["", &per_host("2")]);
+}
+
+#[test]
+fn volumes_that_are_lost_excuse() {
+    let resident = r#""volumes": [{ "name": "data", "persistent": { "size": 10 } }],
+        "containers": [{ "name": "a", "exec": { "command": { "shell": "x" } }, "resources": { "cpus": 0.1, "mem": 32 },
+                         "volumeMounts": [{ "name": "data", "mountPath": "data" }] }]"#;
+    let fault = |what: &str| format!(r#", "faults": [{{ "at": "1m", "do": {{ {what} }} }}]"#);
+    let report =
+        two_pods("", resident, &fault(r#""agent_power_off": { "agent": 0, "wipe": true, "lasts": "1m" }"#));
+    assert_eq!((oracle(&report), report.excused), (None, 1), "{:?}", report.violation);
+    let back = fault(r#""agent_power_off": { "agent": 0, "wipe": false, "lasts": "1m" }"#);
+    let report = two_pods("", resident, &back);
+    assert_eq!((oracle(&report), report.excused), (None, 0), "{:?}", report.violation);
+}
+
+#[test]
+fn a_pod_without_room_does_not_excuse_another() {
+    let large = r#""containers": [{ "name": "a", "exec": { "command": { "shell": "x" } },
+                                    "resources": { "cpus": 9, "mem": 32 } }]"#;
+    let exits_late = r#", "containers": [{ "pod": "/b", "lasting": true, "do": {
+        "exits": 1000, "runs": ["32m", "32m"], "status": { "code": 1 } } }]"#;
+    let found = two_pods("", large, exits_late).violation.unwrap().to_string();
+    assert!(found.contains("and then task b.") && found.ends_with(" ended"), "{found}");
 }

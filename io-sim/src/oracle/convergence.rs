@@ -1,12 +1,16 @@
 //! Once nothing is broken any more, everything becomes as clients want it, and stays so.
 //!
 //! What clients want is what the API shows as definitions; what there is, is the containers that really exist.
-//! Not to get there is excused only if nothing but room is missing: see [`super::feasibility`].
+//! Not to get there is excused only for pods that cannot get there, see [`super::feasibility`], and for deployments
+//! that have to wait for such a pod. All others get there nevertheless, and stay there.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use podium_core::Scheduler;
-use podium_core::model::ids::{InstanceId, PodId, TaskId};
+use podium_core::model::deployment::Deployment;
+use podium_core::model::ids::{DeploymentId, InstanceId, PodId, TaskId};
 use podium_core::model::mesos::{Call, OperationInfo};
 use podium_core::model::pod::PodSpec;
 use podium_core::model::time::Timestamp;
@@ -27,8 +31,10 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Convergence {
     mended_at: Option<Timestamp>,
     next_look: Option<Timestamp>,
-    /// Since when everything is as it should be.
+    /// Since when everything is as it should be, but for what is excused.
     since: Option<Timestamp>,
+    /// The pods that cannot become as they should be, and those that wait for them.
+    excused: BTreeSet<PodId>,
     /// The container that the scheduler tried to kill last although it had ended. It cannot know before it
     /// hears of the end, but then it has to stop.
     killed_in_vain: Option<TaskId>,
@@ -52,12 +58,14 @@ impl Convergence {
                 self.mended_at = Some(scene.now);
                 self.next_look = Some(scene.now);
             }
-            Seen::Call(Call::Kill { task_id, .. }) if self.since.is_some() && !ledger.is_live(task_id) => {
+            Seen::Call(Call::Kill { task_id, .. })
+                if self.since.is_some() && !self.is_excused(task_id) && !ledger.is_live(task_id) =>
+            {
                 self.since = None;
                 self.killed_in_vain = Some(task_id.clone());
             }
             _ => {
-                if let (Some(since), Some(what)) = (self.since, change(seen)) {
+                if let (Some(since), Some(what)) = (self.since, self.change(seen)) {
                     let ago = scene.now.since(since);
                     let sentence = format!("everything was as it should be for {ago:?}, and then {what}");
                     return Err(Violation::new(NAME, sentence));
@@ -73,6 +81,11 @@ impl Convergence {
 
     pub(super) fn is_satisfied(&self) -> bool {
         self.satisfied
+    }
+
+    /// How many pods are not as they should be, and nobody can help it.
+    pub(super) fn excused(&self) -> usize {
+        self.excused.len()
     }
 
     pub(super) fn look(&mut self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
@@ -92,21 +105,24 @@ impl Convergence {
             return Ok(());
         }
         let missing = match scene.api {
-            Some(api) => self.missing(api, is_late, ledger, scene),
+            Some(api) if is_late => match overdue(api, ledger, scene) {
+                Ok(excused) => {
+                    self.excused = excused;
+                    None
+                }
+                Err(missing) => Some(missing),
+            },
+            Some(api) => self.missing(api, ledger, scene),
             // It is in the middle of a write: the next look sees what came of it.
             None if scene.awake_since.is_some() && waited < settle * 2 => return Ok(()),
             None => Some(Missing::Scheduler),
         };
-        let in_vain = || self.killed_in_vain.clone().filter(|_| is_late).map(Missing::Rest);
-        let Some(missing) = missing.or_else(in_vain) else {
+        let in_vain = self.killed_in_vain.take().filter(|_| is_late).map(Missing::Rest);
+        let Some(missing) = missing.or(in_vain) else {
             self.since = Some(scene.now);
             return Ok(());
         };
         if !is_late {
-            return Ok(());
-        }
-        if scene.api.is_some_and(|api| feasibility::is_excused(api, ledger, scene)) {
-            self.satisfied = true;
             return Ok(());
         }
         let missing = missing.sentence(ledger, scene);
@@ -115,27 +131,17 @@ impl Convergence {
     }
 
     /// Something that is not as it should be.
-    fn missing(
-        &mut self,
-        api: &Scheduler,
-        is_late: bool,
-        ledger: &Ledger,
-        scene: &Scene<'_>,
-    ) -> Option<Missing> {
-        if is_late {
-            // What is reported is the first thing that is missing.
-            self.suspect = None;
-        }
-        if ledger.answered < scene.plan.workload.iter().filter(|planned| planned.on.is_none()).count() {
+    fn missing(&mut self, api: &Scheduler, ledger: &Ledger, scene: &Scene<'_>) -> Option<Missing> {
+        if !all_are_answered(ledger, scene) {
             return Some(Missing::Answers);
         }
-        if api.deployment_count() > 0 {
-            return Some(Missing::Deployment);
+        if let Some(deployment) = scene.store.deployments().next() {
+            return Some(Missing::Deployment(deployment.id.clone()));
         }
         let suspect = self.suspect.take().and_then(|pod| api.pod(&pod));
         for spec in suspect.into_iter().chain(api.pods()) {
             // To ask for a status is dear: nobody does as long as it is plain what it would say.
-            let missing = match is_populated(spec, ledger) || is_late {
+            let missing = match is_populated(spec, ledger) {
                 true => missing_of(spec, api, ledger, scene),
                 false => Some(Missing::Copies(spec.id.clone())),
             };
@@ -149,6 +155,91 @@ impl Convergence {
         let wanted: usize = api.pods().map(|spec| spec.instances() as usize).sum();
         (live != wanted).then_some(Missing::End)
     }
+
+    fn is_excused(&self, task_id: &TaskId) -> bool {
+        !self.excused.is_empty() && task_id.parse().is_ok_and(|id| self.excused.contains(&id.instance().pod))
+    }
+
+    /// What of `seen` must not happen once everything is as it should be.
+    fn change(&self, seen: &Seen<'_>) -> Option<String> {
+        match seen {
+            Seen::Call(Call::Accept { operations, .. }) => {
+                let launches = operations.iter().filter_map(|operation| match &operation.info {
+                    OperationInfo::LaunchGroup(launch) => launch.tasks.first(),
+                    _ => None,
+                });
+                let launched =
+                    launches.map(|task| &task.task_id).find(|task_id| !self.is_excused(task_id))?;
+                Some(format!("the scheduler launched {launched}"))
+            }
+            Seen::Call(Call::Kill { task_id, .. }) => {
+                (!self.is_excused(task_id)).then(|| format!("the scheduler killed {task_id}"))
+            }
+            Seen::Launched(container) => match container.task() {
+                Some(task) if self.is_excused(&task.task_id) => None,
+                None if !self.excused.is_empty() => None,
+                _ => Some(format!("container {} was launched", container.id)),
+            },
+            Seen::Ended { container, .. } => {
+                let task = container.task().filter(|task| !self.is_excused(&task.task_id))?;
+                Some(format!("task {} ended", task.task_id))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What is not as it should be although it has had its time, and is not excused; otherwise the pods that are.
+fn overdue(api: &Scheduler, ledger: &Ledger, scene: &Scene<'_>) -> Result<BTreeSet<PodId>, Missing> {
+    if !all_are_answered(ledger, scene) {
+        return Err(Missing::Answers);
+    }
+    let cannot = |spec: &&Arc<PodSpec>| feasibility::is_infeasible(spec, api, ledger, scene);
+    let mut excused: BTreeSet<PodId> = api.pods().filter(cannot).map(|spec| spec.id.clone()).collect();
+    // Those that may have another number of copies, because their deployment has to wait.
+    let mut waiting = excused.clone();
+    let mut open: Vec<&Deployment> = scene.store.deployments().collect();
+    while !open.is_empty() {
+        let waits = |pod: &PodId| feasibility::depends_on(pod, &excused, scene.store);
+        let is_held_up = |deployment: &&Deployment| {
+            deployment.affected_pods().any(|pod| excused.contains(pod) || waits(pod))
+        };
+        let (held_up, others): (Vec<&Deployment>, Vec<&Deployment>) = open.into_iter().partition(is_held_up);
+        if held_up.is_empty() {
+            return Err(Missing::Deployment(others[0].id.clone()));
+        }
+        for deployment in &held_up {
+            let comes_later = |pod: &PodId| deployment.next_action(pod).is_some_and(|(_, is_now)| !is_now);
+            waiting.extend(deployment.affected_pods().filter(|pod| comes_later(pod) || waits(pod)).cloned());
+        }
+        excused.extend(held_up.iter().flat_map(|deployment| deployment.affected_pods()).cloned());
+        open = others;
+    }
+    for spec in api.pods() {
+        match missing_of(spec, api, ledger, scene) {
+            Some(Missing::Copies(pod)) if waiting.contains(&pod) => {}
+            Some(missing) => return Err(missing),
+            None => {}
+        }
+    }
+    match stray(ledger, scene) {
+        Some(_) => Err(Missing::End),
+        None => Ok(excused),
+    }
+}
+
+/// Whether every client that asked was answered.
+fn all_are_answered(ledger: &Ledger, scene: &Scene<'_>) -> bool {
+    ledger.answered >= scene.plan.workload.iter().filter(|planned| planned.on.is_none()).count()
+}
+
+/// A group that runs, and no copy is shown that it belongs to.
+fn stray<'a>(ledger: &'a Ledger, scene: &Scene<'_>) -> Option<&'a Group> {
+    let is_shown = |group: &Group| {
+        let status = scene.api.and_then(|api| api.pod_status(&group.instance.pod, scene.clock));
+        status.is_some_and(|status| status.instances.iter().any(|it| it.id == group.instance))
+    };
+    ledger.groups.values().find(|group| group.is_live() && !is_shown(group))
 }
 
 /// Whether the master has all agents on its books.
@@ -163,7 +254,7 @@ enum Missing {
     /// Clients wait for answers.
     Answers,
     /// A deployment is on its way.
-    Deployment,
+    Deployment(DeploymentId),
     /// A pod does not have the copies that it shall have.
     Copies(PodId),
     /// A copy is shown as stable.
@@ -180,9 +271,11 @@ impl Missing {
         match self {
             Self::Scheduler => "the scheduler does not run".to_owned(),
             Self::Answers => "some request of a client has not been answered".to_owned(),
-            Self::Deployment => {
+            Self::Deployment(id) => {
                 let deployments = scene.api.map(Scheduler::deployments).unwrap_or_default();
-                let Some(deployment) = deployments.first() else { return String::new() };
+                let Some(deployment) = deployments.iter().find(|deployment| deployment.id == *id) else {
+                    return format!("deployment {id} is not done");
+                };
                 let why = deployment.current_actions.iter().find_map(|action| action.message.as_deref());
                 let pods: Vec<&str> = deployment.affected_pods.iter().map(|pod| pod.as_str()).collect();
                 let others = deployment.affected_pods.iter().filter_map(status);
@@ -204,12 +297,8 @@ impl Missing {
                 format!("{} is STABLE, but not all of it runs", short(instance))
             }
             Self::End => {
-                let wanted = |group: &&Group| {
-                    status(&group.instance.pod)
-                        .is_some_and(|status| status.instances.iter().any(|it| it.id == group.instance))
-                };
-                let stray = ledger.groups.values().find(|group| group.is_live() && !wanted(group));
-                let name = stray.map_or_else(|| "some instance".to_owned(), |group| short(&group.instance));
+                let name = stray(ledger, scene)
+                    .map_or_else(|| "some instance".to_owned(), |group| short(&group.instance));
                 format!("{name} still runs, and nobody wants it")
             }
             Self::Rest(task) => format!("the scheduler still kills {task}, which has ended"),
@@ -252,18 +341,4 @@ fn first_unstable(instances: &[InstanceStatus]) -> String {
             format!("; {} is {:?}: {why}", short(&instance.id), instance.status)
         })
         .unwrap_or_default()
-}
-
-/// What of `seen` must not happen once everything is as it should be.
-fn change(seen: &Seen<'_>) -> Option<String> {
-    match seen {
-        Seen::Call(Call::Accept { operations, .. }) => operations
-            .iter()
-            .any(|operation| matches!(operation.info, OperationInfo::LaunchGroup(_)))
-            .then(|| "the scheduler launched something".to_owned()),
-        Seen::Call(Call::Kill { task_id, .. }) => Some(format!("the scheduler killed {task_id}")),
-        Seen::Launched(container) => Some(format!("container {} was launched", container.id)),
-        Seen::Ended { container, .. } => container.task().map(|task| format!("task {} ended", task.task_id)),
-        _ => None,
-    }
 }

@@ -3,47 +3,59 @@
 
 use std::collections::BTreeSet;
 
-use podium_core::Scheduler;
+use podium_core::model::group::Group;
+use podium_core::model::ids::{GroupId, PodId};
 use podium_core::model::mesos::{Resource, ResourceKind, ResourceValue};
 use podium_core::model::number::Scalar;
 use podium_core::model::pod::{PersistentVolume, PersistentVolumeType, PodSpec};
 use podium_core::view::{InstanceStatus, PodInstanceState, PodStatus};
+use podium_core::{Entry, Scheduler};
 
 use super::ledger::Ledger;
 use super::{constraints, volumes};
 use crate::cluster::AgentIndex;
 use crate::plan::Span;
-use crate::world::Scene;
+use crate::world::{Scene, Store};
 
-/// Whether all that is wrong is that some instances wait, and none of them fits on any machine, or that the
-/// master lets nobody run what is asked for, or that their own health checks end them before they are healthy.
-pub(super) fn is_excused(api: &Scheduler, ledger: &Ledger, scene: &Scene<'_>) -> bool {
-    let mut waits = false;
-    let mut wanted = BTreeSet::new();
-    for spec in api.pods() {
-        let Some(status) = api.pod_status(&spec.id, scene.clock) else { continue };
-        wanted.extend(status.instances.iter().map(|instance| instance.id.uuid));
-        let is_wrong = |instance: &&InstanceStatus| instance.status != PodInstanceState::Stable;
-        let mut wrong = status.instances.iter().filter(is_wrong).peekable();
-        if wrong.peek().is_none() {
-            continue;
+/// Whether `spec` cannot have the copies that it shall have: some wait, and none of them fits on any machine, or the
+/// master lets nobody run what is asked for, or their own health checks end them before they are healthy.
+pub(super) fn is_infeasible(spec: &PodSpec, api: &Scheduler, ledger: &Ledger, scene: &Scene<'_>) -> bool {
+    let Some(status) = api.pod_status(&spec.id, scene.clock) else { return false };
+    let is_wrong = |instance: &&InstanceStatus| instance.status != PodInstanceState::Stable;
+    if !status.instances.iter().any(|instance| is_wrong(&instance)) {
+        return false;
+    }
+    let is_lost = |instance: &&InstanceStatus| has_lost_its_volumes(spec, instance, scene);
+    let wrong: Vec<&InstanceStatus> =
+        status.instances.iter().filter(is_wrong).filter(|instance| !is_lost(instance)).collect();
+    if wrong.is_empty() || !can_become_healthy(spec, scene) || !is_permitted(spec, api, scene) {
+        return true;
+    }
+    let only_waits = wrong.iter().all(|instance| instance.status == PodInstanceState::Pending);
+    only_waits && !has_room(api, spec, &status, ledger, scene)
+}
+
+/// Whether a deployment of `pod` waits for one of `others`, by what its groups depend on.
+pub(super) fn depends_on(pod: &PodId, others: &BTreeSet<PodId>, store: &Store) -> bool {
+    let newest = |group: &GroupId| -> Option<&Group> {
+        let versions = store.entries().filter_map(|entry| match entry {
+            Entry::Group(found) if found.id == *group => Some(&**found),
+            _ => None,
+        });
+        versions.max_by_key(|group| group.version)
+    };
+    let mut group = pod.group();
+    loop {
+        let settings = newest(&group).and_then(|group| group.settings.as_ref());
+        let mut dependencies = settings.into_iter().flat_map(|settings| &settings.dependencies);
+        if dependencies.any(|path| others.iter().any(|other| path.contains(other.as_str()))) {
+            return true;
         }
-        waits = true;
-        let mut wrong = wrong.filter(|instance| !has_lost_its_volumes(spec, instance, scene)).peekable();
-        if wrong.peek().is_none() {
-            continue;
-        }
-        let only_waiting = wrong.all(|instance| instance.status == PodInstanceState::Pending);
-        if !can_become_healthy(spec, scene) {
-            continue;
-        }
-        if is_permitted(spec, scene) && (!only_waiting || has_room(api, spec, &status, ledger, scene)) {
+        if group == group.parent() {
             return false;
         }
+        group = group.parent();
     }
-    // Nothing excuses what runs although nobody wants it.
-    let mut live = ledger.groups.values().filter(|group| group.is_live());
-    waits && live.all(|group| wanted.contains(&group.instance.uuid))
 }
 
 /// Whether an instance waits for volumes that are on no machine any more: it does so until somebody wipes it.
@@ -67,13 +79,15 @@ fn can_become_healthy(spec: &PodSpec, scene: &Scene<'_>) -> bool {
     })
 }
 
-/// Whether the master lets tasks run as the users that `spec` names, in its role.
-fn is_permitted(spec: &PodSpec, scene: &Scene<'_>) -> bool {
+/// Whether the master lets tasks run in `spec`'s role, and as the users that it names, or the framework's where it names
+/// none.
+fn is_permitted(spec: &PodSpec, api: &Scheduler, scene: &Scene<'_>) -> bool {
     let may = |permitted: &Option<Vec<String>>, name: &str| {
         permitted.as_ref().is_none_or(|permitted| permitted.iter().any(|one| one == name))
     };
     let cluster = &scene.plan.cluster;
-    let mut users = spec.containers.iter().filter_map(|container| container.user.as_ref()).chain(&spec.user);
+    let users = spec.containers.iter().map(|container| container.user.as_ref().or(spec.user.as_ref()));
+    let mut users = users.map(|user| user.unwrap_or(&api.config().mesos_user));
     users.all(|user| may(&cluster.permitted_users, user)) && may(&cluster.permitted_roles, spec.role.as_str())
 }
 

@@ -3,7 +3,7 @@
 //!
 //! | oracle | rule |
 //! |---|---|
-//! | `atomicity` | a group of containers lives and dies as one |
+//! | `atomicity` | a group of containers is launched as defined, and lives and dies as one |
 //! | `ceiling`, `floor` | a rollout never has more copies than allowed, nor fewer that serve |
 //! | `convergence` | once everything is mended, everything becomes as clients want it |
 //! | `deletion` | what was deleted is gone |
@@ -11,7 +11,7 @@
 //! | `events` | what is published agrees with what the API shows, and no change goes without its event |
 //! | `expectation` | what the author of a plan expects at certain times is true |
 //! | `history` | versions grow, and what they were can be read for ever |
-//! | `offers` | every offer is answered once |
+//! | `offers` | every offer is answered once, on its connection |
 //! | `placement` | what is launched fits its offer and its pod's constraints |
 //! | `rehearsal` | what a dry run says is what the request does then |
 //! | `restore` | what is durable restores what is shown |
@@ -154,6 +154,11 @@ impl Jury {
     /// about it, which may be known before what it leads to.
     pub fn deaf() -> Self {
         Self { is_deaf: true, ..Self::default() }
+    }
+
+    /// How many pods have not become as clients want them, and nobody could help it.
+    pub fn excused(&self) -> usize {
+        self.convergence.excused()
     }
 
     /// Time has passed, which it does more often than anything else happens: only those are asked who look at how

@@ -1,17 +1,20 @@
 //! Each oracle reports the bug that it exists for, planted into an otherwise good scheduler.
 
+mod convergence;
 mod events;
 mod placement;
 mod records;
 mod selection;
 
 use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use podium_core::model::deployment::ActionKind;
 use podium_core::model::event::ApiEventKind;
-use podium_core::model::ids::{DeploymentId, Uuid};
-use podium_core::model::instance::{Goal, KillReason, KillRequest};
+use podium_core::model::ids::{DeploymentId, TaskId, Uuid};
+use podium_core::model::instance::{Condition, Goal, Instance, KillReason, KillRequest};
 use podium_core::model::mesos::{Call, Event, TaskState, TaskStatus};
 use podium_core::model::number::Scalar;
 use podium_core::model::pod::{
@@ -104,6 +107,11 @@ fn surplus(scheduling: &str, check: &str, events: &str) -> Plan {
 
 /// What is wrong with a scheduler.
 trait Bug: Clone + Default {
+    /// What it starts from, which is nothing the first time.
+    fn remember(&mut self, entries: Vec<Entry>) -> Vec<Entry> {
+        entries
+    }
+
     fn clock(&self, now: Timestamp) -> Timestamp {
         now
     }
@@ -129,7 +137,9 @@ struct Planted<B> {
 
 impl<B: Bug> Subject for Planted<B> {
     fn start(config: Config, seed: u64, entries: Vec<Entry>) -> Result<Self, RestoreError> {
-        Ok(Self { scheduler: Scheduler::restore(config, seed, entries)?, bug: B::default() })
+        let mut bug = B::default();
+        let entries = bug.remember(entries);
+        Ok(Self { scheduler: Scheduler::restore(config, seed, entries)?, bug })
     }
 
     fn step(&mut self, now: Timestamp, input: Input) -> Output {
