@@ -16,6 +16,7 @@ use podium_core::model::pod::PodSpec;
 use podium_core::model::time::Timestamp;
 use podium_core::view::{InstanceStatus, PodInstanceState};
 
+use super::definitions::{Definitions, replaces};
 use super::feasibility;
 use super::ledger::{Copy, Group, Ledger};
 use super::{Violation, short};
@@ -29,6 +30,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Waits for everything to be as clients want it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Convergence {
+    definitions: Definitions,
     mended_at: Option<Timestamp>,
     next_look: Option<Timestamp>,
     /// Since when everything is as it should be, but for what is excused.
@@ -53,6 +55,7 @@ impl Convergence {
         if !scene.plan.converges {
             return Ok(());
         }
+        self.definitions.see(seen, scene);
         match seen {
             Seen::Mended => {
                 self.mended_at = Some(scene.now);
@@ -105,7 +108,7 @@ impl Convergence {
             return Ok(());
         }
         let missing = match scene.api {
-            Some(api) if is_late => match overdue(api, ledger, scene) {
+            Some(api) if is_late => match self.overdue(api, ledger, scene) {
                 Ok(excused) => {
                     self.excused = excused;
                     None
@@ -153,7 +156,79 @@ impl Convergence {
         // Every copy that is wanted is one of them.
         let live = ledger.groups.values().filter(|group| group.is_live()).count();
         let wanted: usize = api.pods().map(|spec| spec.instances() as usize).sum();
-        (live != wanted).then_some(Missing::End)
+        if live != wanted {
+            return Some(Missing::End);
+        }
+        self.unlike(api).or_else(|| api.pods().find_map(|spec| self.old_copy(spec, ledger, scene)))
+    }
+
+    /// A pod that has another definition than clients were told.
+    fn unlike(&self, api: &Scheduler) -> Option<Missing> {
+        self.definitions.unlike(api.pods()).map(Missing::Definition)
+    }
+
+    /// A copy of a pod that its definition should have replaced.
+    fn old_copy(&self, spec: &PodSpec, ledger: &Ledger, scene: &Scene<'_>) -> Option<Missing> {
+        let is_old = |copy: &&Copy| {
+            let old = (copy.version != spec.version).then(|| scene.store.version(&spec.id, copy.version));
+            copy.wanted && old.flatten().is_some_and(|old| replaces(spec, old))
+        };
+        let old =
+            ledger.copies_of(&spec.id).find(is_old).filter(|_| !self.definitions.may_be_old(&spec.id))?;
+        Some(Missing::Upgrade(old.id.clone(), old.version))
+    }
+
+    /// What is not as it should be although it has had its time, and is not excused; otherwise the pods that are.
+    fn overdue(
+        &self,
+        api: &Scheduler,
+        ledger: &Ledger,
+        scene: &Scene<'_>,
+    ) -> Result<BTreeSet<PodId>, Missing> {
+        if !all_are_answered(ledger, scene) {
+            return Err(Missing::Answers);
+        }
+        let cannot = |spec: &&Arc<PodSpec>| feasibility::is_infeasible(spec, api, ledger, scene);
+        let mut excused: BTreeSet<PodId> = api.pods().filter(cannot).map(|spec| spec.id.clone()).collect();
+        // Those that may have another number of copies, because their deployment has to wait.
+        let mut waiting = excused.clone();
+        let mut open: Vec<&Deployment> = scene.store.deployments().collect();
+        while !open.is_empty() {
+            let waits = |pod: &PodId| feasibility::depends_on(pod, &excused, scene.store);
+            let is_held_up = |deployment: &&Deployment| {
+                deployment.affected_pods().any(|pod| excused.contains(pod) || waits(pod))
+            };
+            let (held_up, others): (Vec<&Deployment>, Vec<&Deployment>) =
+                open.into_iter().partition(is_held_up);
+            if held_up.is_empty() {
+                return Err(Missing::Deployment(others[0].id.clone()));
+            }
+            for deployment in &held_up {
+                let comes_later =
+                    |pod: &PodId| deployment.next_action(pod).is_some_and(|(_, is_now)| !is_now);
+                waiting
+                    .extend(deployment.affected_pods().filter(|pod| comes_later(pod) || waits(pod)).cloned());
+            }
+            excused.extend(held_up.iter().flat_map(|deployment| deployment.affected_pods()).cloned());
+            open = others;
+        }
+        if let Some(missing) = self.unlike(api) {
+            return Err(missing);
+        }
+        for spec in api.pods() {
+            match missing_of(spec, api, ledger, scene) {
+                Some(Missing::Copies(pod)) if waiting.contains(&pod) => {}
+                Some(missing) => return Err(missing),
+                None => {}
+            }
+            if let Some(old) = self.old_copy(spec, ledger, scene).filter(|_| !excused.contains(&spec.id)) {
+                return Err(old);
+            }
+        }
+        match stray(ledger, scene) {
+            Some(_) => Err(Missing::End),
+            None => Ok(excused),
+        }
     }
 
     fn is_excused(&self, task_id: &TaskId) -> bool {
@@ -189,45 +264,6 @@ impl Convergence {
     }
 }
 
-/// What is not as it should be although it has had its time, and is not excused; otherwise the pods that are.
-fn overdue(api: &Scheduler, ledger: &Ledger, scene: &Scene<'_>) -> Result<BTreeSet<PodId>, Missing> {
-    if !all_are_answered(ledger, scene) {
-        return Err(Missing::Answers);
-    }
-    let cannot = |spec: &&Arc<PodSpec>| feasibility::is_infeasible(spec, api, ledger, scene);
-    let mut excused: BTreeSet<PodId> = api.pods().filter(cannot).map(|spec| spec.id.clone()).collect();
-    // Those that may have another number of copies, because their deployment has to wait.
-    let mut waiting = excused.clone();
-    let mut open: Vec<&Deployment> = scene.store.deployments().collect();
-    while !open.is_empty() {
-        let waits = |pod: &PodId| feasibility::depends_on(pod, &excused, scene.store);
-        let is_held_up = |deployment: &&Deployment| {
-            deployment.affected_pods().any(|pod| excused.contains(pod) || waits(pod))
-        };
-        let (held_up, others): (Vec<&Deployment>, Vec<&Deployment>) = open.into_iter().partition(is_held_up);
-        if held_up.is_empty() {
-            return Err(Missing::Deployment(others[0].id.clone()));
-        }
-        for deployment in &held_up {
-            let comes_later = |pod: &PodId| deployment.next_action(pod).is_some_and(|(_, is_now)| !is_now);
-            waiting.extend(deployment.affected_pods().filter(|pod| comes_later(pod) || waits(pod)).cloned());
-        }
-        excused.extend(held_up.iter().flat_map(|deployment| deployment.affected_pods()).cloned());
-        open = others;
-    }
-    for spec in api.pods() {
-        match missing_of(spec, api, ledger, scene) {
-            Some(Missing::Copies(pod)) if waiting.contains(&pod) => {}
-            Some(missing) => return Err(missing),
-            None => {}
-        }
-    }
-    match stray(ledger, scene) {
-        Some(_) => Err(Missing::End),
-        None => Ok(excused),
-    }
-}
-
 /// Whether every client that asked was answered.
 fn all_are_answered(ledger: &Ledger, scene: &Scene<'_>) -> bool {
     ledger.answered >= scene.plan.workload.iter().filter(|planned| planned.on.is_none()).count()
@@ -259,6 +295,10 @@ enum Missing {
     Copies(PodId),
     /// A copy is shown as stable.
     Containers(InstanceId),
+    /// A pod is not what clients were told it would be.
+    Definition(PodId),
+    /// A copy is still of an older definition.
+    Upgrade(InstanceId, Timestamp),
     /// Something runs that nobody wants.
     End,
     /// The scheduler kills what has ended.
@@ -295,6 +335,16 @@ impl Missing {
             }
             Self::Containers(instance) => {
                 format!("{} is STABLE, but not all of it runs", short(instance))
+            }
+            Self::Definition(pod) => {
+                let is = match scene.api.and_then(|api| api.pod(pod)) {
+                    Some(spec) => format!("version {} of it is shown", spec.version),
+                    None => "it is not shown".to_owned(),
+                };
+                format!("pod {pod} is not as it was accepted: {is}")
+            }
+            Self::Upgrade(instance, version) => {
+                format!("{} is still of version {version}, which was replaced", short(instance))
             }
             Self::End => {
                 let name = stray(ledger, scene)

@@ -24,6 +24,7 @@ mod atomicity;
 mod capacity;
 mod constraints;
 mod convergence;
+mod definitions;
 mod deletion;
 mod durability;
 mod events;

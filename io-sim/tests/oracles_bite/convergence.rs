@@ -73,3 +73,70 @@ fn a_request_that_is_never_answered_while_a_pod_has_no_room() {
     let found = violation::<Silent>(&one_too_large("")).to_string();
     assert!(found.ends_with("some request of a client has not been answered"), "{found}");
 }
+
+/// Two definitions, one after the other; the scheduler dies at the second one, `on` that occasion.
+fn crash_in_rollout(on: &str) -> Plan {
+    let crash = format!(
+        r#", "mended_at": "20m",
+             "faults": [{{ "at": "5m", {on} "do": {{ "scheduler_crashed": {{ "lasts": "20s" }} }} }}]"#
+    );
+    let mut plan = plan_with(ONE_BY_ONE, &crash);
+    plan.workload.truncate(2);
+    plan
+}
+
+#[test]
+fn a_rollout_that_replaces_nothing() {
+    #[derive(Clone, Default)]
+    struct Content;
+    impl Bug for Content {
+        fn remember(&mut self, mut entries: Vec<Entry>) -> Vec<Entry> {
+            for entry in &mut entries {
+                if let Entry::Deployment(deployment) = entry {
+                    for action in deployment.steps.iter_mut().flat_map(|step| &mut step.actions) {
+                        action.action = ActionKind::ScalePod;
+                    }
+                }
+            }
+            entries
+        }
+    }
+    let plan = crash_in_rollout(r#""after": "1s","#);
+    assert_eq!(run(&plan).violation, None);
+    let found = violation::<Content>(&plan).to_string();
+    assert!(found.starts_with("convergence: ") && found.contains("is still of version"), "{found}");
+}
+
+#[test]
+fn a_change_that_is_accepted_and_never_made() {
+    #[derive(Clone, Default)]
+    struct Absent {
+        first: Option<Timestamp>,
+    }
+    impl Bug for Absent {
+        /// Keeps the new definition, but not that it is the one that counts.
+        fn say(&mut self, mut output: Output) -> Output {
+            let mut is_change = false;
+            for record in &mut output.records {
+                if let Record::Put(Entry::Pod(PodState { current: Some(version), .. })) = record {
+                    is_change |= *self.first.get_or_insert(*version) < *version;
+                    *version = self.first.unwrap_or_default();
+                }
+            }
+            if is_change {
+                let is_kept = |record: &Record| match record {
+                    Record::Put(Entry::Deployment(_)) => false,
+                    Record::Put(Entry::Instance(instance)) => instance.incarnation > 0,
+                    _ => true,
+                };
+                output.records.retain(is_kept);
+            }
+            output
+        }
+    }
+    let found = violation_unheard::<Absent>(&crash_in_rollout(r#""on": "reply","#)).to_string();
+    assert!(
+        found.starts_with("convergence: ") && found.contains("pod /web is not as it was accepted"),
+        "{found}"
+    );
+}
