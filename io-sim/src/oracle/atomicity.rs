@@ -1,17 +1,18 @@
 //! A group lives and dies as one.
 //!
-//! All containers of a pod are launched by one `LAUNCH_GROUP`. When one of them ends badly or is killed, the
+//! All containers of a pod are launched by one `LAUNCH_GROUP`, each as its definition says. When one of them ends badly or is killed, the
 //! others end too. One that ends without an error leaves the others running.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use podium_core::model::ids::ParsedTaskId;
 use podium_core::model::mesos::{Call, LaunchGroup, OperationInfo};
 use podium_core::model::time::Timestamp;
 use podium_core::{Entry, Key};
 
-use super::Violation;
 use super::ledger::{Group, GroupKey, Ledger, Truth};
+use super::{Violation, launch};
 use crate::world::{Scene, Seen};
 
 const NAME: &str = "atomicity";
@@ -38,7 +39,7 @@ impl Atomicity {
             Seen::Call(Call::Accept { operations, .. }) => {
                 for operation in operations {
                     if let OperationInfo::LaunchGroup(launch) = &operation.info {
-                        is_complete(launch, scene)?;
+                        as_defined(launch, scene)?;
                     }
                 }
             }
@@ -94,30 +95,30 @@ fn is_broken(group: &Group) -> bool {
     group.is_live() && group.members.values().any(|member| member.truth == Truth::Ended)
 }
 
-/// Whether `launch` asks for all containers of the definition that it is made from.
-fn is_complete(launch: &LaunchGroup, scene: &Scene<'_>) -> Result<(), Violation> {
+/// Whether `launch` asks for all containers of the definition that it is made from, as they are defined.
+fn as_defined(launch: &LaunchGroup, scene: &Scene<'_>) -> Result<(), Violation> {
     let Some(Ok(first)) = launch.tasks.first().map(|task| task.task_id.parse()) else {
         return Err(Violation::new(NAME, "a LAUNCH_GROUP without any task of ours was sent"));
     };
     let id = first.instance();
     let Some(Entry::Instance(instance)) = scene.store.get(&Key::Instance(id.clone())) else { return Ok(()) };
-    let version = Key::PodVersion(id.pod.clone(), instance.version);
-    let Some(Entry::PodVersion(spec)) = scene.store.get(&version) else { return Ok(()) };
-    let wanted: Vec<&str> = spec.containers.iter().map(|container| container.name.as_str()).collect();
-    let launched: Vec<&str> =
-        launch.tasks.iter().filter_map(|task| task.task_id.parse().ok()).map(|id| id.container).collect();
-    let one_launch = launch
-        .tasks
-        .iter()
-        .filter_map(|task| task.task_id.parse().ok())
-        .all(|id| (id.uuid, id.incarnation) == (first.uuid, first.incarnation));
-    if wanted == launched && one_launch {
-        return Ok(());
+    let Some(spec) = scene.store.version(&id.pod, instance.version) else { return Ok(()) };
+    let tasks: Vec<ParsedTaskId<'_>> =
+        launch.tasks.iter().filter_map(|task| task.task_id.parse().ok()).collect();
+    let one_launch = tasks.iter().all(|id| (id.uuid, id.incarnation) == (first.uuid, first.incarnation));
+    let wanted = spec.containers.iter().map(|container| container.name.as_str());
+    if !one_launch || !wanted.clone().eq(tasks.iter().map(|id| id.container)) {
+        let wanted: Vec<&str> = wanted.collect();
+        let launched: Vec<&str> = tasks.iter().map(|id| id.container).collect();
+        let sentence = format!(
+            "{id} has the containers {}, but its launch asks for {}",
+            wanted.join(", "),
+            launched.join(", ")
+        );
+        return Err(Violation::new(NAME, sentence));
     }
-    let sentence = format!(
-        "{id} has the containers {}, but its launch asks for {}",
-        wanted.join(", "),
-        launched.join(", ")
-    );
-    Err(Violation::new(NAME, sentence))
+    match launch::difference(launch, spec) {
+        Some(difference) => Err(Violation::new(NAME, format!("{id} is launched with {difference}"))),
+        None => Ok(()),
+    }
 }

@@ -31,6 +31,7 @@ mod events;
 mod expectations;
 mod feasibility;
 mod history;
+mod launch;
 mod ledger;
 mod offers;
 mod placement;

@@ -62,8 +62,101 @@ fn a_launch_against_a_constraint() {
     assert!(found.starts_with("placement: ") && found.contains("against a constraint"), "{found}");
 }
 
+/// Asks for something else than what the definition says.
+macro_rules! misread {
+    ($plan:expr, $launch:ident => $change:expr) => {{
+        #[derive(Clone, Default)]
+        struct Sloppy;
+        impl Bug for Sloppy {
+            fn say(&mut self, mut output: Output) -> Output {
+                for action in &mut output.actions {
+                    if let Action::Accept(accept) = action {
+                        for $launch in &mut accept.launches {
+                            $change;
+                        }
+                    }
+                }
+                output
+            }
+        }
+        violation::<Sloppy>($plan).to_string()
+    }};
+}
+
+#[test]
+fn a_launch_of_something_else() {
+    let found = misread!(&plan(), launch => launch.draws[0].amount = Scalar::from_f64(0.05));
+    assert!(found.starts_with("atomicity: ") && found.contains("is launched with 0.05 cpus"), "{found}");
+    let found = misread!(&plan(), launch => Arc::make_mut(&mut launch.spec).containers[1].exec = None);
+    assert!(
+        found.starts_with("atomicity: ") && found.contains("is launched with another command"),
+        "{found}"
+    );
+    let check = r#", "healthCheck": { "exec": { "command": { "shell": "check" } }, "intervalSeconds": 5,
+                     "timeoutSeconds": 1, "maxConsecutiveFailures": 30, "gracePeriodSeconds": 5 }"#;
+    let plan = surplus("", check, "");
+    let found = misread!(&plan, launch => Arc::make_mut(&mut launch.spec).containers[0].health_check = None);
+    assert!(found.starts_with("atomicity: ") && found.contains("with another health check"), "{found}");
+    let port = r#", "endpoints": [{ "name": "web", "hostPort": 31005 }]"#;
+    let found = misread!(&surplus("", port, ""), launch => launch.ports[0].port = 31_006);
+    assert!(found.starts_with("atomicity: ") && found.contains("port 31005"), "{found}");
+}
+
+#[test]
+fn a_port_that_is_used_twice() {
+    let found = misread!(&plan(), launch => launch.ports[1] = launch.ports[0]);
+    assert!(found.starts_with("placement: port ") && found.ends_with("is used twice"), "{found}");
+}
+
+#[test]
+fn a_launch_in_another_region() {
+    #[derive(Clone, Default)]
+    struct Global;
+    impl Bug for Global {
+        /// Does not see where anything is.
+        fn hear(&mut self, mut input: Input) -> Input {
+            if let Input::Event(event) = &mut input
+                && let Event::Offers(offers) = &mut **event
+            {
+                offers.iter_mut().for_each(|offer| offer.domain = None);
+            }
+            input
+        }
+    }
+    let mut plan = plan();
+    plan.cluster.domain = Some(["east".to_owned(), "a".to_owned()]);
+    for agent in &mut plan.cluster.agents {
+        agent.domain = Some(["west".to_owned(), "a".to_owned()]);
+    }
+    let found = violation::<Global>(&plan).to_string();
+    assert!(found.starts_with("placement: ") && found.ends_with("in another region"), "{found}");
+}
+
+#[test]
+fn a_launch_with_other_volumes_than_before() {
+    #[derive(Clone, Default)]
+    struct Careless;
+    impl Bug for Careless {
+        fn say(&mut self, mut output: Output) -> Output {
+            for action in &mut output.actions {
+                let Action::Accept(accept) = action else { continue };
+                for launch in accept.launches.iter_mut().filter(|launch| launch.incarnation > 1) {
+                    launch.home = None;
+                }
+            }
+            output
+        }
+    }
+    let mut plan = residents();
+    let exits = r#"{ "at": "1m", "do": { "container_exits": { "of": {}, "status": { "code": 1 } } } }"#;
+    plan.faults.push(serde_json::from_str(exits).unwrap());
+    assert_eq!(run(&plan).violation, None);
+    let found = violation::<Careless>(&plan).to_string();
+    assert!(found.starts_with("volumes: ") && found.contains("is launched with []"), "{found}");
+}
+
 /// Two copies with a volume each; the pod is deleted in the end.
-fn residents() -> Plan {
+pub(super) fn residents() -> Plan {
     Plan::from_json(
         r#"{ "cluster": { "agents": [{ "cpus": 4, "mem": 4096 }] }, "scheduler": { "mesos_role": "dev" },
              "workload": [
