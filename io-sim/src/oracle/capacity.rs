@@ -1,18 +1,18 @@
 //! A rollout never has fewer copies that serve than `minimumHealthCapacity` allows, nor more copies than
 //! `maximumOverCapacity` does (Pods page, Rolling upgrades).
 //!
-//! *Floor.* While a new definition replaces an old one, the scheduler may end a copy that serves only if enough
-//! others serve. What containers do by themselves, and what clients ask to be killed, is not its fault; but what
+//! *Floor.* While a new definition replaces an old one, the scheduler may end a copy that serves, be it an old or a new
+//! one, only if enough others serve. What containers do by themselves, and what clients ask to be killed, is not its fault; but what
 //! is to be killed does not count among those that serve.
 //!
-//! *Ceiling.* A new copy may come only if there is room for it; those that are still ending take up room. Where
+//! *Ceiling.* A new copy may come only if there is room for it; those that are still ending take up room, whether or
+//! not there is a record of them. Where
 //! both factors leave no room to move, one more than the ceiling is allowed, as for Marathon. Outside of
 //! rollouts the ceiling is the number of copies that is wanted. Copies that are out of reach take up room until
 //! they count as lost, which [`super::unreachable`] judges.
 
 use std::collections::BTreeSet;
 
-use podium_core::admission::{Change, change};
 use podium_core::model::deployment::ActionKind;
 use podium_core::model::ids::PodId;
 use podium_core::model::pod::PodSpec;
@@ -46,12 +46,18 @@ fn ceiling(spec: &PodSpec, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Vio
     let is_replacing = is_replacing(&spec.id, scene);
     let (_, most) = if is_replacing { bounds(spec) } else { (0, spec.instances() as usize) };
     let takes_room = |copy: &&Copy| !copy.inactive && (copy.wanted || is_replacing);
-    let there = ledger.copies_of(&spec.id).filter(takes_room).count();
+    let dropped = ledger.dropped(&spec.id);
+    let there = ledger.copies_of(&spec.id).filter(takes_room).count() + dropped;
     if there <= most {
         return Ok(());
     }
+    let still = if dropped > 0 {
+        format!(", {dropped} of them still running without a record")
+    } else {
+        String::new()
+    };
     let sentence = format!(
-        "{} is wanted in addition, which makes {there} copies of pod {}, where {most} are the most",
+        "{} is wanted in addition, which makes {there} copies of pod {}{still}, where {most} are the most",
         short(&new.id),
         spec.id
     );
@@ -69,14 +75,10 @@ fn floor(spec: &PodSpec, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Viola
             && !ledger.is_killed(copy)
             && group.zip(launched_from).is_some_and(|(group, spec)| group.serves(spec))
     };
-    let is_old = |copy: &Copy| {
-        let launched_from = scene.store.version(&spec.id, copy.version);
-        launched_from.is_some_and(|old| change(old, spec) == Change::Upgrade)
-    };
     let was_ended = |change: &&super::ledger::CopyChange| {
         change.id.pod == spec.id
             && change.is.as_ref().is_none_or(|copy| !copy.wanted || copy.ending)
-            && change.was.as_ref().is_some_and(|copy| copy.wanted && is_old(copy) && serves(copy))
+            && change.was.as_ref().is_some_and(|copy| copy.wanted && serves(copy))
     };
     let Some(ended) = ledger.changes.iter().find(was_ended) else { return Ok(()) };
     let (least, _) = bounds(spec);
@@ -85,7 +87,7 @@ fn floor(spec: &PodSpec, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Viola
         return Ok(());
     }
     let sentence = format!(
-        "{} served and is ended for a newer definition, which leaves {serving} copies of pod {} that serve, \
+        "{} served and is ended in a rollout, which leaves {serving} copies of pod {} that serve, \
          where {least} are the least",
         short(&ended.id),
         spec.id

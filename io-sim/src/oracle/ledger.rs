@@ -234,6 +234,11 @@ impl Group {
         self.members.values().all(|member| member.heard.is_some_and(ended))
     }
 
+    /// Whether nothing of it is out of reach, as far as anybody can say.
+    fn is_in_reach(&self) -> bool {
+        self.members.values().all(|member| member.unreachable_since.is_none())
+    }
+
     /// Since when all of it has run, by the scheduler's clock.
     pub(super) fn started_at(&self) -> Option<Timestamp> {
         let all: Option<Vec<Timestamp>> = self.members.values().map(|member| member.started_at).collect();
@@ -309,6 +314,8 @@ pub(super) struct Ledger {
     killed: BTreeMap<Uuid, u32>,
     /// Copies of which something is out of reach.
     pub(super) unreachable: BTreeSet<Uuid>,
+    /// The launches, by pod, of which there was no record any more while they were in reach and had not ended.
+    dropped: BTreeMap<PodId, BTreeSet<GroupKey>>,
     /// The pods that each deployment changes.
     deployments: BTreeMap<DeploymentId, BTreeSet<PodId>>,
     /// The pods of deployments that ended in the step whose records were just written.
@@ -336,6 +343,12 @@ impl Ledger {
     /// The copies of a pod.
     pub(super) fn copies_of(&self, pod: &PodId) -> impl Iterator<Item = &Copy> {
         self.copies.get(pod).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// How many launches of a pod that nobody has heard the end of have no record, although they were in reach.
+    pub(super) fn dropped(&self, pod: &PodId) -> usize {
+        let dropped = self.dropped.get(pod).into_iter().flatten().filter_map(|key| self.groups.get(key));
+        dropped.filter(|group| !group.has_ended() && group.is_in_reach()).count()
     }
 
     /// Whether the container of a task exists.
@@ -525,6 +538,11 @@ impl Ledger {
             Record::Put(_) => {}
             Record::Delete(_) => {
                 self.unreachable.remove(&id.uuid);
+                let newest =
+                    self.newest_of(id.uuid).filter(|group| !group.has_ended() && group.is_in_reach());
+                if let Some(key) = newest.map(Group::key) {
+                    self.dropped.entry(id.pod.clone()).or_default().insert(key);
+                }
             }
         }
         if was != is {

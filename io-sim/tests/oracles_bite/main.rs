@@ -1,5 +1,6 @@
 //! Each oracle reports the bug that it exists for, planted into an otherwise good scheduler.
 
+mod capacity;
 mod convergence;
 mod events;
 mod placement;

@@ -1,0 +1,101 @@
+//! How many copies there are in a rollout.
+
+use super::*;
+
+/// Each copy takes a minute to end, and one after the other is replaced.
+fn slow_ends() -> Plan {
+    let pod = |revision: &str| {
+        format!(
+            r#"{{ "id": "/web", "scaling": {{ "kind": "fixed", "instances": 4 }}, "networks": [{{ "mode": "host" }}],
+                 "scheduling": {{ "upgrade": {{ "minimumHealthCapacity": 0.5, "maximumOverCapacity": 0 }} }},
+                 "containers": [{{ "name": "a", "exec": {{ "command": {{ "shell": "{revision}" }} }},
+                   "lifecycle": {{ "killGracePeriodSeconds": 120 }},
+                   "resources": {{ "cpus": 0.1, "mem": 32 }} }}] }}"#
+        )
+    };
+    let text = format!(
+        r#"{{ "cluster": {{ "agents": [{{ "cpus": 4, "mem": 4096 }}, {{ "cpus": 4, "mem": 4096 }}] }},
+             "containers": [{{ "do": {{ "stop": ["60s", "60s"] }} }}],
+             "workload": [
+               {{ "at": "2s", "do": {{ "create": {{ "pod": {} }} }} }},
+               {{ "at": "1m", "do": {{ "update": {{ "pod": {} }} }} }}
+             ] }}"#,
+        pod("one"),
+        pod("two")
+    );
+    Plan::from_json(&text).unwrap()
+}
+
+#[test]
+fn a_copy_in_the_place_of_one_that_has_not_ended() {
+    /// Takes a copy that it has asked to end for one that has ended.
+    #[derive(Clone, Default)]
+    struct Forgetful {
+        running: BTreeMap<TaskId, TaskStatus>,
+        killed: Vec<TaskStatus>,
+    }
+    impl Bug for Forgetful {
+        fn hear(&mut self, input: Input) -> Input {
+            if let Input::Event(event) = &input {
+                match &**event {
+                    Event::Update(status) if status.state == TaskState::TaskRunning => {
+                        self.running.insert(status.task_id.clone(), status.clone());
+                    }
+                    Event::Heartbeat => {
+                        if let Some(status) = self.killed.pop() {
+                            return Input::Event(Box::new(Event::Update(status)));
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            input
+        }
+
+        fn say(&mut self, output: Output) -> Output {
+            for action in &output.actions {
+                if let Action::Call(Call::Kill { task_id, .. }) = action
+                    && let Some(mut status) = self.running.remove(task_id)
+                {
+                    (status.state, status.uuid) = (TaskState::TaskKilled, None);
+                    self.killed.push(status);
+                }
+            }
+            output
+        }
+    }
+    assert_eq!(run(&slow_ends()).violation, None);
+    let found = violation_unheard::<Forgetful>(&slow_ends()).to_string();
+    assert!(found.starts_with("ceiling: ") && found.contains("still running without a record"), "{found}");
+}
+
+#[test]
+fn a_new_copy_that_is_ended_below_the_floor() {
+    #[derive(Clone, Default)]
+    struct Fickle {
+        first: Option<Timestamp>,
+        new: Option<Arc<Instance>>,
+        is_over_one: bool,
+    }
+    impl Bug for Fickle {
+        /// When an old copy has made room for a new one that serves, ends that one, too.
+        fn say(&mut self, mut output: Output) -> Output {
+            if let Some(mut new) = self.new.take_if(|_| self.is_over_one) {
+                Arc::make_mut(&mut new).kill_requested =
+                    Some(KillRequest { at: new.since, reason: KillReason::Upgrading });
+                output.records.push(Record::Put(Entry::Instance(new)));
+            }
+            for record in &output.records {
+                let Record::Put(Entry::Instance(instance)) = record else { continue };
+                let is_old = *self.first.get_or_insert(instance.version) == instance.version;
+                self.is_over_one |= is_old && instance.goal != Goal::Running;
+                if !is_old && instance.active_since.is_some() {
+                    self.new = Some(instance.clone());
+                }
+            }
+            output
+        }
+    }
+    let found = violation_unheard::<Fickle>(&plan_with(ONE_BY_ONE, "")).to_string();
+    assert!(found.starts_with("floor: "), "{found}");
+}
