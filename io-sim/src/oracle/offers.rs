@@ -1,4 +1,4 @@
-//! Every offer is answered, and answered once.
+//! Every offer is answered, and answered once, while it is valid.
 //!
 //! An offer that nobody answers holds an agent's resources for ever. One that is answered twice makes the
 //! master drop what the second answer launches.
@@ -25,7 +25,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Offers {
     /// Those that the scheduler got on this connection and has not answered, with when it got them.
     open: BTreeMap<OfferId, Timestamp>,
-    /// Those that were taken back, or came on a connection that is gone: an answer that was under way by then is no fault.
+    /// Those that were taken back, or came on a connection that is gone: an answer that is under way by then is no fault.
     rescinded: BTreeSet<OfferId>,
     /// No offer is late before.
     next_look: Option<Timestamp>,
@@ -64,6 +64,10 @@ impl Offers {
     }
 
     pub(super) fn look(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
+        if scene.api.is_some() && !self.rescinded.is_empty() {
+            // What was under way has been said by now.
+            self.rescinded.clear();
+        }
         if self.next_look.is_none_or(|at| at > scene.now) {
             return Ok(());
         }

@@ -3,6 +3,7 @@
 mod capacity;
 mod convergence;
 mod events;
+mod offers;
 mod placement;
 mod records;
 mod selection;
