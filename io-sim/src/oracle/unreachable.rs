@@ -18,6 +18,7 @@ use podium_core::model::mesos::{Call, Event, TaskState};
 use podium_core::model::pod::UnreachableStrategy;
 use podium_core::model::time::Timestamp;
 
+use super::definitions::replaces;
 use super::ledger::{Copy, CopyChange, Ledger};
 use super::{Violation, short};
 use crate::plan::Span;
@@ -208,7 +209,7 @@ fn what_is_due(copy: &Copy, ledger: &Ledger, scene: &Scene<'_>) -> Option<&'stat
 }
 
 /// Whether there is another reason to end a copy that is out of reach than that its time is over: a client asked
-/// for it, its pod changes, or there are enough others.
+/// for it, its pod changes in a way that replaces it, or there are enough others.
 fn may_be_given_up(change: &CopyChange, was: &Copy, ledger: &Ledger, scene: &Scene<'_>) -> bool {
     let pod = &change.id.pod;
     let Some(spec) = scene.store.spec(pod) else { return true };
@@ -216,9 +217,10 @@ fn may_be_given_up(change: &CopyChange, was: &Copy, ledger: &Ledger, scene: &Sce
     let is_new =
         |copy: &Copy| ledger.changes.iter().any(|change| change.was.is_none() && change.id == copy.id);
     let others = ledger.copies_of(pod).filter(|copy| copy.wanted && !copy.inactive && !is_new(copy)).count();
+    let is_deploying = ledger.is_deploying(pod);
     ledger.is_killed(was)
-        || ledger.is_deploying(pod)
-        || others >= spec.instances() as usize && (!was.inactive || spec.instances() == 0)
+        || others >= spec.instances() as usize && (is_deploying || !was.inactive || spec.instances() == 0)
+        || is_deploying && scene.store.version(pod, was.version).is_some_and(|old| replaces(spec, old))
 }
 
 /// Whether the pod of `copy`, which counts as lost, has enough others, or is not to have any. While a deployment changes

@@ -7,6 +7,7 @@ mod offers;
 mod placement;
 mod records;
 mod selection;
+mod unreachable;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};

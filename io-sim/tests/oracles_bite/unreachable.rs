@@ -1,0 +1,95 @@
+//! What becomes of copies out of reach.
+
+use super::*;
+
+#[test]
+fn a_copy_out_of_reach_that_is_given_up_while_its_pod_grows() {
+    #[derive(Clone, Default)]
+    struct Impatient;
+    impl Bug for Impatient {
+        /// Takes what is out of reach for gone.
+        fn hear(&mut self, input: Input) -> Input {
+            with_status(input, |status| {
+                if status.state == TaskState::TaskUnreachable {
+                    status.state = TaskState::TaskUnknown;
+                }
+            })
+        }
+    }
+    let plan = |strategy: &str| {
+        surplus(
+            &format!(r#""unreachableStrategy": {strategy}"#),
+            "",
+            r#", "containers": [{ "launches": [2, 3], "do": { "start": ["2m", "2m"] } }],
+                 "faults": [
+                { "at": "32s", "do": { "agent_partitioned": { "agent": 0, "loss": false, "lasts": "1m50s" } } },
+                { "at": "32s", "do": { "agent_partitioned": { "agent": 1, "loss": false, "lasts": "1m50s" } } }]"#,
+        )
+    };
+    let disabled = plan(r#""disabled""#);
+    assert_eq!(run(&disabled).violation, None);
+    let found = violation_unheard::<Impatient>(&disabled).to_string();
+    assert!(found.starts_with("unreachable: ") && found.contains("strategy is disabled"), "{found}");
+}
+
+#[test]
+fn a_place_that_nobody_takes() {
+    /// Never says that a copy takes the place of another.
+    #[derive(Clone, Default)]
+    struct Secretive {
+        known: BTreeSet<Uuid>,
+        is_lost: bool,
+    }
+    impl Bug for Secretive {
+        fn say(&mut self, mut output: Output) -> Output {
+            let Self { known, is_lost } = self;
+            *is_lost |= output.records.iter().any(|record| {
+                matches!(record, Record::Put(Entry::Instance(instance))
+                    if instance.condition == Condition::UnreachableInactive)
+            });
+            output.records.retain(|record| {
+                let Record::Put(Entry::Instance(instance)) = record else { return true };
+                if !*is_lost {
+                    known.insert(instance.id.uuid);
+                }
+                known.contains(&instance.id.uuid)
+            });
+            for action in &mut output.actions {
+                if let Action::Accept(accept) = action
+                    && accept.launches.iter().any(|launch| !known.contains(&launch.instance.uuid))
+                {
+                    let offer_ids = std::mem::take(&mut accept.offer_ids);
+                    *action = Action::Call(Call::Decline { offer_ids, refuse: None });
+                }
+            }
+            output
+        }
+    }
+    let strategy = r#"{ "inactiveAfterSeconds": 0, "expungeAfterSeconds": 3600 }"#;
+    let found = violation_unheard::<Secretive>(&partition(strategy)).to_string();
+    assert!(
+        found.starts_with("unreachable: ") && found.ends_with("no other copy takes its place"),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_copy_out_of_reach_that_is_never_given_up() {
+    /// Never says that a copy is given up.
+    #[derive(Clone, Default)]
+    struct Faithful;
+    impl Bug for Faithful {
+        fn say(&mut self, mut output: Output) -> Output {
+            output.records.retain(|record| !matches!(record, Record::Delete(Key::Instance(_))));
+            for record in &mut output.records {
+                if let Record::Put(Entry::Instance(instance)) = record {
+                    Arc::make_mut(instance).goal = Goal::Running;
+                }
+            }
+            output
+        }
+    }
+    let strategy = r#"{ "inactiveAfterSeconds": 0, "expungeAfterSeconds": 60 }"#;
+    let found = violation_unheard::<Faithful>(&partition(strategy)).to_string();
+    assert!(found.starts_with("unreachable: ") && found.contains("should have been given up"), "{found}");
+}
