@@ -1,6 +1,6 @@
 //! What was deleted is gone.
 //!
-//! From the moment at which a deletion is confirmed the API does not show the pod, and nothing of it is launched
+//! From the moment at which the deletion of a pod, or of a group that it is in, is confirmed the API does not show it, and nothing of it is launched
 //! any more, until a client makes it again or takes the deletion back.
 
 use std::collections::BTreeSet;
@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use podium_core::model::ids::PodId;
 use podium_core::model::time::Timestamp;
-use podium_core::{Command, Response};
+use podium_core::{Command, Entry, Response};
 
+use super::definitions::is_below;
 use super::ledger::Ledger;
 use super::{Violation, short};
 use crate::world::{Scene, Seen};
@@ -36,6 +37,13 @@ impl Deletion {
             Seen::Decided { command, result: Ok(response) } => match (&**response, command) {
                 (Response::PodDeleted { .. }, Command::DeletePod { id, .. }) => {
                     self.gone.insert(id.clone());
+                }
+                (Response::GroupDeleted { .. }, Command::DeleteGroup { id, .. }) => {
+                    let pods = scene.store.entries().filter_map(|entry| match entry {
+                        Entry::Pod(pod) => Some(&pod.id),
+                        _ => None,
+                    });
+                    self.gone.extend(pods.filter(|pod| is_below(pod, id)).cloned());
                 }
                 (Response::PodCreated { pod, .. } | Response::PodUpdated { pod, .. }, _) => {
                     self.gone.remove(&pod.id);

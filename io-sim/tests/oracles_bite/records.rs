@@ -166,3 +166,46 @@ fn a_timer_that_never_rests() {
     }
     assert_eq!(verdict::<Restless>(), "rest");
 }
+
+#[test]
+fn a_deletion_of_a_group_that_is_only_said() {
+    #[derive(Clone, Default)]
+    struct Liar {
+        asked: Option<CommandId>,
+        pod: Option<PodState>,
+    }
+    impl Bug for Liar {
+        fn hear(&mut self, input: Input) -> Input {
+            match input {
+                Input::Command { id, ref command, .. }
+                    if matches!(**command, Command::DeleteGroup { .. }) =>
+                {
+                    self.asked = Some(id);
+                    Input::Tick
+                }
+                _ => input,
+            }
+        }
+
+        fn say(&mut self, mut output: Output) -> Output {
+            for record in &output.records {
+                if let Record::Put(Entry::Pod(state)) = record {
+                    self.pod = Some(state.clone());
+                }
+            }
+            if let (Some(id), Some(pod)) = (self.asked.take(), self.pod.clone()) {
+                output.records.push(Record::Put(Entry::Pod(PodState { current: None, ..pod })));
+                let (deployment, version) = (DeploymentId::new("none"), Timestamp::EPOCH);
+                let result = Ok(Box::new(Response::GroupDeleted { deployment, version }));
+                output.actions.push(Action::Reply { id, result });
+            }
+            output
+        }
+    }
+    let mut plan = plan();
+    plan.mended_at = Some("20m".parse().unwrap());
+    plan.workload[2].what = Request::DeleteGroup { group: "/".to_owned(), force: true };
+    assert_eq!(run(&plan).violation, None);
+    let found = violation_unheard::<Liar>(&plan).to_string();
+    assert!(found.starts_with("deletion: ") && found.ends_with("the API still shows it"), "{found}");
+}
