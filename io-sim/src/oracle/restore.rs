@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use podium_core::Scheduler;
+use podium_core::model::ids::GroupId;
 use podium_core::model::time::Timestamp;
-use podium_core::view::{PodInstanceState, PodStatus};
+use podium_core::view::{GroupEmbed, PodInstanceState, PodStatus, QueueItem};
 
 use super::Violation;
 use crate::world::{Scene, Seen};
@@ -85,6 +86,22 @@ fn compare(live: &Scheduler, scene: &Scene<'_>) -> Result<(), Violation> {
             after.len(),
             before.len()
         ));
+    }
+    let root = GroupId::root();
+    let groups = |api: &Scheduler| (api.group(&root, GroupEmbed::ALL), api.group_versions(&root));
+    if groups(live) != groups(&restored) {
+        return differs("the groups, or what they say, would be other ones".to_owned());
+    }
+    let waiting = |api: &Scheduler| {
+        let of_item = |item: QueueItem| (item.pod.id.clone(), item.count, item.role, item.delay, item.since);
+        api.queue(scene.clock).into_iter().map(of_item).collect::<Vec<_>>()
+    };
+    let (before, after) = (waiting(live), waiting(&restored));
+    if let Some((before, after)) = before.iter().zip(&after).find(|(before, after)| before != after) {
+        return differs(format!("in the queue would be {after:?} instead of {before:?}"));
+    }
+    if before.len() != after.len() {
+        return differs(format!("{} pods would be in the queue instead of {}", after.len(), before.len()));
     }
     for spec in live.pods() {
         if restored.pod_versions(&spec.id) != live.pod_versions(&spec.id) {

@@ -209,3 +209,44 @@ fn a_deletion_of_a_group_that_is_only_said() {
     let found = violation_unheard::<Liar>(&plan).to_string();
     assert!(found.starts_with("deletion: ") && found.ends_with("the API still shows it"), "{found}");
 }
+
+#[test]
+fn a_group_that_is_forgotten() {
+    #[derive(Clone, Default)]
+    struct Forgetful;
+    impl Bug for Forgetful {
+        fn remember(&mut self, mut entries: Vec<Entry>) -> Vec<Entry> {
+            entries.retain(|entry| !matches!(entry, Entry::Group(_)));
+            entries
+        }
+    }
+    let crash = r#", "faults": [{ "at": "1m", "do": { "scheduler_crashed": { "lasts": "20s" } } }]"#;
+    let mut plan = surplus("", "", crash);
+    let update =
+        r#"{ "at": "20s", "do": { "update_group": { "group": { "id": "/g", "dependencies": ["/h"] } } } }"#;
+    plan.workload.push(serde_json::from_str(update).unwrap());
+    assert_eq!(run(&plan).violation, None);
+    let found = violation::<Forgetful>(&plan).to_string();
+    assert!(found.starts_with("restore: ") && found.contains("the groups"), "{found}");
+}
+
+#[test]
+fn a_delay_that_is_not_kept() {
+    #[derive(Clone, Default)]
+    struct Forgetful;
+    impl Bug for Forgetful {
+        fn say(&mut self, mut output: Output) -> Output {
+            for record in &mut output.records {
+                if let Record::Put(Entry::Pod(pod)) = record {
+                    pod.delay = None;
+                }
+            }
+            output
+        }
+    }
+    let fails = r#", "containers": [{ "do": { "launch_fails": 1000 } }]"#;
+    let plan = surplus("", "", fails);
+    assert_eq!(run(&plan).violation, None);
+    let found = violation::<Forgetful>(&plan).to_string();
+    assert!(found.starts_with("restore: ") && found.contains("queue"), "{found}");
+}
