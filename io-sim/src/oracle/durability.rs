@@ -5,13 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use podium_core::model::ids::{ParsedTaskId, PodId};
+use podium_core::model::group::GroupUpdate;
+use podium_core::model::ids::{GroupId, InstanceId, ParsedTaskId, PodId, TaskId};
 use podium_core::model::instance::{Condition, Goal, Instance};
-use podium_core::model::mesos::{Call, Event, OperationInfo, StatusUuid, TaskState};
+use podium_core::model::mesos::{Call, Event, OperationInfo, Resource, StatusUuid, TaskState};
 use podium_core::model::time::Timestamp;
-use podium_core::{Entry, Input, Key, Record, Response};
+use podium_core::{Command, Entry, Input, Key, Record, Response};
 
 use super::Violation;
+use super::definitions::is_below;
+use super::volumes::resident;
 use crate::world::{Answer, Scene, Seen, Store};
 
 const NAME: &str = "durability";
@@ -21,6 +24,8 @@ const NAME: &str = "durability";
 pub(super) struct Durability {
     /// The states of the updates that are to be acknowledged.
     updates: BTreeMap<StatusUuid, TaskState>,
+    /// What was said last of the health of each task, and in which update.
+    health: BTreeMap<TaskId, (Option<StatusUuid>, bool)>,
     /// Pods whose deletion became durable and was not confirmed yet.
     deleted: BTreeSet<PodId>,
 }
@@ -29,13 +34,18 @@ impl Durability {
     pub(super) fn see(&mut self, seen: &Seen<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
         match seen {
             Seen::Stepped { input: Input::Event(event), .. } => {
-                if let Event::Update(status) = &**event
-                    && let Some(uuid) = status.uuid
-                {
-                    self.updates.insert(uuid, status.state);
+                if let Event::Update(status) = &**event {
+                    self.updates.extend(status.uuid.map(|uuid| (uuid, status.state)));
+                    if let Some(healthy) = status.healthy.filter(|_| status.state == TaskState::TaskRunning) {
+                        self.health.insert(status.task_id.clone(), (status.uuid, healthy));
+                    }
                 }
             }
-            Seen::Died { .. } => self.updates.clear(),
+            Seen::Died { .. } => {
+                self.updates.clear();
+                self.health.clear();
+            }
+            Seen::Decided { command, result: Ok(_) } => see_decision(command, scene.store)?,
             Seen::Written(records) => {
                 let deleted = records.iter().filter_map(|record| match record {
                     Record::Put(Entry::Pod(pod)) if pod.current.is_none() => Some(pod.id.clone()),
@@ -68,6 +78,9 @@ impl Durability {
                     ));
                 }
                 for operation in operations {
+                    if let OperationInfo::Unreserve(resources) = &operation.info {
+                        is_released(resources, store)?;
+                    }
                     let OperationInfo::LaunchGroup(launch) = &operation.info else { continue };
                     for task in &launch.tasks {
                         let Ok(id) = task.task_id.parse() else { continue };
@@ -95,6 +108,16 @@ impl Durability {
                     let sentence = format!("{state} of {task_id} was acknowledged before it was durable");
                     return Err(Violation::new(NAME, sentence));
                 }
+                if let Some((newest, healthy)) = self.health.get(task_id)
+                    && newest.as_ref() == Some(uuid)
+                    && let Ok(id) = task_id.parse()
+                    && let Some(instance) = instance(store, &id)
+                    && !reflects_health(instance, &id, *healthy)
+                {
+                    let sentence =
+                        format!("the health of {task_id} was acknowledged before it was durable: {healthy}");
+                    return Err(Violation::new(NAME, sentence));
+                }
             }
             Call::Kill { task_id, .. } => {
                 if let Ok(id) = task_id.parse()
@@ -105,9 +128,35 @@ impl Durability {
                     return Err(Violation::new(NAME, sentence));
                 }
             }
+            Call::Shutdown { executor_id, .. } => {
+                let uuid = executor_id.as_str().rsplit_once('.').and_then(|(_, uuid)| uuid.parse().ok());
+                let mut stored = store.entries().filter_map(|entry| match entry {
+                    Entry::Instance(instance) if Some(instance.id.uuid) == uuid => Some(instance),
+                    _ => None,
+                });
+                let may_end =
+                    |it: &Instance| it.goal != Goal::Running || it.kill_requested.is_some() || it.has_ended();
+                if stored.next().is_some_and(|instance| !may_end(instance)) {
+                    let sentence =
+                        format!("the end of {executor_id} was asked for before the wish was durable");
+                    return Err(Violation::new(NAME, sentence));
+                }
+            }
             _ => {}
         }
         Ok(())
+    }
+}
+
+/// Whether what belongs to instances is given back only after these have gone.
+fn is_released(resources: &[Resource], store: &Store) -> Result<(), Violation> {
+    let is_there = |instance: &InstanceId| store.get(&Key::Instance(instance.clone())).is_some();
+    match resources.iter().filter_map(resident).find(is_there) {
+        Some(instance) => {
+            let sentence = format!("what {instance} has was given back before its end was durable");
+            Err(Violation::new(NAME, sentence))
+        }
+        None => Ok(()),
     }
 }
 
@@ -133,6 +182,62 @@ fn reflects(instance: &Instance, id: &ParsedTaskId<'_>, state: TaskState) -> boo
         TaskState::TaskKilling => reached(Condition::Killing),
         TaskState::TaskUnreachable => true,
         _ => task.condition.is_terminal(),
+    }
+}
+
+/// Whether the stored instance knows the health of the task.
+fn reflects_health(instance: &Instance, id: &ParsedTaskId<'_>, healthy: bool) -> bool {
+    let task = instance.tasks.iter().find(|task| *task.container == *id.container);
+    instance.incarnation != id.incarnation
+        || task.is_none_or(|task| task.condition.is_terminal() || task.healthy == Some(healthy))
+}
+
+/// Whether what a client is about to be told is so in the store.
+fn see_decision(command: &Command, store: &Store) -> Result<(), Violation> {
+    let groups = || {
+        let groups = store.entries().filter_map(|entry| match entry {
+            Entry::Group(group) => Some(group),
+            _ => None,
+        });
+        // What a later definition says counts.
+        groups.map(|group| (&group.id, group)).collect::<BTreeMap<_, _>>()
+    };
+    let settings =
+        |id: &GroupId| groups().get(id).and_then(|group| group.settings.clone()).unwrap_or_default();
+    let sentence = match command {
+        Command::CreateGroup { group } | Command::UpdateGroup { group } => {
+            let is_so = |wanted: &GroupUpdate| {
+                let is = settings(&wanted.id);
+                wanted.dependencies.as_ref().is_none_or(|dependencies| *dependencies == is.dependencies)
+                    && wanted.enforce_role.is_none_or(|enforce| enforce == is.enforce_role)
+            };
+            let mut wanted = vec![group];
+            let mut changed = None;
+            while let Some(group) = wanted.pop().filter(|_| changed.is_none()) {
+                changed = (!is_so(group)).then_some(&group.id);
+                wanted.extend(group.groups.iter().flatten());
+            }
+            changed.map(|group| format!("the change of group {group}"))
+        }
+        Command::EnforceGroupRole { id, enforce_role } => {
+            (settings(id).enforce_role != *enforce_role).then(|| format!("the change of group {id}"))
+        }
+        Command::DeleteGroup { id, .. } => {
+            let is_left = store.entries().any(|entry| match entry {
+                Entry::Pod(pod) => pod.current.is_some() && is_below(&pod.id, id),
+                _ => false,
+            });
+            is_left.then(|| format!("the deletion of group {id}"))
+        }
+        Command::CancelDeployment { id, .. } => {
+            let is_there = store.get(&Key::Deployment(id.clone())).is_some();
+            is_there.then(|| format!("the end of deployment {id}"))
+        }
+        _ => None,
+    };
+    match sentence {
+        Some(what) => Err(Violation::new(NAME, format!("{what} was confirmed before it was durable"))),
+        None => Ok(()),
     }
 }
 

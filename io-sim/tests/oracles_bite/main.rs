@@ -2,6 +2,7 @@
 
 mod capacity;
 mod convergence;
+mod durability;
 mod events;
 mod offers;
 mod placement;

@@ -47,11 +47,44 @@ fn the_wrong_one_of_equal_copies_ends() {
 
 #[test]
 fn a_healthy_copy_ends_and_an_unhealthy_one_stays() {
+    /// Believes that everything is healthy, but keeps what it was told.
     #[derive(Clone, Default)]
-    struct Hopeful;
+    struct Hopeful {
+        told: BTreeMap<TaskId, bool>,
+        copies: BTreeMap<Uuid, Arc<Instance>>,
+        is_told: bool,
+    }
     impl Bug for Hopeful {
         fn hear(&mut self, input: Input) -> Input {
-            with_status(input, |status| status.healthy = status.healthy.map(|_| true))
+            self.is_told = false;
+            with_status(input, |status| {
+                self.is_told = status.healthy.is_some();
+                self.told.extend(status.healthy.map(|healthy| (status.task_id.clone(), healthy)));
+                status.healthy = status.healthy.map(|_| true);
+            })
+        }
+
+        fn say(&mut self, mut output: Output) -> Output {
+            for record in &output.records {
+                match record {
+                    Record::Put(Entry::Instance(copy)) => self.copies.insert(copy.id.uuid, copy.clone()),
+                    Record::Delete(Key::Instance(id)) => self.copies.remove(&id.uuid),
+                    _ => None,
+                };
+            }
+            if self.is_told {
+                output.records.extend(self.copies.values().cloned().map(Entry::Instance).map(Record::Put));
+            }
+            for record in &mut output.records {
+                if let Record::Put(Entry::Instance(instance)) = record {
+                    let instance = Arc::make_mut(instance);
+                    for task in &mut instance.tasks {
+                        let id = instance.id.task_id(&task.container, instance.incarnation);
+                        task.healthy = self.told.get(&id).copied().or(task.healthy);
+                    }
+                }
+            }
+            output
         }
     }
     let check = r#", "healthCheck": { "exec": { "command": { "shell": "check" } }, "intervalSeconds": 5,
