@@ -140,3 +140,32 @@ fn a_change_that_is_accepted_and_never_made() {
         "{found}"
     );
 }
+
+#[test]
+fn a_copy_that_nobody_wants_and_nobody_ends() {
+    #[derive(Clone, Default)]
+    struct Merciful;
+    impl Bug for Merciful {
+        fn say(&mut self, mut output: Output) -> Output {
+            let is_end =
+                |action: &Action| matches!(action, Action::Call(Call::Kill { .. } | Call::Shutdown { .. }));
+            output.actions.retain(|action| !is_end(action));
+            output
+        }
+    }
+    let mut plan = surplus("", "", "");
+    plan.workload.truncate(1);
+    for (at, request) in [
+        ("1m", r#"{ "delete": { "pod": "/web" } }"#),
+        ("1m1s", r#"{ "cancel": { "pod": "/web", "force": true } }"#),
+    ] {
+        let text = format!(r#"{{ "at": "{at}", "do": {request} }}"#);
+        plan.workload.push(serde_json::from_str(&text).unwrap());
+    }
+    assert_eq!(run(&plan).violation, None);
+    let found = violation::<Merciful>(&plan).to_string();
+    assert!(
+        found.starts_with("convergence: ") && found.ends_with("still runs, and nobody wants it"),
+        "{found}"
+    );
+}

@@ -1,6 +1,7 @@
 //! Each oracle reports the bug that it exists for, planted into an otherwise good scheduler.
 
 mod capacity;
+mod containers;
 mod convergence;
 mod durability;
 mod events;

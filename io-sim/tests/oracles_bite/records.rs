@@ -211,6 +211,37 @@ fn a_deletion_of_a_group_that_is_only_said() {
 }
 
 #[test]
+fn a_launch_after_a_deletion() {
+    #[derive(Clone, Default)]
+    struct Undead {
+        copy: Option<Arc<Instance>>,
+    }
+    impl Bug for Undead {
+        fn say(&mut self, mut output: Output) -> Output {
+            let is_launched = |record: &Record| match record {
+                Record::Put(Entry::Instance(instance)) if instance.incarnation > 0 => Some(instance.clone()),
+                _ => None,
+            };
+            self.copy = output.records.iter().find_map(is_launched).or(self.copy.take());
+            let is_deletion =
+                |record: &Record| matches!(record, Record::Put(Entry::Pod(pod)) if pod.current.is_none());
+            if output.records.iter().any(is_deletion)
+                && let Some(mut copy) = self.copy.take()
+            {
+                Arc::make_mut(&mut copy).incarnation += 1;
+                output.records.push(Record::Put(Entry::Instance(copy)));
+            }
+            output
+        }
+    }
+    let found = violation_unheard::<Undead>(&plan()).to_string();
+    assert!(
+        found.starts_with("deletion: ") && found.ends_with("is launched, but its pod was deleted"),
+        "{found}"
+    );
+}
+
+#[test]
 fn a_group_that_is_forgotten() {
     #[derive(Clone, Default)]
     struct Forgetful;
@@ -249,4 +280,59 @@ fn a_delay_that_is_not_kept() {
     assert_eq!(run(&plan).violation, None);
     let found = violation::<Forgetful>(&plan).to_string();
     assert!(found.starts_with("restore: ") && found.contains("queue"), "{found}");
+}
+
+#[test]
+fn a_definition_that_is_overwritten() {
+    #[derive(Clone, Default)]
+    struct Editor;
+    impl Bug for Editor {
+        fn say(&mut self, mut output: Output) -> Output {
+            let is_definition = |record: &&Record| matches!(record, Record::Put(Entry::PodVersion(_)));
+            if let Some(Record::Put(Entry::PodVersion(spec))) = output.records.iter().find(is_definition) {
+                let mut spec = spec.clone();
+                Arc::make_mut(&mut spec).labels.insert("edited".to_owned(), String::new());
+                output.records.push(Record::Put(Entry::PodVersion(spec)));
+            }
+            output
+        }
+    }
+    let found = violation::<Editor>(&plan()).to_string();
+    assert!(found.starts_with("history: version ") && found.ends_with("was overwritten"), "{found}");
+}
+
+#[test]
+fn a_definition_that_cannot_be_read_after_a_crash() {
+    #[derive(Clone, Default)]
+    struct Amnesiac;
+    impl Bug for Amnesiac {
+        /// Forgets what is not in use any more.
+        fn remember(&mut self, mut entries: Vec<Entry>) -> Vec<Entry> {
+            let current = |entry: &Entry| match entry {
+                Entry::Pod(pod) => pod.current,
+                _ => None,
+            };
+            if let Some(current) = entries.iter().find_map(current) {
+                entries.retain(|entry| !matches!(entry, Entry::PodVersion(spec) if spec.version < current));
+            }
+            entries
+        }
+    }
+    let crash = r#", "faults": [{ "at": "9m", "do": { "scheduler_crashed": { "lasts": "20s" } } }]"#;
+    let found = violation::<Amnesiac>(&plan_with("", crash)).to_string();
+    assert!(found.starts_with("history: version ") && found.ends_with("cannot be read any more"), "{found}");
+}
+
+#[test]
+fn records_that_nobody_can_continue_from() {
+    #[derive(Clone, Default)]
+    struct Careless;
+    impl Bug for Careless {
+        fn remember(&mut self, mut entries: Vec<Entry>) -> Vec<Entry> {
+            entries.retain(|entry| !matches!(entry, Entry::Pod(_)));
+            entries
+        }
+    }
+    let found = violation::<Careless>(&plan()).to_string();
+    assert!(found.starts_with("restore: the scheduler cannot continue"), "{found}");
 }
