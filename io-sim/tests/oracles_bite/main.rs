@@ -31,7 +31,7 @@ use podium_core::{
     Action, Command, CommandId, Config, Entry, Input, Key, Output, Record, Response, RestoreError, Scheduler,
 };
 use podium_sim::oracle::{Jury, Violation};
-use podium_sim::plan::{Plan, Planned, Request};
+use podium_sim::plan::{Fault, Plan, Planned, Request};
 use podium_sim::run::{Report, run, run_subject};
 use podium_sim::world::{Subject, World};
 

@@ -336,3 +336,37 @@ fn records_that_nobody_can_continue_from() {
     let found = violation::<Careless>(&plan()).to_string();
     assert!(found.starts_with("restore: the scheduler cannot continue"), "{found}");
 }
+
+/// Does not keep entries of one kind.
+macro_rules! lose {
+    ($plan:expr, $pattern:pat) => {{
+        #[derive(Clone, Default)]
+        struct Lossy;
+        impl Bug for Lossy {
+            fn say(&mut self, mut output: Output) -> Output {
+                output.records.retain(|record| !matches!(record, Record::Put($pattern)));
+                output
+            }
+        }
+        let plan = $plan;
+        assert_eq!(run(&plan).violation, None);
+        violation::<Lossy>(&plan).to_string()
+    }};
+}
+
+/// No client is shown these, so that they are not kept shows in what becomes of the copies after a crash.
+#[test]
+fn copies_that_are_gone_and_forgotten() {
+    let crash = |on: &str| -> Planned<Fault> {
+        serde_json::from_str(&format!(r#"{{ {on}, "do": {{ "scheduler_crashed": {{ "lasts": "5s" }} }} }}"#))
+            .unwrap()
+    };
+    let mut plan = partition(r#"{ "inactiveAfterSeconds": 0, "expungeAfterSeconds": 0 }"#);
+    plan.faults.push(crash(r#""at": "4m""#));
+    let found = lose!(plan, Entry::Forgotten(_));
+    assert!(found.starts_with("unreachable: ") && found.ends_with("and is not killed"), "{found}");
+    let mut plan = placement::residents();
+    plan.faults.push(crash(r#""at": "2m", "on": "kill", "after": "700ms""#));
+    let found = lose!(plan, Entry::Leftover(_));
+    assert!(found.starts_with("volumes: ") && found.ends_with("which is gone"), "{found}");
+}
