@@ -141,7 +141,7 @@ fn a_group_that_was_being_launched_falls_with_the_agent() {
 fn a_wiped_agent_is_a_new_one() {
     let mut world = running(World::new(1));
     world.fault(Fault::StopAgent { agent: A0 });
-    world.fault(Fault::WipeAgent { agent: A0 });
+    world.fault(Fault::WipeAgent { agent: A0, keeps_disk: false });
     world.seconds(2);
     world.tell("* the agent starts");
     world.fault(Fault::StartAgent { agent: A0 });
