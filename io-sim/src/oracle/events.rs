@@ -13,8 +13,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use podium_core::model::deployment::ActionKind;
 use podium_core::model::event::{ApiEvent, ApiEventKind, IpAddress};
-use podium_core::model::ids::{AgentId, DeploymentId, InstanceId, TaskId, Uuid};
+use podium_core::model::ids::{AgentId, DeploymentId, InstanceId, PodId, TaskId, Uuid};
 use podium_core::model::instance::{Condition, Goal, Instance};
 use podium_core::model::mesos::{Event, TaskState, TaskStatus};
 use podium_core::model::time::Timestamp;
@@ -35,6 +36,8 @@ pub(super) struct Events {
     deployments: BTreeMap<DeploymentId, usize>,
     /// What was said last of each container, by instance.
     containers: BTreeMap<Uuid, BTreeMap<TaskId, (TaskState, Vec<IpAddress>)>>,
+    /// When each pod was deleted last.
+    deletions: BTreeMap<PodId, Timestamp>,
     is_connected: bool,
     /// What has become durable and is to be said.
     turn: Turn,
@@ -51,8 +54,13 @@ struct Turn {
     published: Vec<(TaskId, TaskState)>,
     /// Instances that nobody has a record of, and of which a container has ended.
     strangers: BTreeSet<Uuid>,
-    /// How often each of these is still to be said: created, updated, deleted, subscribed, disconnected.
-    announcements: [i32; 5],
+    /// How often each of [`ANNOUNCEMENTS`] is still to be said.
+    announcements: [i32; 6],
+    /// The versions of definitions that came, or went, with a change of a group, and those that were said to.
+    changes: BTreeSet<Timestamp>,
+    changes_said: BTreeSet<Timestamp>,
+    /// The pods of which it was said that all copies have ended, until the deployment that ended them is said to be done.
+    terminated: Vec<PodId>,
 }
 
 /// What people see of a copy, as far as events say it.
@@ -114,7 +122,14 @@ impl Events {
                 self.is_connected = false;
             }
             Seen::Heard(Event::Update(status)) => self.turn.hear(status, ledger.heard),
+            Seen::Decided { command, result: Err(refusal) } => {
+                let is_due = command.changed_group().is_some() && !refusal.is_about_something_unknown();
+                self.turn.announcements[5] += i32::from(is_due);
+            }
             Seen::Decided { command, result: Ok(response) } => match (command, &**response) {
+                (_, Response::GroupUpdated { version, .. } | Response::GroupDeleted { version, .. }) => {
+                    self.turn.changes.insert(*version);
+                }
                 (Command::CreatePod { .. } | Command::UpdatePod { .. }, Response::PodCreated { .. }) => {
                     self.turn.announcements[0] += 1;
                 }
@@ -175,6 +190,19 @@ impl Events {
                 let news = self.turn.deployments.entry(id.clone());
                 news.or_insert_with(|| DeploymentNews { was_at, ..DeploymentNews::default() }).is_at = None;
             }
+            Record::Put(Entry::PodVersion(spec)) => {
+                self.turn.changes.insert(spec.version);
+            }
+            Record::Put(Entry::Group(group)) => {
+                self.turn.changes.insert(group.version);
+            }
+            Record::Put(Entry::Pod(pod)) => {
+                if let Some(deleted) = pod.deleted.last()
+                    && self.deletions.insert(pod.id.clone(), *deleted) != Some(*deleted)
+                {
+                    self.turn.changes.insert(*deleted);
+                }
+            }
             Record::Put(_) | Record::Delete(_) => {}
         }
     }
@@ -215,6 +243,7 @@ impl Events {
                 ))
             }
             ApiEventKind::AppTerminatedEvent { app_id } => {
+                turn.terminated.push(app_id.clone());
                 if scene.store.spec(app_id).is_some() || ledger.copies_of(app_id).next().is_none() {
                     return Ok(());
                 }
@@ -230,6 +259,13 @@ impl Events {
             }),
             ApiEventKind::DeploymentSuccess { id, plan } => {
                 let steps = plan.steps.len();
+                let actions = plan.steps.iter().flat_map(|step| &step.actions);
+                let stopped = actions.filter(|action| action.action == ActionKind::StopPod);
+                if !stopped.map(|action| &action.pod).eq(&std::mem::take(&mut turn.terminated)) {
+                    return bad(format!(
+                        "deployment {id} ended other pods than those that are said to have ended"
+                    ));
+                }
                 turn.listen_to_deployment(id, |news| {
                     news.succeeded += 1;
                     news.was_at.unwrap_or_default() + news.ended == steps
@@ -245,9 +281,12 @@ impl Events {
             ApiEventKind::SchedulerRegisteredEvent { .. }
             | ApiEventKind::SchedulerReregisteredEvent { .. } => turn.announced(3),
             ApiEventKind::SchedulerDisconnectedEvent {} => turn.announced(4),
-            ApiEventKind::FrameworkMessageEvent { .. }
-            | ApiEventKind::GroupChangeFailed { .. }
-            | ApiEventKind::GroupChangeSuccess { .. } => Ok(()),
+            ApiEventKind::GroupChangeFailed { .. } => turn.announced(5),
+            ApiEventKind::GroupChangeSuccess { version, .. } => {
+                turn.changes_said.insert(*version);
+                Ok(())
+            }
+            ApiEventKind::FrameworkMessageEvent { .. } => Ok(()),
         }
     }
 
@@ -256,6 +295,8 @@ impl Events {
         // At most times nothing is to be said.
         if self.turn.is_nothing_new() {
             self.turn.heard.clear();
+            self.turn.changes.clear();
+            self.turn.changes_said.clear();
             return Ok(());
         }
         let turn = std::mem::take(&mut self.turn);
@@ -276,6 +317,12 @@ impl Events {
         for (id, news) in &turn.deployments {
             news.check(id)?;
         }
+        if let Some(version) = turn.changes.symmetric_difference(&turn.changes_said).next() {
+            return bad(format!("a group changed at {version} and no event says so, or the other way round"));
+        }
+        if let Some(pod) = turn.terminated.first() {
+            return bad(format!("pod {pod} is said to have ended, and no deployment that ended it"));
+        }
         match turn.announcements.iter().position(|missing| *missing != 0) {
             Some(index) => bad(format!("{} was not published", ANNOUNCEMENTS[index])),
             None => Ok(()),
@@ -284,12 +331,13 @@ impl Events {
 }
 
 /// What is counted in [`Turn::announcements`].
-const ANNOUNCEMENTS: [&str; 5] = [
+const ANNOUNCEMENTS: [&str; 6] = [
     "the creation of a pod",
     "the change of a pod",
     "the deletion of a pod",
     "a subscription",
     "the end of a subscription",
+    "the refusal to change a group",
 ];
 
 impl Shown {
@@ -315,7 +363,9 @@ impl Turn {
             && self.deployments.is_empty()
             && self.published.is_empty()
             && self.strangers.is_empty()
-            && self.announcements == [0; 5]
+            && self.announcements == [0; 6]
+            && self.changes == self.changes_said
+            && self.terminated.is_empty()
             && !self.heard.iter().any(|(.., is_news)| *is_news)
     }
 

@@ -34,6 +34,8 @@ fn events_that_do_not_come() {
     misreport!(End, 0, ApiEventKind::DeploymentSuccess { .. });
     misreport!(Created, 0, ApiEventKind::PodCreatedEvent { .. });
     misreport!(Deleted, 0, ApiEventKind::PodDeletedEvent { .. });
+    misreport!(Group, 0, ApiEventKind::GroupChangeSuccess { .. });
+    misreport!(Terminated, 0, ApiEventKind::AppTerminatedEvent { .. });
     misreport!(Subscribed, 0, ApiEventKind::SchedulerRegisteredEvent { .. });
 }
 
@@ -44,6 +46,7 @@ fn events_that_come_twice() {
     misreport!(Begin, 2, ApiEventKind::DeploymentInfo { .. });
     misreport!(End, 2, ApiEventKind::DeploymentSuccess { .. });
     misreport!(Changed, 2, ApiEventKind::PodUpdatedEvent { .. });
+    misreport!(Terminated, 2, ApiEventKind::AppTerminatedEvent { .. });
 }
 
 #[test]
