@@ -1,13 +1,19 @@
 //! What a dry run says is what the request does then, and the dry run itself does nothing.
 //!
 //! Where a plan's clients try every request first, what the answer was to be is compared with what it is: the same
-//! refusal or the same kind of success, the same definition, the same steps.
+//! refusal or the same kind of success, the same definition, the same steps. If all goes well until the deployment is
+//! done, as a dry run supposes, it has started as many copies and ended those that the dry run said.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use podium_core::model::deployment::Deployment;
+use podium_core::model::event::ApiEventKind;
+use podium_core::model::ids::{DeploymentId, InstanceId, PodId};
+use podium_core::model::instance::{Condition, Goal, GoalReason, Instance, KillReason};
 use podium_core::model::pod::PodSpec;
 use podium_core::model::time::Timestamp;
-use podium_core::view::StepStatus;
-use podium_core::{Command, Entry, Key, Preview, Refusal, Response, Scheduler};
+use podium_core::view::{Plan, StepStatus};
+use podium_core::{Command, Entry, Key, Preview, Record, Refusal, Response, Scheduler};
 
 use super::Violation;
 use crate::world::{Scene, Seen};
@@ -19,12 +25,35 @@ const NAME: &str = "rehearsal";
 pub(super) struct Rehearsal {
     /// The request that was tried and is about to be made, and what came of that.
     tried: Option<(Command, Result<Preview, Refusal>)>,
+    /// The deployments of which a dry run said what they would do, as long as all goes well.
+    foreseen: BTreeMap<DeploymentId, Foreseen>,
+    /// The copies that there are, with their goals and whether they are yet to be launched.
+    copies: BTreeMap<InstanceId, (Goal, bool)>,
+}
+
+/// What a deployment was to do, and what it has done.
+#[derive(Clone, Debug)]
+struct Foreseen {
+    pods: BTreeSet<PodId>,
+    /// The copies that were there before.
+    named: BTreeSet<InstanceId>,
+    was_to: Deeds,
+    did: Deeds,
+}
+
+/// What became of copies: how many were started and ended of each pod, and who of those that were there before ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Deeds {
+    started: BTreeMap<PodId, u32>,
+    ended: BTreeMap<PodId, u32>,
+    named: BTreeSet<InstanceId>,
 }
 
 impl Rehearsal {
     pub(super) fn see(&mut self, seen: &Seen<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
         match seen {
-            Seen::Asked(command) if scene.plan.rehearsed => {
+            _ if !scene.plan.rehearsed => {}
+            Seen::Asked(command) => {
                 let Some(api) = scene.api else { return Ok(()) };
                 let before = outline(api, scene.clock);
                 let preview = api.rehearse(Command::clone(command)).play(scene.clock);
@@ -38,12 +67,124 @@ impl Rehearsal {
                 let Some((_, preview)) = self.tried.take().filter(|(tried, _)| tried == *command) else {
                     return Ok(());
                 };
-                return compare(&preview, result.as_deref().map_err(|refusal| &**refusal), scene);
+                let result = result.as_deref().map_err(|refusal| &**refusal);
+                compare(&preview, result, scene)?;
+                if let (Ok(preview), Ok(response)) = (preview, result) {
+                    self.follow(&preview, response, scene);
+                }
             }
+            Seen::Written(records) => records.iter().for_each(|record| self.take_down(record)),
+            Seen::Published(event) => match &event.kind {
+                ApiEventKind::DeploymentFailed { id, .. } => {
+                    self.foreseen.remove(id);
+                }
+                ApiEventKind::DeploymentSuccess { id, .. } => {
+                    if let Some(Foreseen { was_to, did, .. }) = self.foreseen.remove(id)
+                        && was_to != did
+                    {
+                        return bad(format!("deployment {id} was to do {was_to:?}, and did {did:?}"));
+                    }
+                }
+                _ => {}
+            },
             _ => {}
         }
         Ok(())
     }
+
+    /// Looks on at what comes of a request that was tried.
+    fn follow(&mut self, preview: &Preview, response: &Response, scene: &Scene<'_>) {
+        if matches!(response, Response::InstancesKilled(_)) {
+            // Whoever kills copies changes what deployments do to them.
+            self.foreseen.clear();
+        }
+        let Preview { plan, .. } = preview;
+        let Some(id) = response.deployment().filter(|_| plan.is_complete && plan.waits_for.is_none()) else {
+            return;
+        };
+        let Some(Entry::Deployment(deployment)) = scene.store.get(&Key::Deployment(id.clone())) else {
+            return;
+        };
+        let pods: BTreeSet<PodId> = deployment.affected_pods().cloned().collect();
+        let named: BTreeSet<InstanceId> =
+            self.copies.keys().filter(|copy| pods.contains(&copy.pod)).cloned().collect();
+        // One that was in the way is no more.
+        self.foreseen.retain(|_, other| other.pods.is_disjoint(&pods));
+        let was_to = Deeds::planned(plan);
+        self.foreseen.insert(id.clone(), Foreseen { pods, named, was_to, did: Deeds::default() });
+    }
+
+    fn take_down(&mut self, record: &Record) {
+        match record {
+            Record::Put(Entry::Instance(instance)) => {
+                let id = &instance.id;
+                let now = (instance.goal, instance.condition == Condition::Scheduled);
+                let before = self.copies.insert(id.clone(), now);
+                self.foreseen.retain(|_, foreseen| !foreseen.pods.contains(&id.pod) || is_well(instance));
+                let Some(foreseen) = self.foreseen.values_mut().find(|one| one.pods.contains(&id.pod)) else {
+                    return;
+                };
+                if before.is_none() {
+                    *foreseen.did.started.entry(id.pod.clone()).or_default() += 1;
+                }
+                let ended_before = before.is_some_and(|(goal, _)| goal == Goal::Decommissioned);
+                if instance.goal == Goal::Decommissioned && !ended_before {
+                    foreseen.ends(id);
+                }
+            }
+            Record::Delete(Key::Instance(id)) => {
+                let Some((Goal::Running, is_scheduled)) = self.copies.remove(id) else { return };
+                if is_scheduled {
+                    // One that was never launched is gone at once.
+                    let foreseen = self.foreseen.values_mut().find(|one| one.pods.contains(&id.pod));
+                    foreseen.into_iter().for_each(|foreseen| foreseen.ends(id));
+                } else {
+                    self.foreseen.retain(|_, foreseen| !foreseen.pods.contains(&id.pod));
+                }
+            }
+            Record::Put(_) | Record::Delete(_) => {}
+        }
+    }
+}
+
+impl Foreseen {
+    fn ends(&mut self, id: &InstanceId) {
+        *self.did.ended.entry(id.pod.clone()).or_default() += 1;
+        if self.named.contains(id) {
+            self.did.named.insert(id.clone());
+        }
+    }
+}
+
+impl Deeds {
+    fn planned(plan: &Plan) -> Self {
+        let mut deeds = Self::default();
+        for start in &plan.start {
+            *deeds.started.entry(start.pod.clone()).or_default() += start.instances;
+        }
+        for kill in &plan.kill {
+            *deeds.ended.entry(kill.pod.clone()).or_default() += 1;
+            deeds.named.extend(kill.instance.clone());
+        }
+        deeds
+    }
+}
+
+/// Whether a copy is on its way to run, runs, or ends because that was planned.
+fn is_well(instance: &Instance) -> bool {
+    let is_given_up = matches!(instance.goal_reason, Some(GoalReason::Unreachable | GoalReason::UserRequest));
+    let is_to_end = instance.goal == Goal::Decommissioned
+        || instance.kill_requested.is_some_and(|request| request.reason == KillReason::Upgrading);
+    let is_well = match instance.condition {
+        Condition::Scheduled
+        | Condition::Provisioned
+        | Condition::Staging
+        | Condition::Starting
+        | Condition::Running => true,
+        Condition::Unreachable | Condition::UnreachableInactive => false,
+        _ => is_to_end,
+    };
+    is_well && !is_given_up && instance.healthy != Some(false)
 }
 
 /// What everybody sees: the definitions and the deployments, with how far they are.
