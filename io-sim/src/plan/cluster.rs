@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use podium_core::Config;
-use podium_core::config::UnknownTasks;
+use podium_core::config::{AcceptedResourceRoles, UnknownTasks};
 use podium_core::model::ids::Role;
 use podium_core::model::mesos::{
     Attribute, AttributeValue, DiskInfo, DiskSource, DiskSourceType, FaultDomain, PortRange, Reservation,
     ReservationType, Resource, ResourceKind,
 };
 use podium_core::model::number::Scalar;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::behaviour::Range;
@@ -160,6 +160,16 @@ pub struct SchedulerPlan {
     /// `--enable_features gpu_resources`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub gpu_resources: bool,
+    /// `--accepted_resource_roles_default_behavior`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "accepted_resource_roles")]
+    pub accepted_resource_roles_default_behavior: Option<AcceptedResourceRoles>,
+    /// `--gpu_scheduling_behavior unrestricted`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub gpu_unrestricted: bool,
+    /// `--new_group_enforce_role top`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub new_group_enforce_role: bool,
     /// Kill tasks that the scheduler has no record of.
     pub kill_unknown_tasks: bool,
 }
@@ -182,6 +192,9 @@ impl Default for SchedulerPlan {
             max_running_deployments: None,
             draining: None,
             gpu_resources: false,
+            accepted_resource_roles_default_behavior: None,
+            gpu_unrestricted: false,
+            new_group_enforce_role: false,
             kill_unknown_tasks: false,
         }
     }
@@ -207,6 +220,10 @@ impl SchedulerPlan {
         set(&mut config.kill_retry_timeout, self.kill_retry_timeout);
         set(&mut config.draining, self.draining);
         config.gpu_resources = self.gpu_resources;
+        config.gpu_restricted = !self.gpu_unrestricted;
+        config.new_group_enforce_role = self.new_group_enforce_role;
+        config.accepted_resource_roles =
+            self.accepted_resource_roles_default_behavior.unwrap_or(config.accepted_resource_roles);
         if let Some(role) = &self.mesos_role {
             config.mesos_role = Role::new(role.as_str());
         }
@@ -222,6 +239,10 @@ impl SchedulerPlan {
         }
         config
     }
+}
+
+fn accepted_resource_roles(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": ["any", "reserved", "unreserved"] })
 }
 
 impl ClusterPlan {
