@@ -27,8 +27,10 @@ pub(super) struct Rehearsal {
     tried: Option<(Command, Result<Preview, Refusal>)>,
     /// The deployments of which a dry run said what they would do, as long as all goes well.
     foreseen: BTreeMap<DeploymentId, Foreseen>,
-    /// The copies that there are, with their goals and whether they are yet to be launched.
-    copies: BTreeMap<InstanceId, (Goal, bool)>,
+    /// The copies that there are, with their goals and conditions.
+    copies: BTreeMap<InstanceId, (Goal, Condition)>,
+    /// The deployments on their way, with the pods that they change.
+    deployments: BTreeMap<DeploymentId, BTreeSet<PodId>>,
 }
 
 /// What a deployment was to do, and what it has done.
@@ -70,6 +72,8 @@ impl Rehearsal {
                 let result = result.as_deref().map_err(|refusal| &**refusal);
                 compare(&preview, result, scene)?;
                 if let (Ok(preview), Ok(response)) = (preview, result) {
+                    check_rounds(&preview.plan)?;
+                    self.compare_cancelled(&preview.plan, response, scene)?;
                     self.follow(&preview, response, scene);
                 }
             }
@@ -78,18 +82,37 @@ impl Rehearsal {
                 ApiEventKind::DeploymentFailed { id, .. } => {
                     self.foreseen.remove(id);
                 }
-                ApiEventKind::DeploymentSuccess { id, .. } => {
-                    if let Some(Foreseen { was_to, did, .. }) = self.foreseen.remove(id)
-                        && was_to != did
-                    {
+                ApiEventKind::DeploymentSuccess { id, .. } => match self.foreseen.remove(id) {
+                    Some(Foreseen { was_to, did, .. }) if was_to != did => {
                         return bad(format!("deployment {id} was to do {was_to:?}, and did {did:?}"));
                     }
-                }
+                    _ => {}
+                },
                 _ => {}
             },
             _ => {}
         }
         Ok(())
+    }
+
+    /// What gives way to the deployment of a request is what the dry run said.
+    fn compare_cancelled(
+        &self,
+        plan: &Plan,
+        response: &Response,
+        scene: &Scene<'_>,
+    ) -> Result<(), Violation> {
+        let is_there = |id: &DeploymentId| scene.store.get(&Key::Deployment(id.clone())).is_some();
+        let Some(id) = response.deployment() else { return Ok(()) };
+        let Some(Entry::Deployment(deployment)) = scene.store.get(&Key::Deployment(id.clone())) else {
+            return Ok(());
+        };
+        let is_about = |pods: &BTreeSet<PodId>| deployment.affected_pods().any(|pod| pods.contains(pod));
+        let cancelled = self.deployments.iter().filter(|(id, pods)| is_about(pods) && !is_there(id));
+        match cancelled.map(|(id, _)| id).find(|id| !plan.cancels.contains(id)) {
+            Some(id) => bad(format!("the request cancelled deployment {id}, and the dry run did not say so")),
+            None => Ok(()),
+        }
     }
 
     /// Looks on at what comes of a request that was tried.
@@ -118,7 +141,7 @@ impl Rehearsal {
         match record {
             Record::Put(Entry::Instance(instance)) => {
                 let id = &instance.id;
-                let now = (instance.goal, instance.condition == Condition::Scheduled);
+                let now = (instance.goal, instance.condition);
                 let before = self.copies.insert(id.clone(), now);
                 self.foreseen.retain(|_, foreseen| !foreseen.pods.contains(&id.pod) || is_well(instance));
                 let Some(foreseen) = self.foreseen.values_mut().find(|one| one.pods.contains(&id.pod)) else {
@@ -133,14 +156,21 @@ impl Rehearsal {
                 }
             }
             Record::Delete(Key::Instance(id)) => {
-                let Some((Goal::Running, is_scheduled)) = self.copies.remove(id) else { return };
-                if is_scheduled {
+                let Some((Goal::Running, condition)) = self.copies.remove(id) else { return };
+                if condition == Condition::Scheduled {
                     // One that was never launched is gone at once.
                     let foreseen = self.foreseen.values_mut().find(|one| one.pods.contains(&id.pod));
                     foreseen.into_iter().for_each(|foreseen| foreseen.ends(id));
                 } else {
                     self.foreseen.retain(|_, foreseen| !foreseen.pods.contains(&id.pod));
                 }
+            }
+            Record::Put(Entry::Deployment(deployment)) => {
+                let pods = deployment.affected_pods().cloned().collect();
+                self.deployments.insert(deployment.id.clone(), pods);
+            }
+            Record::Delete(Key::Deployment(id)) => {
+                self.deployments.remove(id);
             }
             Record::Put(_) | Record::Delete(_) => {}
         }
@@ -235,6 +265,17 @@ fn compare(
         Some(id) => bad(format!("the dry run would have cancelled deployment {id}, the request did not")),
         None => Ok(()),
     }
+}
+
+/// The rounds of a plan are counted from 1, none of them is empty, and what is started in one is said once for each pod.
+fn check_rounds(plan: &Plan) -> Result<(), Violation> {
+    let rounds = plan.start.iter().map(|start| start.round).chain(plan.kill.iter().map(|kill| kill.round));
+    let rounds: BTreeSet<u32> = rounds.collect();
+    let said: BTreeSet<_> = plan.start.iter().map(|start| (start.round, &start.pod)).collect();
+    if rounds.iter().copied().eq((1..).take(rounds.len())) && said.len() == plan.start.len() {
+        return Ok(());
+    }
+    bad(format!("the dry run has rounds that are not counted one by one: {:?}, {:?}", plan.start, plan.kill))
 }
 
 /// Whether two answers are the same but for versions and ids, which are made up in a dry run.
