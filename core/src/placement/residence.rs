@@ -288,8 +288,8 @@ impl Scheduler {
         release
     }
 
-    /// The instances that are to stay and whose volumes are in `pool`, although they were on another agent. Volumes are
-    /// only offered while nothing uses them, so those of them that nobody can reach have ended, and go on here.
+    /// The instances whose volumes are in `pool`, although they were on another agent. Volumes are only offered while
+    /// nothing uses them, so those of them that nobody can reach have ended, and go on here if they are to.
     fn follow_volumes(&mut self, pool: &Pool, framework: &FrameworkId) -> BTreeSet<InstanceId> {
         let mut moved = BTreeSet::new();
         for disk in pool.disks.iter().filter(|disk| persistence_id(disk).is_some()) {
@@ -298,7 +298,6 @@ impl Scheduler {
                 let volumes = instance.residence.iter().flat_map(|residence| &residence.volumes);
                 let mut ids = volumes.map(|volume| volume.persistence_id(&instance.id));
                 instance.id == resident
-                    && instance.goal == Goal::Running
                     && instance.agent_id().is_some_and(|agent| *agent != pool.agent.agent_id)
                     && ids.any(|id| persistence_id(disk) == Some(&id))
             };
@@ -307,7 +306,9 @@ impl Scheduler {
             }
         }
         for resident in &moved {
-            self.move_home(resident.uuid, &pool.agent);
+            if self.state.instance(resident.uuid).is_some_and(|instance| instance.goal == Goal::Running) {
+                self.move_home(resident.uuid, &pool.agent);
+            }
         }
         moved
     }

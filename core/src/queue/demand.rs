@@ -23,7 +23,7 @@ use crate::scheduler::Scheduler;
 const REPEAT: Duration = Duration::from_secs(30);
 
 /// A role that was asked for is taken for granted if it was not refused for so long.
-const GRANTED_AFTER: Duration = Duration::from_secs(1);
+const GRANTED_AFTER: Duration = Duration::from_secs(3);
 
 /// A role that was refused is asked for again after so long: somebody may have been permitted to use it.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(300);
@@ -144,8 +144,16 @@ impl Scheduler {
         let mut suspects: BTreeSet<&Role> = framework_info.roles.iter().collect();
         suspects
             .retain(|role| !self.demand.granted.contains(*role) && !self.demand.refused.contains_key(*role));
-        // Without any it was not about roles, and to ask again would be of no use.
-        let Some(role) = suspects.pop_first() else { return };
+        let Some(role) = suspects.pop_first() else {
+            // The answer came late: what was taken for granted since then may not be so. If it was not about roles, those
+            // that are added again are refused one by one, and then nothing more is asked for.
+            self.demand.granted = self.indispensable_roles();
+            self.demand.roles = self.demand.granted.clone();
+            self.demand.is_careful = true;
+            self.demand.asked = None;
+            self.note_new_demand();
+            return;
+        };
         if suspects.is_empty() {
             self.mark(Mark::RoleRefused);
             let until = self.now + ASK_AGAIN_AFTER;

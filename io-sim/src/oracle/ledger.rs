@@ -535,6 +535,7 @@ impl Ledger {
             {
                 self.add_group(Group::of(instance, scene));
             }
+            Record::Put(Entry::Instance(instance)) if instance.has_ended() => self.conclude(instance),
             Record::Put(_) => {}
             Record::Delete(_) => {
                 self.unreachable.remove(&id.uuid);
@@ -547,6 +548,20 @@ impl Ledger {
         }
         if was != is {
             self.changes.push(CopyChange { id: id.clone(), was, is });
+        }
+    }
+
+    /// The scheduler says that `instance` has ended. Nobody has to say so of what was out of reach if it is true.
+    fn conclude(&mut self, instance: &Instance) {
+        let key = GroupKey { instance: instance.id.uuid, incarnation: instance.incarnation };
+        let Some(group) = self.groups.get_mut(&key) else { return };
+        let is_over = |member: &&mut Member| member.unreachable_since.is_some() && !member.truth.is_live();
+        for member in group.members.values_mut().filter(is_over) {
+            member.unreachable_since = None;
+            member.heard = Some(TaskState::TaskUnknown);
+        }
+        if group.members.values().all(|member| member.unreachable_since.is_none()) {
+            self.unreachable.remove(&instance.id.uuid);
         }
     }
 

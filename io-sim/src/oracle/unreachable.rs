@@ -36,8 +36,9 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct Unreachable {
     /// The latest time that the scheduler's clock has ever shown.
     latest: Timestamp,
-    /// Since when there has been a connection: without one nobody can say whether a copy is still out of reach.
-    connected_since: Option<Timestamp>,
+    /// Since when there has been a connection on which Mesos was asked about everything: before that nobody can say whether a
+    /// copy is still out of reach.
+    asked_since: Option<Timestamp>,
     /// Since when something has been due for a copy, in true time.
     due_since: BTreeMap<Uuid, Timestamp>,
     /// Copies that count as lost while others are still to take their places, with since when.
@@ -85,9 +86,12 @@ impl Unreachable {
             Seen::Call(Call::Kill { task_id, .. }) => {
                 self.returned.remove(task_id);
             }
-            Seen::Heard(Event::Subscribed { .. }) => self.connected_since = Some(scene.now),
+            // The end of the first round of questions.
+            Seen::Call(Call::Reconcile { tasks }) if tasks.is_empty() => {
+                self.asked_since.get_or_insert(scene.now);
+            }
             Seen::Died { .. } | Seen::Disconnected => {
-                self.connected_since = None;
+                self.asked_since = None;
                 // On the next connection the master says again what lives.
                 self.returned.clear();
             }
@@ -162,7 +166,7 @@ impl Unreachable {
         }
         self.next_look = scene.now + INTERVAL;
         let late = |since: Timestamp| {
-            let able_since = scene.awake_since?.max(self.connected_since?);
+            let able_since = scene.awake_since?.max(self.asked_since?);
             Some(scene.now.since(since.max(able_since))).filter(|late| *late > PATIENCE)
         };
         if let Some((task, by)) = self.returned.iter().find_map(|(task, since)| Some((task, late(*since)?))) {

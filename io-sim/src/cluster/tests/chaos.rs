@@ -89,7 +89,7 @@ impl Chaos {
             7 => Fault::SuspendAgent { agent },
             8 | 9 => Fault::ResumeAgent { agent },
             10 => Fault::PowerOff { agent },
-            11 => Fault::WipeAgent { agent, keeps_disk: false },
+            11 => Fault::WipeAgent { agent, keeps_disk: self.random.chance(500) },
             12 => Fault::MasterFailover,
             13 => Fault::RescindOffers { agent: Some(agent) },
             14 => Fault::Delay { agent, extra: self.random.duration(Duration::ZERO, Duration::from_secs(3)) },
