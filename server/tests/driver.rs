@@ -134,12 +134,13 @@ async fn a_failing_store_stops_everything_before_anything_happens() {
 
 #[tokio::test]
 async fn what_waits_shares_one_write() {
-    // On a busy machine a turn may be over before it has taken everything: then this is tried again.
+    // Few enough for one turn on a slow machine without optimization. On a busy one a turn may be over before it has
+    // taken everything: then this is tried again.
     eventually(async || {
         let journal = Journal::default();
         let (driver, _ended) = start(Config::default(), &journal, usize::MAX);
         let release = occupy(&driver).await;
-        let ids: Vec<_> = (0..50).map(|number| format!("/pod-{number}")).collect();
+        let ids: Vec<_> = (0..5).map(|number| format!("/pod-{number}")).collect();
         let mut commands: Vec<_> = ids.iter().map(|id| Box::pin(create(&driver, id))).collect();
         for command in &mut commands {
             // Sends the command, and begins to wait for its answer.
@@ -153,7 +154,7 @@ async fn what_waits_shares_one_write() {
         let lines = journal.take();
         assert!(lines[0].starts_with("commit"), "{}", lines[0]);
         let commits = lines.iter().filter(|line| line.starts_with("commit")).count();
-        (commits == 1).then(|| assert_eq!(lines[0].matches("+pod-version").count(), 50))
+        (commits == 1).then(|| assert_eq!(lines[0].matches("+pod-version").count(), 5))
     })
     .await;
 }
