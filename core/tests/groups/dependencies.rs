@@ -204,8 +204,8 @@ fn a_group_is_deleted_dependants_first() {
     assert!(delete(&mut driver, "/shop").is_err());
 }
 
-#[test]
-fn a_deletion_of_several_groups_can_be_taken_back() {
+/// `/all` is being deleted: its `/all/shop/web` was asked to end, and `/all/db/a`, on which that depends, waits for its turn.
+fn being_deleted() -> Driver {
     let mut driver = Driver::connected();
     depend(&mut driver, "/all/shop", "/all/db");
     driver.create(pod("/all/db/a", 1, 1));
@@ -214,6 +214,12 @@ fn a_deletion_of_several_groups_can_be_taken_back() {
     launch(&mut driver);
     driver.calls.clear();
     delete(&mut driver, "/all").unwrap();
+    driver
+}
+
+#[test]
+fn a_deletion_of_several_groups_can_be_taken_back() {
+    let mut driver = being_deleted();
     driver.cancel(false);
     assert_eq!(driver.kills().len(), 1, "only the dependant had been asked to end");
     let group =
@@ -229,14 +235,7 @@ fn a_deletion_of_several_groups_can_be_taken_back() {
 
 #[test]
 fn a_pod_created_anew_before_its_turn_to_end_gets_new_copies() {
-    let mut driver = Driver::connected();
-    depend(&mut driver, "/all/shop", "/all/db");
-    driver.create(pod("/all/db/a", 1, 1));
-    driver.create(pod("/all/shop/web", 1, 1));
-    launch(&mut driver);
-    launch(&mut driver);
-    driver.calls.clear();
-    delete(&mut driver, "/all").unwrap();
+    let mut driver = being_deleted();
     assert_eq!(driver.kills(), ["/all/shop/web.a.1"], "the dependency is still to be asked to end");
     let create =
         Command::CreatePod { pod: changed(pod("/all/db/a", 1, 1), "2"), force: true, role_given: false };
@@ -251,14 +250,7 @@ fn a_pod_created_anew_before_its_turn_to_end_gets_new_copies() {
 
 #[test]
 fn a_pod_created_anew_as_it_was_before_its_turn_to_end_keeps_its_copies() {
-    let mut driver = Driver::connected();
-    depend(&mut driver, "/all/shop", "/all/db");
-    driver.create(pod("/all/db/a", 1, 1));
-    driver.create(pod("/all/shop/web", 1, 1));
-    launch(&mut driver);
-    launch(&mut driver);
-    driver.calls.clear();
-    delete(&mut driver, "/all").unwrap();
+    let mut driver = being_deleted();
     let create = Command::CreatePod { pod: pod("/all/db/a", 1, 1), force: true, role_given: false };
     driver.command(create).unwrap();
     assert_eq!((driver.picture(), driver.deployments()), (vec!["v1.1 s1 Stable".to_owned()], vec![]));
