@@ -3,12 +3,13 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod created_anew;
 mod moves;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use harness::{Driver, changed, from_json, pod, pod_id};
+use harness::{Driver, changed, from_json, pod};
 use podium_core::config::UnknownTasks;
 use podium_core::model::ids::Role;
 use podium_core::model::mesos::{
@@ -16,7 +17,7 @@ use podium_core::model::mesos::{
     ResourceValue, TaskState,
 };
 use podium_core::model::pod::PodSpec;
-use podium_core::{Command, CommandId, Config, Entry, Input, Origin, Refusal, Scheduler};
+use podium_core::{Command, Config, Entry, Input, Refusal, Scheduler};
 use serde_json::{Value, json};
 
 fn config() -> Config {
@@ -685,29 +686,4 @@ fn the_kill_that_makes_room_for_an_update_is_repeated() {
     driver.restart();
     driver.subscribe();
     assert_eq!(driver.kills(), ["/db.a.1", "/db.b.1"], "also by the next leader");
-}
-
-#[test]
-fn a_pod_created_anew_before_its_copies_were_asked_to_end_gets_new_volumes() {
-    let mut driver = Driver::connected_with(Config { portion: 2, ..config() });
-    driver.create(resident(2, &json!({})));
-    for n in 0..2 {
-        offer(&mut driver, &format!("s{n}"), &[]);
-        driver.run(n);
-    }
-    driver.wait(10.0);
-    driver.calls.clear();
-    // Nothing comes between the two commands.
-    for command in [
-        Command::DeletePod { id: pod_id("/db"), force: false },
-        Command::CreatePod { pod: resident(2, &json!({})), force: true, role_given: true },
-    ] {
-        driver.now = driver.now.next();
-        let input =
-            Input::Command { id: CommandId(99), origin: Origin::default(), command: Box::new(command) };
-        let _ = driver.step(input);
-    }
-    driver.finish();
-    assert_eq!(driver.kills().len(), 4, "the data was to go, whatever the new definition says");
-    assert_eq!(driver.picture()[2..], ["v2.0 - Pending"; 2]);
 }
