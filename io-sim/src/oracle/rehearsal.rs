@@ -143,7 +143,10 @@ impl Rehearsal {
                 let id = &instance.id;
                 let now = (instance.goal, instance.condition);
                 let before = self.copies.insert(id.clone(), now);
-                self.foreseen.retain(|_, foreseen| !foreseen.pods.contains(&id.pod) || is_well(instance));
+                // One that comes back makes one too many, of which a dry run knew nothing.
+                let was_away = before.is_some_and(|(_, condition)| is_away(condition));
+                let is_foreseen = is_well(instance) && !was_away;
+                self.foreseen.retain(|_, foreseen| !foreseen.pods.contains(&id.pod) || is_foreseen);
                 let Some(foreseen) = self.foreseen.values_mut().find(|one| one.pods.contains(&id.pod)) else {
                     return;
                 };
@@ -211,10 +214,14 @@ fn is_well(instance: &Instance) -> bool {
         | Condition::Staging
         | Condition::Starting
         | Condition::Running => true,
-        Condition::Unreachable | Condition::UnreachableInactive => false,
+        away if is_away(away) => false,
         _ => is_to_end,
     };
     is_well && !is_given_up && instance.healthy != Some(false)
+}
+
+fn is_away(condition: Condition) -> bool {
+    matches!(condition, Condition::Unreachable | Condition::UnreachableInactive)
 }
 
 /// What everybody sees: the definitions and the deployments, with how far they are.
