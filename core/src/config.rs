@@ -72,6 +72,9 @@ pub struct Config {
     /// `--unknown_tasks`: what to do with tasks of ours that Mesos reports and we have no record of, and with what is
     /// kept on agents for instances that we have no record of.
     pub unknown_tasks: UnknownTasks,
+    /// `--framework_removed`: what to do when Mesos has removed the framework.
+    #[serde(default)]
+    pub framework_removed: FrameworkRemoved,
 }
 
 /// `--accepted_resource_roles_default_behavior`.
@@ -95,6 +98,18 @@ pub enum UnknownTasks {
     Ignore,
     /// Kill the tasks; destroy the volumes, and unreserve the rest.
     Kill,
+}
+
+/// What to do when Mesos has removed the framework: because no scheduler was connected for longer than the failover
+/// timeout, or because somebody tore it down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FrameworkRemoved {
+    /// End, and do nothing until a person has decided. The default: somebody may have wanted everything to end.
+    #[default]
+    End,
+    /// Register as a new framework and launch all that is wanted anew; what is reserved for copies stays theirs.
+    Register,
 }
 
 impl Default for Config {
@@ -128,6 +143,7 @@ impl Default for Config {
             gpu_restricted: true,
             gpu_resources: false,
             unknown_tasks: UnknownTasks::Ignore,
+            framework_removed: FrameworkRemoved::End,
         }
     }
 }

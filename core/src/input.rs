@@ -26,6 +26,9 @@ pub enum Input {
     Disconnected,
     /// The master says something. The first event of a connection is `Subscribed`.
     Event(Box<Event>),
+    /// The master has removed the framework: its id is dead, its tasks are killed wherever agents can be reached, and no
+    /// subscription with this id is accepted any more.
+    FrameworkRemoved,
     /// The master refused a call that [`Action`](crate::Action) asked for: it did nothing. The connection goes on.
     Refused {
         /// The call.

@@ -28,6 +28,8 @@ pub enum Mark {
     ForgottenEnded,
     /// A copy that was given up came back, and is killed.
     ForgottenReturned,
+    /// Mesos had removed the framework, which goes on under another id.
+    FrameworkReborn,
     /// Part of a group ended, and the rest did not follow.
     GroupOutlived,
     /// A copy ended by the word of somebody who may be wrong: another one takes its place.
@@ -56,7 +58,7 @@ pub enum Mark {
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::AgentLossHeard,
         Self::DeploymentAbandoned,
         Self::DeploymentSuperseded,
@@ -67,6 +69,7 @@ impl Mark {
         Self::Expunged,
         Self::ForgottenEnded,
         Self::ForgottenReturned,
+        Self::FrameworkReborn,
         Self::GroupOutlived,
         Self::EndedInDoubt,
         Self::HomeMoved,

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::deployment::Deployment;
 use crate::model::group::Group;
-use crate::model::ids::{AgentId, DeploymentId, FrameworkId, GroupId, InstanceId, PodId, Role};
+use crate::model::identity::Identity;
+use crate::model::ids::{AgentId, DeploymentId, GroupId, InstanceId, PodId, Role};
 use crate::model::instance::{AgentInfo, Instance, Termination};
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
@@ -35,11 +36,8 @@ pub enum Entry {
     Deployment(Deployment),
     /// An instance that was given up while its containers may still run: to be killed if it comes back.
     Forgotten(Forgotten),
-    /// This framework's id.
-    Framework {
-        /// The id that Mesos gave.
-        id: FrameworkId,
-    },
+    /// This framework's ids.
+    Framework(Identity),
     /// What is kept on an agent for an instance that is gone.
     Leftover(Leftover),
     /// One definition of a group, or its end. Never changed and never deleted: history is permanent.
@@ -84,7 +82,7 @@ impl Entry {
         match self {
             Self::Deployment(deployment) => Key::Deployment(deployment.id.clone()),
             Self::Forgotten(forgotten) => Key::Forgotten(forgotten.instance.clone()),
-            Self::Framework { .. } => Key::Framework,
+            Self::Framework(_) => Key::Framework,
             Self::Group(group) => Key::Group(group.id.clone(), group.version),
             Self::Instance(instance) => Key::Instance(instance.id.clone()),
             Self::Leftover(leftover) => Key::Leftover(leftover.instance.clone()),
@@ -102,7 +100,7 @@ impl Entry {
         match self {
             Self::Deployment(deployment) => deployment.version,
             Self::Forgotten(forgotten) => forgotten.since,
-            Self::Framework { .. } => Timestamp::EPOCH,
+            Self::Framework(_) => Timestamp::EPOCH,
             Self::Group(group) => group.version,
             Self::Instance(instance) => latest_of_instance(instance),
             Self::Leftover(leftover) => leftover.since,

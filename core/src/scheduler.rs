@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::config::Config;
+use crate::config::{Config, FrameworkRemoved};
 use crate::input::Input;
 use crate::marks::{Mark, Marks};
 use crate::model::event::{ApiEvent, ApiEventKind};
@@ -156,6 +156,7 @@ impl Scheduler {
             Input::Command { id, origin, command } => self.on_command(id, origin, *command),
             Input::Disconnected => self.on_disconnected(),
             Input::Event(event) => self.on_event(*event),
+            Input::FrameworkRemoved => self.on_framework_removed(),
             Input::Refused { call, reason } => self.on_refused(&call, reason),
             Input::Secrets(report) => self.on_secrets(report),
             Input::Tick => {}
@@ -224,7 +225,7 @@ impl Scheduler {
 
     /// This framework's id, once Mesos has given one.
     pub fn framework_id(&self) -> Option<&FrameworkId> {
-        self.state.framework_id()
+        self.state.identity().id.as_ref()
     }
 
     /// Whether there is a subscription.
@@ -306,6 +307,18 @@ impl Scheduler {
         self.reconciliation = Reconciliation::default();
     }
 
+    /// Everything goes on under a new id, if it may. What became of the copies Mesos says when it is asked about them, as
+    /// after each subscription: those on agents that it reaches are gone, those on others are out of reach like
+    /// others there.
+    fn on_framework_removed(&mut self) {
+        self.on_disconnected();
+        if self.config.framework_removed == FrameworkRemoved::Register && self.framework_id().is_some() {
+            self.mark(Mark::FrameworkReborn);
+            self.state.retire_framework_id();
+            self.unknown_tasks.clear();
+        }
+    }
+
     fn on_failure(&mut self, failure: &crate::model::mesos::ExecutorFailure) {
         let Some(executor) = &failure.executor_id else {
             if let Some(agent) = &failure.agent_id {
@@ -345,7 +358,7 @@ impl Scheduler {
     /// What decides about placement beside the copy and the agent.
     pub(crate) fn site(&self) -> Site<'_> {
         let domain = self.connection.as_ref().and_then(|connection| connection.master.domain.as_ref());
-        Site { config: &self.config, framework: self.framework_id(), domain, now: self.now }
+        Site { config: &self.config, identity: self.state.identity(), domain, now: self.now }
     }
 
     /// Notes that a rare path is taken.

@@ -5,8 +5,10 @@ mod harness;
 use std::time::Duration;
 
 use harness::{Driver, changed, pod, pod_id, pod_with};
-use podium_core::model::ids::AgentId;
-use podium_core::model::mesos::{Call, Event, StatusReason, TaskState, TaskStatus};
+use podium_core::config::FrameworkRemoved;
+use podium_core::model::identity::Identity;
+use podium_core::model::ids::{AgentId, FrameworkId};
+use podium_core::model::mesos::{Call, Event, StatusReason, StatusSource, TaskState, TaskStatus};
 use podium_core::model::time::Timestamp;
 use podium_core::{Command, Config, Entry, Input, Key, Record, RestoreError, Scheduler};
 use serde_json::json;
@@ -343,4 +345,59 @@ fn an_end_that_was_asked_for_is_asked_for_again_by_the_next_leader() {
     let mut kills = driver.kills();
     kills.sort();
     assert_eq!(kills, ["/p.a.1", "/p.b.1"], "the one that was ending anyway is the one too many");
+}
+
+/// A copy runs on `s1`, another one on `s2`, and Mesos has removed the framework.
+fn removed(framework_removed: FrameworkRemoved) -> Driver {
+    let mut driver = Driver::connected_with(Config { framework_removed, ..Config::default() });
+    driver.create(pod("/p", 1, 2));
+    driver.offer("s1", 0.3, 64.0);
+    driver.offer("s2", 0.3, 64.0);
+    driver.run(0);
+    driver.run(1);
+    assert_eq!(driver.picture(), ["v1.1 s1 Stable", "v1.1 s2 Stable"]);
+    let _ = driver.step(Input::Disconnected);
+    let output = driver.step(Input::FrameworkRemoved);
+    assert_eq!(output.actions, []);
+    driver
+}
+
+fn subscription_id(driver: &Driver) -> Option<FrameworkId> {
+    driver.scheduler.subscription(driver.now).framework_info.id
+}
+
+#[test]
+fn a_framework_that_was_removed_keeps_its_id_until_a_person_decides() {
+    let mut driver = removed(FrameworkRemoved::End);
+    assert_eq!(subscription_id(&driver), Some(FrameworkId::from("fw")));
+    assert_eq!(driver.picture(), ["v1.1 s1 Stable", "v1.1 s2 Stable"]);
+    driver.restart();
+    assert_eq!(subscription_id(&driver), Some(FrameworkId::from("fw")));
+}
+
+#[test]
+fn a_framework_that_was_removed_goes_on_under_another_id() {
+    let mut driver = removed(FrameworkRemoved::Register);
+    driver.restart();
+    assert_eq!(subscription_id(&driver), None);
+    driver.calls.clear();
+    driver.subscribe_as("fw-2");
+    let former = vec![FrameworkId::from("fw")];
+    let identity = Identity { id: Some(FrameworkId::from("fw-2")), former };
+    assert_eq!(driver.store[&Key::Framework], Entry::Framework(identity));
+    let is_question = |call: &Call| matches!(call, Call::Reconcile { tasks } if tasks.len() == 2);
+    assert!(driver.calls.iter().any(is_question), "Mesos knows what became of them: {:?}", driver.calls);
+
+    // The agent that can be reached has ended what it ran, the other one will.
+    let mut gone = driver.status(0, "a", TaskState::TaskGone);
+    gone.source = Some(StatusSource::SourceMaster);
+    gone.reason = Some(StatusReason::ReasonReconciliation);
+    let mut lost = driver.status(1, "a", TaskState::TaskUnreachable);
+    lost.unreachable_time = Some(driver.now);
+    driver.event(Event::Update(gone));
+    driver.event(Event::Update(lost));
+    // Its back-off.
+    driver.wait(1.0);
+    driver.offer("s3", 0.3, 64.0);
+    assert_eq!(driver.picture(), ["v1.1 s3 Pending", "v1.1 s2 Degraded"]);
 }

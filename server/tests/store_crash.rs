@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use podium::store::{DataDir, EmbeddedStore, Store as _};
+use podium_core::model::identity::Identity;
 use podium_core::model::ids::{FrameworkId, InstanceId, PodId, Uuid};
 use podium_core::model::time::Timestamp;
 use podium_core::record::{Entry, Forgotten, Key, Record};
@@ -61,7 +62,7 @@ fn commit(number: i64) -> [Record; 3] {
     };
     let since = Timestamp::from_millis(number);
     [
-        Record::Put(Entry::Framework { id: FrameworkId::new(number.to_string()) }),
+        Record::Put(Entry::Framework(FrameworkId::new(number.to_string()).into())),
         Record::Delete(Key::Forgotten(instance(number + INSTANCES / 2))),
         Record::Put(Entry::Forgotten(Forgotten { instance: instance(number), since, agent: None })),
     ]
@@ -70,7 +71,7 @@ fn commit(number: i64) -> [Record; 3] {
 /// The number of the newest commit.
 fn newest(entries: &[Entry]) -> i64 {
     let framework = entries.iter().find_map(|entry| match entry {
-        Entry::Framework { id } => Some(id.as_str().parse::<i64>().unwrap()),
+        Entry::Framework(Identity { id: Some(id), .. }) => Some(id.as_str().parse::<i64>().unwrap()),
         _ => None,
     });
     framework.unwrap_or(0)

@@ -8,7 +8,7 @@ use podium_tests::process::{self, Process};
 use podium_tests::{Cluster, Daemon, api, eventually};
 use serde_json::{Value, json};
 
-use crate::pod::{all_task_ids, list, main_processes, pod, sleeper, task_ids, text};
+use crate::pod::{all_task_ids, list, main_process, main_processes, pod, sleeper, task_ids, text};
 
 /// What is to be the same after a restart: everything but when it was last heard of.
 fn lasting(status: &Value) -> Value {
@@ -197,4 +197,32 @@ fn a_daemon_that_is_asked_to_end_leaves_a_cluster_of_its_own_alone() {
     daemon.start_again();
     assert_eq!(lasting(&daemon.wait_until_stable("/web")), lasting(&status));
     all_alive(&processes);
+}
+
+#[test]
+fn a_framework_that_was_torn_down_comes_back_as_another_one_if_it_may() {
+    let cluster = Cluster::start(1);
+    let mut daemon = Daemon::start_with(&["--master", cluster.url()]);
+    daemon.create(&pod("/web", 1, &[sleeper("a")]));
+    let before = task_ids(&list(&daemon.wait_until_stable("/web"), "instances")[0]);
+    let process = main_process(&before[0]);
+    let framework = |state: &Value| text(&list(state, "frameworks")[0], "id").to_owned();
+    let first = framework(&cluster.state());
+
+    // What Mesos does by itself when nobody is connected for longer than the failover timeout.
+    cluster.command(&format!("framework/{first}/tear-down"));
+
+    let (status, log) = daemon.wait_for_end();
+    assert!(!status.success());
+    assert!(log.contains("--framework_removed register"), "it says what to do: {log}");
+    eventually("Mesos ends what ran", || if process.is_alive() { Err(first.clone()) } else { Ok(()) });
+
+    daemon.start_again_with(&["--framework_removed", "register"]);
+    let after = daemon.wait_for_status("/web", "it runs again", |status| {
+        let instance = status["instances"].as_array()?.first()?;
+        let is_new = instance["status"] == "STABLE" && task_ids(instance) != before;
+        is_new.then(|| task_ids(instance))
+    });
+    assert!(main_process(&after[0]).is_alive());
+    assert_ne!(framework(&cluster.state()), first);
 }

@@ -60,6 +60,15 @@ impl Daemon {
         self.wait_until_ready(Program::start("podium serve", command, &self.folder));
     }
 
+    /// The same with further flags, which it keeps.
+    ///
+    /// # Panics
+    /// It does not start, or runs already.
+    pub fn start_again_with(&mut self, flags: &[&str]) {
+        self.flags.extend(flags.iter().map(ToString::to_string));
+        self.start_again();
+    }
+
     fn wait_until_ready(&mut self, mut program: Program) {
         let pods = program.announced("  API    ");
         self.url = pods.trim_end_matches("/v2/pods").to_owned();
@@ -80,6 +89,16 @@ impl Daemon {
     /// It does not run, or does not end.
     pub fn terminate(&mut self) -> ExitStatus {
         self.end(Signal::SIGTERM)
+    }
+
+    /// Waits until it has ended by itself: how, and what it has logged.
+    ///
+    /// # Panics
+    /// It does not run, or does not end.
+    pub fn wait_for_end(&mut self) -> (ExitStatus, String) {
+        let mut program = self.program.take().expect("it runs");
+        let status = program.wait();
+        (status, program.errors())
     }
 
     fn end(&mut self, signal: Signal) -> ExitStatus {

@@ -6,6 +6,7 @@
 pub mod deployment;
 pub mod event;
 pub mod group;
+pub mod identity;
 pub mod ids;
 pub mod instance;
 pub mod mesos;

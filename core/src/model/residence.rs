@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::identity::Identity;
 use super::ids::{FrameworkId, InstanceId, Role, Uuid};
 use super::mesos::{Label, Reservation, ReservationType};
 
@@ -53,12 +54,12 @@ pub(crate) fn reservation(
     Reservation { kind: ReservationType::Dynamic, role, principal, labels }
 }
 
-/// For which instance of `framework` something under these reservations is kept.
-pub(crate) fn resident_of(framework: &FrameworkId, reservations: &[Reservation]) -> Option<InstanceId> {
+/// For which of our instances something under these reservations is kept.
+pub(crate) fn resident_of(identity: &Identity, reservations: &[Reservation]) -> Option<InstanceId> {
     let last = reservations.last().filter(|last| last.kind == ReservationType::Dynamic)?;
     let value = |key| last.labels.iter().find(|label| label.key == key)?.value.as_deref();
     value(INSTANCE_LABEL)
-        .filter(|_| value(FRAMEWORK_LABEL) == Some(framework.as_str()))
+        .filter(|_| value(FRAMEWORK_LABEL).is_some_and(|framework| identity.has_been(framework)))
         .and_then(|instance| instance.parse().ok())
 }
 
@@ -71,6 +72,9 @@ mod tests {
         let framework = FrameworkId::from("fw");
         let instance: InstanceId = "a_b.instance-0190163d-8694-739b-aea5-966c26f8ad91".parse().unwrap();
         let made = reservation(&framework, &instance, Role::from("dev"), None);
+        let framework = Identity::from(framework);
+        let other = Identity::from(FrameworkId::from("other"));
+        let reborn = Identity { former: vec![FrameworkId::from("fw")], ..other.clone() };
         let stack = |last: Reservation| {
             let below = Reservation {
                 kind: ReservationType::Static,
@@ -80,8 +84,9 @@ mod tests {
             };
             [below, last]
         };
-        assert_eq!(resident_of(&framework, &stack(made.clone())), Some(instance));
-        assert_eq!(resident_of(&FrameworkId::from("other"), &stack(made.clone())), None);
+        assert_eq!(resident_of(&framework, &stack(made.clone())), Some(instance.clone()));
+        assert_eq!(resident_of(&reborn, &stack(made.clone())), Some(instance));
+        assert_eq!(resident_of(&other, &stack(made.clone())), None);
         let fixed = Reservation { kind: ReservationType::Static, ..made.clone() };
         assert_eq!(resident_of(&framework, &stack(fixed)), None);
         let mut foreign = made;

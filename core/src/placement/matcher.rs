@@ -7,7 +7,8 @@ use super::pool::{Pool, Stack, amount_of};
 use super::refusal::NoMatch;
 use super::{Draw, Member, PortDraw, policy, ports, residence};
 use crate::config::{AcceptedResourceRoles, Config};
-use crate::model::ids::{FrameworkId, Role};
+use crate::model::identity::Identity;
+use crate::model::ids::Role;
 use crate::model::instance::Instance;
 use crate::model::mesos::{FaultDomain, Resource, ResourceKind};
 use crate::model::number::Scalar;
@@ -46,8 +47,8 @@ pub(crate) struct Asker<'a> {
 pub(crate) struct Site<'a> {
     /// The settings.
     pub(crate) config: &'a Config,
-    /// This framework's id, if it has one.
-    pub(crate) framework: Option<&'a FrameworkId>,
+    /// This framework's ids.
+    pub(crate) identity: &'a Identity,
     /// The master's place.
     pub(crate) domain: Option<&'a FaultDomain>,
     /// The time.
@@ -118,8 +119,7 @@ pub(crate) fn might_ever_match(pod: &Pod, spec: &PodSpec, known: KnownAgent<'_>,
 /// Whether a copy that has a home can go back to it. Whether it is a good place was decided when it came there.
 fn match_resident(asker: Asker<'_>, pool: &Pool, site: &Site<'_>, random: u64) -> Result<Match, NoMatch> {
     let Asker { spec, instance, .. } = asker;
-    let framework = site.framework.ok_or(NoMatch::Reservation)?;
-    let (disks, stacks) = residence::find_home(instance, pool, framework)?;
+    let (disks, stacks) = residence::find_home(instance, pool, site.identity)?;
     if policy::in_maintenance(pool.unavailability.as_ref(), site.config, site.now) {
         return Err(NoMatch::Maintenance);
     }
@@ -128,7 +128,7 @@ fn match_resident(asker: Asker<'_>, pool: &Pool, site: &Site<'_>, random: u64) -
         return Err(why);
     }
     let ports = ports::choose(spec, &pool.stacks, &stacks, random).map_err(NoMatch::Ports)?;
-    if may_still_be_ending(instance, pool, site.now) {
+    if may_still_be_ending(instance, pool, site.now) || residence::may_be_in_use(instance, spec, site.now) {
         return Err(NoMatch::ExecutorStillAlive);
     }
     Ok(Match { draws: draw(spec, &pool.stacks, &stacks), ports, disks })

@@ -139,9 +139,8 @@ impl Scheduler {
             return waiting.first().copied();
         }
         let copies = || waiting.iter().filter_map(|uuid| self.state.instance(*uuid));
-        let framework = self.framework_id()?;
         let mut residents = copies().filter(|copy| copy.residence.is_some());
-        let at_home = residents.find(|copy| find_home(copy, pool, framework).is_ok());
+        let at_home = residents.find(|copy| find_home(copy, pool, self.state.identity()).is_ok());
         // Those that have a home may wait for offers to a role that the pod had before.
         let is_for_new = pool.role == turn.spec.role;
         let chosen = at_home.or_else(|| copies().find(|copy| copy.residence.is_none() && is_for_new));

@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use super::pool::Pool;
 use super::{Launch, NoMatch};
 use crate::config::{Config, UnknownTasks};
+use crate::model::identity::Identity;
 use crate::model::ids::{FrameworkId, InstanceId, Uuid, new_uuid};
 use crate::model::instance::{Goal, Instance};
 use crate::model::mesos::{
@@ -40,6 +41,7 @@ use crate::model::number::Scalar;
 use crate::model::pod::{PersistentVolume, PersistentVolumeType, PodSpec, ScalarResources};
 use crate::model::regex::JavaRegex;
 use crate::model::residence::{LocalVolume, reservation, resident_of};
+use crate::model::time::Timestamp;
 use crate::record::Leftover;
 use crate::scheduler::Scheduler;
 use crate::view::UnknownReservation;
@@ -50,6 +52,10 @@ use crate::view::UnknownReservation;
 /// is out of reach. Only a master that gave the agent up (`--agent_ping_timeout` × `--max_agent_ping_timeouts`, 75 s
 /// unless set otherwise) takes the agent's word for what is reserved there, when it is back.
 const RELEASE_TIME: Duration = Duration::from_secs(300);
+
+/// So long beyond its containers' grace an executor takes at most to end, after its agent was told to end it
+/// (`--executor_shutdown_grace_period`, 5 s unless set otherwise).
+const ENDING_TIME: Duration = Duration::from_secs(15);
 
 /// Where a copy with persistent volumes lives.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -104,10 +110,10 @@ impl Launch {
 pub(super) fn find_home(
     instance: &Instance,
     pool: &Pool,
-    framework: &FrameworkId,
+    identity: &Identity,
 ) -> Result<(Vec<Resource>, Vec<usize>), NoMatch> {
     let is_its = |reservations: &[Reservation]| {
-        resident_of(framework, reservations).is_some_and(|resident| resident == instance.id)
+        resident_of(identity, reservations).is_some_and(|resident| resident == instance.id)
     };
     if instance.agent_id() != Some(&pool.agent.agent_id) {
         return Err(NoMatch::Reservation);
@@ -120,6 +126,15 @@ pub(super) fn find_home(
     let volumes = volumes.collect::<Option<Vec<Resource>>>().ok_or(NoMatch::Reservation)?;
     let stacks = pool.stacks.iter().enumerate().filter(|(_, stack)| is_its(&stack.reservations));
     Ok((volumes, stacks.map(|(index, _)| index).collect()))
+}
+
+/// Whether the last launch of `instance`, which ended by the word of somebody who may be wrong, may still use its volumes.
+/// What Mesos knows to be in use it does not offer; but what ran for a framework that it removed is free to it as soon as
+/// it has told the agent to end that.
+pub(super) fn may_be_in_use(instance: &Instance, spec: &PodSpec, now: Timestamp) -> bool {
+    let in_doubt = instance.tasks.iter().filter(|task| !task.has_surely_ended());
+    let grace = spec.longest_kill_grace_period().unwrap_or_default().saturating_add(ENDING_TIME);
+    in_doubt.map(|task| task.since).max().is_some_and(|since| now.since(since) < grace)
 }
 
 /// What one copy of `spec` takes of its agent in all: beside what it uses, its volumes on the agent's own disk.
@@ -252,14 +267,13 @@ impl Scheduler {
 
     /// Takes out of `pool` what is kept there for instances that are gone, to be given back.
     pub(super) fn release_leftovers(&mut self, pool: &mut Pool) -> Release {
-        let Some(framework) = self.framework_id().cloned() else { return Release::default() };
         let agent = pool.agent.agent_id.clone();
         let mut release = Release::default();
         let mut released: Vec<InstanceId> = Vec::new();
         let mut unknown: BTreeMap<InstanceId, Vec<String>> = BTreeMap::new();
-        let moved = self.follow_volumes(pool, &framework);
+        let moved = self.follow_volumes(pool);
         let mut is_left = |reservations: &[Reservation], volume: Option<&String>| {
-            let Some(resident) = resident_of(&framework, reservations) else { return false };
+            let Some(resident) = resident_of(self.state.identity(), reservations) else { return false };
             if self.config.unknown_tasks == UnknownTasks::Ignore && !self.state.has_record_of(resident.uuid) {
                 unknown.entry(resident).or_default().extend(volume.cloned());
                 return false;
@@ -290,10 +304,10 @@ impl Scheduler {
 
     /// The instances whose volumes are in `pool`, although they were on another agent. Volumes are only offered while
     /// nothing uses them, so those of them that nobody can reach have ended, and go on here if they are to.
-    fn follow_volumes(&mut self, pool: &Pool, framework: &FrameworkId) -> BTreeSet<InstanceId> {
+    fn follow_volumes(&mut self, pool: &Pool) -> BTreeSet<InstanceId> {
         let mut moved = BTreeSet::new();
         for disk in pool.disks.iter().filter(|disk| persistence_id(disk).is_some()) {
-            let Some(resident) = resident_of(framework, &disk.reservations) else { continue };
+            let Some(resident) = resident_of(self.state.identity(), &disk.reservations) else { continue };
             let is_its = |instance: &&Instance| {
                 let volumes = instance.residence.iter().flat_map(|residence| &residence.volumes);
                 let mut ids = volumes.map(|volume| volume.persistence_id(&instance.id));

@@ -45,6 +45,7 @@ use crate::lifecycle;
 use crate::model::deployment::Deployment;
 use crate::model::event::ApiEventKind;
 use crate::model::group::Group;
+use crate::model::identity::Identity;
 use crate::model::ids::{DeploymentId, FrameworkId, InstanceId, PodId, Role, Uuid};
 use crate::model::instance::{AgentInfo, Instance, Task};
 use crate::model::pod::PodSpec;
@@ -87,7 +88,7 @@ pub(crate) struct Changes {
 /// Everything the scheduler knows that outlives a connection.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct State {
-    framework_id: Option<FrameworkId>,
+    identity: Identity,
     pods: Pods,
     /// By uuid. Never iterated: order comes from the pods.
     instances: FxHashMap<Uuid, Slot>,
@@ -121,14 +122,20 @@ impl State {
         self.now = now;
     }
 
-    /// This framework's id.
-    pub(crate) fn framework_id(&self) -> Option<&FrameworkId> {
-        self.framework_id.as_ref()
+    /// This framework's ids.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// Keeps this framework's id.
     pub(crate) fn set_framework_id(&mut self, id: FrameworkId) {
-        self.framework_id = Some(id);
+        self.identity.id = Some(id);
+        self.changes.keys.insert(Key::Framework);
+    }
+
+    /// This framework's id is dead: the next subscription gives another one.
+    pub(crate) fn retire_framework_id(&mut self) {
+        self.identity.former.extend(self.identity.id.take());
         self.changes.keys.insert(Key::Framework);
     }
 
@@ -449,7 +456,9 @@ impl State {
         let entry = match &key {
             Key::Deployment(id) => self.deployments.all().get(id).cloned().map(Entry::Deployment),
             Key::Forgotten(id) => self.forgotten.get(&id.uuid).cloned().map(Entry::Forgotten),
-            Key::Framework => self.framework_id.clone().map(|id| Entry::Framework { id }),
+            Key::Framework => {
+                Some(&self.identity).filter(|own| !own.is_empty()).cloned().map(Entry::Framework)
+            }
             Key::Group(id, version) => self.groups.definition(id, *version).cloned().map(Entry::Group),
             Key::Leftover(id) => self.leftovers.get(&id.uuid).cloned().map(Entry::Leftover),
             Key::Instance(id) => {

@@ -18,7 +18,7 @@ impl State {
             Entry::Forgotten(forgotten) => {
                 self.forgotten.insert(forgotten.instance.uuid, forgotten);
             }
-            Entry::Framework { id } => self.framework_id = Some(id),
+            Entry::Framework(identity) => self.identity = identity,
             Entry::Leftover(leftover) => {
                 self.leftovers.insert(leftover.instance.uuid, leftover);
             }

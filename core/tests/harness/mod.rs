@@ -78,8 +78,12 @@ impl Driver {
     }
 
     pub(crate) fn subscribe(&mut self) {
+        self.subscribe_as("fw");
+    }
+
+    pub(crate) fn subscribe_as(&mut self, id: &str) {
         self.event(Event::Subscribed {
-            framework_id: FrameworkId::from("fw"),
+            framework_id: FrameworkId::from(id),
             heartbeat_interval: Some(Duration::from_secs(15)),
             master: None,
         });

@@ -1,10 +1,12 @@
 //! Volumes that turn up on another agent than they were on.
 
-use podium_core::model::mesos::TaskState;
+use podium_core::config::FrameworkRemoved;
+use podium_core::model::mesos::{Event, StatusSource, TaskState};
+use podium_core::{Config, Input};
 use serde_json::json;
 
 use super::harness::{Driver, from_json};
-use super::{config, list, offer, one, running, story, used};
+use super::{config, list, offer, one, running, running_with, story, unknown, used};
 
 /// A machine that is started anew because its configuration has changed keeps its volumes and gets another id.
 #[test]
@@ -60,4 +62,30 @@ fn volumes_of_a_copy_that_is_wanted_are_never_destroyed() {
         driver.wait(100.0);
         assert_eq!(story(&offer(&mut driver, "s2", &kept)), [""; 0]);
     }
+}
+
+#[test]
+fn volumes_of_a_framework_that_was_removed_are_its_successors() {
+    let register = Config { framework_removed: FrameworkRemoved::Register, ..config() };
+    let (mut driver, kept) = running_with(register, one());
+    let _ = driver.step(Input::Disconnected);
+    let _ = driver.step(Input::FrameworkRemoved);
+    driver.subscribe_as("fw-2");
+    let mut gone = driver.status(0, "a", TaskState::TaskGone);
+    gone.source = Some(StatusSource::SourceMaster);
+    driver.event(Event::Update(gone.clone()));
+    gone.task_id = driver.instance(0).0.task_id("b", 1);
+    driver.event(Event::Update(gone));
+    assert_eq!(unknown(&driver), vec![]);
+    driver.wait(14.0);
+    assert_eq!(offer(&mut driver, "s1", &kept), [], "what ran may take so long to end, and uses them");
+    driver.wait(1.0);
+    let went_back = offer(&mut driver, "s1", &kept);
+    assert_eq!(used(&went_back), kept, "under the labels that it has");
+    driver.run(0);
+
+    driver.delete_pod_by_force("/db");
+    driver.confirm_kills();
+    let given_back = offer(&mut driver, "s1", &kept);
+    assert!(story(&given_back)[0].starts_with("DESTROY"), "{given_back:?}");
 }

@@ -12,6 +12,7 @@ pub(super) fn input(input: &Input) -> (String, Value) {
             (format!("command {}", tag(&command)), command)
         }
         Input::Disconnected => ("disconnected".to_owned(), Value::Null),
+        Input::FrameworkRemoved => ("framework removed".to_owned(), Value::Null),
         Input::Refused { call, reason } => {
             let call = clean(serde_json::to_value(call).unwrap_or_default());
             (format!("{} refused", tag(&call)), json!({ "call": call, "reason": reason }))

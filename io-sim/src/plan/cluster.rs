@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use podium_core::Config;
-use podium_core::config::{AcceptedResourceRoles, UnknownTasks};
+use podium_core::config::{AcceptedResourceRoles, FrameworkRemoved, UnknownTasks};
 use podium_core::model::ids::Role;
 use podium_core::model::mesos::{
     Attribute, AttributeValue, DiskInfo, DiskSource, DiskSourceType, FaultDomain, PortRange, Reservation,
@@ -237,6 +237,8 @@ impl SchedulerPlan {
         if self.kill_unknown_tasks {
             config.unknown_tasks = UnknownTasks::Kill;
         }
+        // One that ends is of no use here.
+        config.framework_removed = FrameworkRemoved::Register;
         config
     }
 }

@@ -161,6 +161,8 @@ pub enum Fault {
         /// For how long.
         lasts: Span,
     },
+    /// An operator tears the framework down (`TEARDOWN`): Mesos kills its tasks, and its id is dead.
+    FrameworkTornDown {},
     /// Containers cannot be started on a machine.
     LaunchesFail {
         /// The machine.
@@ -369,6 +371,7 @@ impl Fault {
             | Self::ConnectionBroken {}
             | Self::ContainerExits { .. }
             | Self::ExecutorKilled { .. }
+            | Self::FrameworkTornDown {}
             | Self::LeaderChanged { .. }
             | Self::MasterFailover {}
             | Self::OffersRescinded { .. }

@@ -126,6 +126,10 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
         if self.link.state == State::Subscribing {
             if !matches!(*event, Event::Subscribed { .. }) {
                 // Refused; the stream ends with it.
+                if is_removed(&event) {
+                    self.daemon.push(Incoming::FrameworkRemoved);
+                    self.run_scheduler();
+                }
                 self.hang_up(number);
                 return;
             }
@@ -239,6 +243,11 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
             self.send_down(number, message);
         }
     }
+}
+
+/// Whether the master says that the framework is no more.
+fn is_removed(event: &Event) -> bool {
+    matches!(event, Event::Error { message } if message == "Framework has been removed")
 }
 
 /// Whether the answer to a call means that the subscription is not what the master knows of.

@@ -76,6 +76,7 @@ pub(super) enum Incoming {
     Connected(Number),
     Disconnected,
     Event(Box<Event>),
+    FrameworkRemoved,
     Refused {
         call: Box<Call>,
         reason: String,
@@ -185,6 +186,7 @@ impl<S: Subject> Daemon<S> {
                 }
                 Incoming::Disconnected => Input::Disconnected,
                 Incoming::Event(event) => Input::Event(event),
+                Incoming::FrameworkRemoved => Input::FrameworkRemoved,
                 Incoming::Refused { call, reason } => Input::Refused { call, reason },
             };
             steps.push(process.step(clock, input));

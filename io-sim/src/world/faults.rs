@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use podium_core::model::identity::Identity;
 use podium_core::model::ids::AgentId;
 use podium_core::model::mesos::Unavailability;
 use podium_core::model::time::Timestamp;
+use podium_core::{Entry, Key};
 
 use super::containers::ContainerRole;
 use super::daemon::Doom;
@@ -322,6 +324,13 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
                 self.daemon.set_clock(by, back);
                 self.start_scheduler();
             }
+            Fault::FrameworkTornDown {} => {
+                if let Some(Entry::Framework(Identity { id: Some(framework_id), .. })) =
+                    self.store.get(&Key::Framework).cloned()
+                {
+                    self.operator_call(OperatorCall::Teardown { framework_id });
+                }
+            }
             Fault::MasterFailover {} => self.break_cluster(Mesos::MasterFailover),
             Fault::MasterStopped { .. } => self.break_cluster(Mesos::StopMaster),
             Fault::OffersRescinded { agent } => {
@@ -431,6 +440,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
             | Fault::ContainerExits { .. }
             | Fault::ContainerUnhealthy { .. }
             | Fault::ExecutorKilled { .. }
+            | Fault::FrameworkTornDown {}
             | Fault::LeaderChanged { .. }
             | Fault::MasterFailover {}
             | Fault::OffersRescinded { .. }

@@ -173,7 +173,11 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
                     self.see(&Seen::Decided { command, result });
                 }
             }
-            Input::Disconnected | Input::Refused { .. } | Input::Secrets(_) | Input::Tick => {}
+            Input::Disconnected
+            | Input::FrameworkRemoved
+            | Input::Refused { .. }
+            | Input::Secrets(_)
+            | Input::Tick => {}
         }
     }
 

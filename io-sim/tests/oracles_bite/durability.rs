@@ -55,7 +55,7 @@ fn a_launch_without_the_id_of_the_framework() {
     struct Anonymous;
     impl Bug for Anonymous {
         fn say(&mut self, mut output: Output) -> Output {
-            output.records.retain(|record| !matches!(record, Record::Put(Entry::Framework { .. })));
+            output.records.retain(|record| !matches!(record, Record::Put(Entry::Framework(_))));
             output
         }
     }

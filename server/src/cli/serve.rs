@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use podium_core::Config;
 use podium_core::admission::Rules;
-use podium_core::config::{AcceptedResourceRoles, UnknownTasks};
+use podium_core::config::{AcceptedResourceRoles, FrameworkRemoved, UnknownTasks};
 use podium_core::model::ids::Role;
 use serde::Serialize;
 
@@ -114,6 +114,11 @@ pub(super) struct ServeArgs {
     /// What to do with tasks and persistent volumes of this framework that the daemon has no record of
     #[arg(long, value_name = "WHAT", default_value = "ignore", help_heading = "Mesos")]
     unknown_tasks: UnknownTasksArg,
+
+    /// What to do when Mesos has removed the framework, because nobody was connected for longer than the failover timeout
+    /// or because somebody tore it down
+    #[arg(long, value_name = "WHAT", default_value = "end", help_heading = "Mesos")]
+    framework_removed: FrameworkRemovedArg,
 
     /// Whose resources a pod may use that lists no roles
     #[arg(long, value_name = "WHOSE", default_value = "any", help_heading = "Scheduling")]
@@ -237,6 +242,15 @@ enum UnknownTasksArg {
     Kill,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+enum FrameworkRemovedArg {
+    /// End, and change nothing
+    End,
+    /// Register as a new framework and launch all pods anew, those with persistent volumes where these are
+    Register,
+}
+
 /// What `--enable_features` can name (Marathon's `Features`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
@@ -345,6 +359,10 @@ impl ServeArgs {
             unknown_tasks: match self.unknown_tasks {
                 UnknownTasksArg::Ignore => UnknownTasks::Ignore,
                 UnknownTasksArg::Kill => UnknownTasks::Kill,
+            },
+            framework_removed: match self.framework_removed {
+                FrameworkRemovedArg::End => FrameworkRemoved::End,
+                FrameworkRemovedArg::Register => FrameworkRemoved::Register,
             },
         }
     }

@@ -1,11 +1,17 @@
 //! Keeps the scheduler subscribed: what the client hears goes to the driver, what the driver says to the client.
 
 use podium_core::model::mesos::Call;
-use podium_mesos::client::{CallSender, Client, Config, Credential, Notice, StaticMasters, Subscription};
+use podium_mesos::client::{
+    CallSender, Client, Config, Credential, Ended, Notice, StaticMasters, Subscription,
+};
 use tokio::sync::watch;
 
 use super::Failure;
 use crate::driver::{Connection, Handle, Stopped};
+
+/// What whoever finds the framework removed can do.
+const ADVICE: &str = "The pods' definitions are kept. To register as a new framework and launch all pods anew, start with \
+                      --framework_removed register";
 
 /// Who this is, for masters that want to know.
 ///
@@ -37,9 +43,12 @@ async fn subscribe(
     credential: Option<Credential>,
     driver: Handle,
 ) -> Result<String, Stopped> {
-    let config = Config { credential, ..Config::default() };
-    let (wishes, subscription) = watch::channel(wishes(&driver).await?);
-    let mut client = Client::start(config, Box::new(masters), subscription);
+    let start = |wishes: Subscription| {
+        let config = Config { credential: credential.clone(), ..Config::default() };
+        let (wishes, subscription) = watch::channel(wishes);
+        (Client::start(config, Box::new(masters.clone()), subscription), wishes)
+    };
+    let (mut client, mut wishes) = start(self::wishes(&driver).await?);
     while let Some(notice) = client.next().await {
         match notice {
             Notice::Subscribed(calls) => driver.connected(Box::new(calls)).await?,
@@ -52,6 +61,15 @@ async fn subscribe(
             }
             Notice::AttemptFailed { .. } => {
                 wishes.send_replace(self::wishes(&driver).await?);
+            }
+            Notice::Ended(reason @ Ended::FrameworkRemoved) => {
+                driver.framework_removed().await?;
+                let next = self::wishes(&driver).await?;
+                if next.framework_info.id.is_some() {
+                    return Ok(format!("{reason}. {ADVICE}"));
+                }
+                tracing::warn!("registering as a new framework, and launching everything anew");
+                (client, wishes) = start(next);
             }
             Notice::Ended(reason) => return Ok(reason.to_string()),
         }

@@ -188,6 +188,14 @@ impl Handle {
         self.send(Message::Refused { call, reason }).await
     }
 
+    /// The master has removed the framework; there is no subscription.
+    ///
+    /// # Errors
+    /// The driver has ended.
+    pub async fn framework_removed(&self) -> Result<(), Stopped> {
+        self.send(Message::FrameworkRemoved).await
+    }
+
     /// The master says something.
     ///
     /// # Errors
@@ -219,6 +227,7 @@ enum Message {
     Connected(Box<dyn Connection>),
     Disconnected,
     Event(Box<Event>),
+    FrameworkRemoved,
     Refused { call: Box<Call>, reason: String },
     Secrets(SecretsReport),
     Stop,
@@ -388,6 +397,7 @@ impl Driver {
                 self.metrics.heard(&event);
                 Input::Event(event)
             }
+            Message::FrameworkRemoved => Input::FrameworkRemoved,
             Message::Refused { call, reason } => Input::Refused { call, reason },
             Message::Secrets(report) => Input::Secrets(report),
             Message::Stop => return Ok(()),

@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     fn framework(id: &str) -> Entry {
-        Entry::Framework { id: FrameworkId::new(id) }
+        Entry::Framework(FrameworkId::new(id).into())
     }
 
     fn forgotten(number: u128) -> Entry {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use podium_core::model::ids::{AgentId, FrameworkId, TaskId};
 use podium_core::model::mesos::{Event, ExecutorFailure, OperationState, StatusReason, TaskState};
 
-use super::{Agent, Master};
+use super::{Agent, Master, Task};
 use crate::cluster::env::Env;
 use crate::cluster::io::AgentIndex;
 use crate::cluster::queue::Alarm;
@@ -192,13 +192,7 @@ impl Master {
         framework_id: &FrameworkId,
         message: &str,
     ) {
-        let Some(agent) = self.agent(index) else { return };
-        let tasks: Vec<TaskId> =
-            agent.tasks.iter().filter(|(id, _)| id == framework_id).map(|(_, task)| task.clone()).collect();
-        let executors: Vec<_> =
-            agent.executors.get(framework_id).into_iter().flat_map(|map| map.keys().cloned()).collect();
-        for task_id in tasks {
-            let Some(task) = self.remove_task(env, framework_id, &task_id) else { continue };
+        for task in self.take_framework(env, index, framework_id) {
             if task.state.is_terminal() {
                 continue;
             }
@@ -207,9 +201,25 @@ impl Master {
             status.message = Some(message.to_owned());
             self.send(env, framework_id, Event::Update(status));
         }
+    }
+
+    /// Takes all that one framework has on an agent off the books. What it used is free.
+    pub(super) fn take_framework(
+        &mut self,
+        env: &mut Env,
+        index: AgentIndex,
+        framework_id: &FrameworkId,
+    ) -> Vec<Task> {
+        let Some(agent) = self.agent(index) else { return Vec::new() };
+        let tasks: Vec<TaskId> =
+            agent.tasks.iter().filter(|(id, _)| id == framework_id).map(|(_, task)| task.clone()).collect();
+        let executors: Vec<_> =
+            agent.executors.get(framework_id).into_iter().flat_map(|map| map.keys().cloned()).collect();
+        let tasks = tasks.iter().filter_map(|task_id| self.remove_task(env, framework_id, task_id)).collect();
         for executor_id in executors {
             self.remove_executor(env, index, (framework_id, &executor_id));
         }
+        tasks
     }
 
     /// The agent left in an orderly way.

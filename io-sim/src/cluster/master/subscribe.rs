@@ -223,6 +223,10 @@ impl Master {
     /// The framework is no more: by its own wish, an operator's, or because it stayed away.
     pub(super) fn remove_framework(&mut self, env: &mut Env, framework_id: &FrameworkId) {
         self.discard_offers_of(env, framework_id);
+        let agents: Vec<_> = self.agents.iter().flatten().map(|agent| agent.index).collect();
+        for agent in &agents {
+            self.take_framework(env, *agent, framework_id);
+        }
         let Some(mut framework) = self.frameworks.remove(framework_id) else { return };
         env.queue.cancel(framework.heartbeat.take());
         env.queue.cancel(framework.failover.take());
@@ -230,12 +234,9 @@ impl Master {
             self.streams.remove(&stream);
             env.outputs.push(Output::CloseStream { stream, clean: true });
         }
-        for agent in self.agents.iter_mut().flatten() {
-            agent.tasks.retain(|(id, _)| id != framework_id);
-            agent.kills.retain(|(id, _)| id != framework_id);
-            agent.executors.remove(framework_id);
+        for agent in &agents {
             let message = ToAgent::ShutdownFramework { framework_id: framework_id.clone() };
-            env.send_to_agent(agent.index, message);
+            env.send_to_agent(*agent, message);
         }
         self.inverse_offers.remove_framework(framework_id);
         self.allocator.remove_framework(framework_id);
@@ -244,7 +245,6 @@ impl Master {
             self.completed.pop_front();
         }
         self.allocate_later(env);
-        let agents: Vec<_> = self.agents.iter().flatten().map(|agent| agent.index).collect();
         for agent in agents {
             self.check_drained(env, agent);
         }

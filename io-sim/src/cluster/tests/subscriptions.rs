@@ -170,6 +170,20 @@ fn removed_frameworks_are_forgotten_in_time() {
 }
 
 #[test]
+fn what_a_removed_framework_used_is_free_at_once() {
+    let mut world = World::new(1);
+    let whole = world.offers[0].resources.clone();
+    world.launch("pod", &["A"]);
+    world.seconds(2);
+    world.call(Call::Teardown);
+    world.framework_id = None;
+    world.subscribe();
+    world.seconds(2);
+    assert_eq!(world.offers[0].resources, whole);
+    assert_eq!(world.task_containers(), 0, "its agents were told to end what it ran");
+}
+
+#[test]
 fn heartbeats_come_every_fifteen_seconds() {
     let mut world = World::new(0);
     world.chatty = true;

@@ -105,6 +105,7 @@ const KINDS: &[Kind] = &[
         agent: below(random, agents),
         lasts: long(random),
     }),
+    kind(1, &[Accept, DeploymentStep, Kill, Unreachable, WriteAccept], |_, _| Fault::FrameworkTornDown {}),
     kind(3, &[Accept], |random, agents| Fault::LaunchesFail {
         agent: below(random, agents),
         lasts: long(random),
