@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, FrameworkRemoved};
 use crate::input::Input;
+use crate::kill::Strays;
 use crate::marks::{Mark, Marks};
 use crate::model::event::{ApiEvent, ApiEventKind};
 use crate::model::ids::{AgentId, FrameworkId, PodId, Role, TaskId, Uuid};
@@ -20,7 +21,7 @@ use crate::reconcile::Reconciliation;
 use crate::record::Entry;
 use crate::rollout::Dependencies;
 use crate::state::State;
-use crate::view::{UnknownReservation, UnknownTask};
+use crate::view::{StrayTask, UnknownReservation, UnknownTask};
 
 /// The scheduler.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub struct Scheduler {
     pub(crate) reconciliation: Reconciliation,
     /// Tasks of ours that Mesos reported and that we have no record of.
     pub(crate) unknown_tasks: BTreeMap<TaskId, UnknownTask>,
+    /// Tasks without a place that are being ended.
+    pub(crate) strays: Strays,
     /// What carries our marks, was offered, and names instances that we have no record of; by agent and instance.
     pub(crate) unknown_reservations: BTreeMap<(AgentId, Uuid), UnknownReservation>,
     /// What the agents had to offer.
@@ -108,6 +111,7 @@ impl Scheduler {
             dependencies: Dependencies::default(),
             reconciliation: Reconciliation::default(),
             unknown_tasks: BTreeMap::new(),
+            strays: Strays::default(),
             unknown_reservations: BTreeMap::new(),
             agents: Agents::default(),
             launch_cursor: None,
@@ -166,6 +170,7 @@ impl Scheduler {
         self.end_overdue_deployments();
         self.state.refresh_waiting(self.now, self.config.portion);
         self.pump_kills();
+        self.pump_strays();
         self.pump_reconciliation();
         self.pump_demand();
         self.pump_secrets();
@@ -192,9 +197,14 @@ impl Scheduler {
     /// When to send [`Input::Tick`] at the latest; never if absent. A time that has come already says that there
     /// is more to do than one step does: other inputs may come first.
     pub fn deadline(&self) -> Option<Timestamp> {
-        let connected = self
-            .is_connected()
-            .then(|| [self.state.kills.deadline(), self.reconciliation.deadline(), self.demand.deadline()]);
+        let connected = self.is_connected().then(|| {
+            [
+                self.state.kills.deadline(),
+                self.strays.deadline(),
+                self.reconciliation.deadline(),
+                self.demand.deadline(),
+            ]
+        });
         let unfinished = (!self.state.changes.touched.is_empty()).then_some(self.now);
         let judged = [self.state.deadline(), self.state.deployments_deadline()].into_iter().flatten().min();
         let judged = self.reconciliation.trusted_from().zip(judged);
@@ -294,6 +304,7 @@ impl Scheduler {
             self.publish(ApiEventKind::SchedulerReregisteredEvent { master: at });
         }
         self.agents = Agents::default();
+        self.strays = Strays::default();
         self.restart_kills();
         self.restart_reconciliation();
         self.note_new_demand();
@@ -304,6 +315,7 @@ impl Scheduler {
             self.publish(ApiEventKind::SchedulerDisconnectedEvent {});
         }
         self.restart_demand();
+        self.strays = Strays::default();
         self.reconciliation = Reconciliation::default();
     }
 
@@ -426,6 +438,11 @@ impl Scheduler {
     /// Tasks of ours that Mesos reports and that we have no record of, by id.
     pub fn unknown_tasks(&self) -> impl Iterator<Item = &UnknownTask> {
         self.unknown_tasks.values()
+    }
+
+    /// Tasks that are being ended because they have no place any more, by id.
+    pub fn strays(&self) -> impl Iterator<Item = &StrayTask> {
+        self.strays.iter()
     }
 
     /// What is kept on agents for instances that we have no record of, by agent.

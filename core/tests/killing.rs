@@ -49,6 +49,87 @@ fn kills_are_repeated_for_what_is_left_and_in_the_end_the_executor_is_shut_down(
     insta::assert_snapshot!(driver.story());
 }
 
+/// A copy that was given up and is back, and of whose end there is no word.
+fn returned(grace: Option<f64>) -> (Driver, TaskStatus) {
+    let strategy = json!({"inactiveAfterSeconds": 0, "expungeAfterSeconds": 0});
+    let mut pod = pod_with("/p", 1, 1, &json!({"scheduling": {"unreachableStrategy": strategy}}));
+    pod.containers[0].lifecycle =
+        grace.map(|seconds| Lifecycle { kill_grace_period_seconds: Some(Number(seconds)) });
+    let mut driver = Driver::running(pod);
+    let back = driver.status(0, "a", TaskState::TaskRunning);
+    driver.update_all(0, TaskState::TaskUnreachable);
+    driver.calls.clear();
+    driver.event(Event::Update(back.clone()));
+    (driver, back)
+}
+
+/// When the calls for the end of anything were made, in seconds from now on, and what they were.
+fn hunt(driver: &mut Driver, seconds: u32) -> Vec<String> {
+    let mut asked = Vec::new();
+    for second in 0..=seconds {
+        asked.extend(std::mem::take(&mut driver.calls).into_iter().filter_map(|call| match call {
+            Call::Kill { task_id, .. } => Some(format!("{second} kill {}", short(&task_id))),
+            Call::Shutdown { agent_id, .. } => Some(format!("{second} shut down on {agent_id}")),
+            _ => None,
+        }));
+        driver.wait(1.0);
+    }
+    asked
+}
+
+#[test]
+fn a_copy_that_was_given_up_and_returns_is_hunted_until_it_ends() {
+    let (mut driver, back) = returned(None);
+    let asked = [0, 2, 6, 14, 30, 60, 90].map(|second| format!("{second} kill /p.a.1"));
+    let last = ["120 kill /p.a.1", "120 shut down on s1"].map(ToOwned::to_owned);
+    assert_eq!(hunt(&mut driver, 121), [&asked[..], &last].concat());
+    let [stray] = &driver.scheduler.strays().collect::<Vec<_>>()[..] else { panic!("one is shown") };
+    assert_eq!((&stray.task_id, stray.kills), (&back.task_id, 8));
+
+    let mut ended = back;
+    ended.state = TaskState::TaskKilled;
+    driver.event(Event::Update(ended));
+    assert_eq!(hunt(&mut driver, 300), NOTHING);
+    assert_eq!(driver.scheduler.strays().count(), 0);
+}
+
+#[test]
+fn a_stray_that_goes_out_of_reach_is_left_alone_until_it_returns() {
+    let (mut driver, back) = returned(None);
+    let mut lost = back.clone();
+    lost.state = TaskState::TaskUnreachable;
+    driver.event(Event::Update(lost));
+    driver.calls.clear();
+    assert_eq!(hunt(&mut driver, 300), NOTHING);
+    driver.event(Event::Update(back));
+    assert_eq!(hunt(&mut driver, 1), ["0 kill /p.a.1"]);
+    let _ = driver.step(Input::Disconnected);
+    assert_eq!(driver.scheduler.strays().count(), 0, "the next subscription tells who is left");
+}
+
+#[test]
+fn the_executor_of_a_stray_is_not_shut_down_before_its_grace_is_over() {
+    let (mut driver, _) = returned(Some(300.0));
+    let shut_down = |asked: &[String]| asked.iter().position(|line| line.contains("shut down"));
+    assert_eq!(shut_down(&hunt(&mut driver, 299)), None);
+    assert!(shut_down(&hunt(&mut driver, 60)).is_some());
+}
+
+/// Launches of an instance have the same executor: what ends it would end the launch that is to stay.
+#[test]
+fn the_executor_of_a_stray_is_not_shut_down_while_a_later_launch_runs_there() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    let early = driver.status(0, "a", TaskState::TaskRunning);
+    driver.update_all(0, TaskState::TaskFailed);
+    driver.wait(30.0);
+    driver.offer("s1", 8.0, 8192.0);
+    driver.run(0);
+    driver.calls.clear();
+    driver.event(Event::Update(early));
+    let asked = hunt(&mut driver, 300);
+    assert!(asked.len() > 7 && asked.iter().all(|line| line.ends_with("kill /p.a.1")), "{asked:?}");
+}
+
 /// The default executor ignores a kill that comes before a container was started.
 #[test]
 fn an_executor_is_not_shut_down_before_the_grace_periods_of_its_containers_are_over() {

@@ -344,7 +344,10 @@ async fn tasks_without_a_record_are_listed() {
     let server = Server::start().await;
     let master = FakeMaster::new("m", &Journal::default());
     master.accept(&server.driver).await;
-    assert_eq!(server.get("/v2/unknown_tasks").await, json!({"unknownTasks": [], "unknownReservations": []}));
+    assert_eq!(
+        server.get("/v2/unknown_tasks").await,
+        json!({"unknownTasks": [], "strays": [], "unknownReservations": []})
+    );
     let id = "lost.instance-2a7ea5c4-c6d1-11f0-8000-0242ac110002.c.1";
     let status = update(&TaskId::from(id), TaskState::TaskRunning);
     server.driver.event(Event::Update(status)).await.unwrap();
@@ -356,6 +359,26 @@ async fn tasks_without_a_record_are_listed() {
     assert_eq!((&listed["taskId"], &listed["agentId"]), (&json!(id), &json!("agent")));
     assert_eq!(listed["state"], "TASK_RUNNING");
     assert_eq!(listed["since"], listed["lastHeard"]);
+}
+
+#[tokio::test]
+async fn tasks_without_a_place_are_listed_until_they_end() {
+    let server = Server::start().await;
+    let master = FakeMaster::new("m", &Journal::default());
+    master.accept(&server.driver).await;
+    let mut pod = pod_json("/given-up", 1);
+    pod["scheduling"] = json!({"unreachableStrategy": {"inactiveAfterSeconds": 0, "expungeAfterSeconds": 0}});
+    assert_eq!(server.post_pod(&pod).await.status(), StatusCode::CREATED);
+    let tasks = master.launch_elsewhere(&server.driver, "o", TaskState::TaskRunning).await;
+    for state in [TaskState::TaskUnreachable, TaskState::TaskRunning] {
+        server.driver.event(Event::Update(update(&tasks[0], state))).await.unwrap();
+    }
+    let strays = async || server.get("/v2/unknown_tasks").await["strays"].clone();
+    let listed = eventually(async || strays().await.get(0).cloned()).await;
+    assert_eq!((&listed["taskId"], &listed["kills"]), (&json!(tasks[0]), &json!(1)));
+    assert_eq!(listed["state"], "TASK_RUNNING");
+    server.driver.event(Event::Update(update(&tasks[0], TaskState::TaskKilled))).await.unwrap();
+    eventually(async || (strays().await == json!([])).then_some(())).await;
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 
 mod ranks;
 mod selection;
+mod strays;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use rustc_hash::FxHashMap;
 
 pub(crate) use self::ranks::Ranks;
 pub(crate) use self::selection::{Preference, select_victims};
+pub(crate) use self::strays::Strays;
 use crate::marks::Mark;
 use crate::model::ids::{AgentId, TaskId, Uuid};
 use crate::model::instance::Task;
@@ -130,14 +132,18 @@ impl KillQueue {
             }
             _ => return None,
         };
-        let pause = FIRST_PAUSE.saturating_mul(2u32.saturating_pow(made)).min(longest_pause);
-        let next = now + pause.max(Duration::from_millis(1));
+        let next = now + pause_after(made, longest_pause);
         let attempts = Attempts { made: made + 1, next, place, since };
         self.chunk += usize::from(attempts.count_towards_chunk());
         self.in_flight.insert(uuid, attempts);
         self.timers.insert((next, uuid));
         Some((uuid, made, since))
     }
+}
+
+/// How long to wait for the end of somebody who had been asked to end so often before.
+fn pause_after(made: u32, longest: Duration) -> Duration {
+    FIRST_PAUSE.saturating_mul(2u32.saturating_pow(made)).min(longest).max(Duration::from_millis(1))
 }
 
 /// The call that asks for the end of a task.

@@ -40,6 +40,9 @@ impl Scheduler {
         if let Some(message) = &mut status.message {
             truncate(message);
         }
+        if !may_be_alive(&status) {
+            self.strays.remove(&status.task_id);
+        }
         match status.task_id.parse() {
             Ok(task) => self.on_update_of_ours(&task, &status),
             Err(_) => self.on_update_of_unknown_task(&status),
@@ -68,7 +71,7 @@ impl Scheduler {
         let (Some(member), true) = (member, instance.incarnation == id.incarnation) else {
             // An earlier launch, which had ended before this one began. If it lives, it must not.
             if may_be_alive(status) {
-                self.kill_stray(status);
+                self.hunt(status);
             }
             return;
         };
@@ -88,7 +91,7 @@ impl Scheduler {
                 if comes_up && self.state.kills.was_asked(uuid) {
                     // The executor ignored the request, because there was nothing to end.
                     self.mark(Mark::KillRepeated);
-                    self.kill_stray(status);
+                    self.call(kill_call(status.task_id.clone(), status.agent_id.clone()));
                 }
                 self.state.edit(&self.config, uuid, |instance| {
                     task.last = instance.tasks[member].last.take();
@@ -100,7 +103,7 @@ impl Scheduler {
                 self.after_change(id, status);
             }
             Effect::Returned => {
-                self.kill_stray(status);
+                self.hunt(status);
                 // Its next launch must not run beside it: another instance takes its place. Where there are volumes,
                 // they keep the next launch away as long as they are in use.
                 let moves_on = |instance: &Instance| instance.has_ended() && instance.residence.is_none();
@@ -222,7 +225,7 @@ impl Scheduler {
     fn on_update_of_forgotten(&mut self, id: &ParsedTaskId<'_>, status: &TaskStatus) {
         if may_be_alive(status) {
             self.mark(Mark::ForgottenReturned);
-            self.kill_stray(status);
+            self.hunt(status);
         } else if condition_of(status).is_terminal() {
             self.mark(Mark::ForgottenEnded);
             let instance_id = id.instance();
@@ -253,7 +256,7 @@ impl Scheduler {
             let task = UnknownTask::heard_of(before, status, self.now);
             self.unknown_tasks.insert(status.task_id.clone(), task);
             if self.config.unknown_tasks == UnknownTasks::Kill {
-                self.kill_stray(status);
+                self.hunt(status);
             }
         } else if self.unknown_tasks.remove(&status.task_id).is_some()
             && let Ok(id) = status.task_id.parse()
@@ -272,11 +275,6 @@ impl Scheduler {
     fn disown(&mut self, uuid: Uuid) {
         self.state.edit(&self.config, uuid, |instance| instance.residence = None);
         self.state.remove(uuid);
-    }
-
-    /// Kills a task that has no place in any instance. Mesos repeats its state until it ends, and so do we.
-    fn kill_stray(&mut self, status: &TaskStatus) {
-        self.call(kill_call(status.task_id.clone(), status.agent_id.clone()));
     }
 
     fn acknowledge(&mut self, status: &TaskStatus) {

@@ -8,6 +8,7 @@ mod plan;
 mod pod_status;
 mod queue;
 mod status;
+mod stray_task;
 mod tasks;
 mod unknown_reservation;
 mod unknown_task;
@@ -26,6 +27,7 @@ pub use pod_status::{
     TerminationHistory,
 };
 pub use queue::{DelayStatus, QueueItem};
+pub use stray_task::StrayTask;
 pub use tasks::{EndpointAddresses, EnrichedTask, HealthCheckResult};
 pub use unknown_reservation::UnknownReservation;
 pub use unknown_task::UnknownTask;
