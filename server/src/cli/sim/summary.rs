@@ -13,6 +13,7 @@ pub(super) struct Summary {
     began: Instant,
     pub(super) seeds: u64,
     pub(super) failures: u64,
+    excused: usize,
     steps: u64,
     simulated: Duration,
     pub(super) coverage: Coverage,
@@ -26,6 +27,7 @@ impl Summary {
             began: Instant::now(),
             seeds: 0,
             failures: 0,
+            excused: 0,
             steps: 0,
             simulated: Duration::ZERO,
             coverage: Coverage::default(),
@@ -38,6 +40,7 @@ impl Summary {
     pub(super) fn add(&mut self, report: &Report) {
         self.seeds += 1;
         self.failures += u64::from(report.violation.is_some());
+        self.excused += report.excused;
         self.steps += report.counts.steps;
         self.simulated += report.elapsed;
         self.coverage.merge(&report.coverage);
@@ -81,7 +84,7 @@ impl fmt::Display for Summary {
         write!(
             f,
             "{} seeds, {} failed, {:.1} hours simulated in {:.1} s ({:.0} times as fast as real time), \
-             {:.0} steps/s\n{}\ndigest {:016x}",
+             {:.0} steps/s\n{}\n{}digest {:016x}",
             self.seeds,
             self.failures,
             self.simulated.as_secs_f64() / 3600.0,
@@ -89,8 +92,30 @@ impl fmt::Display for Summary {
             self.times_real_time(),
             self.per_second(self.steps),
             self.coverage,
+            Excused(self.excused),
             self.digest(),
         )
+    }
+}
+
+/// Nothing, or a line about so many pods.
+struct Excused(usize);
+
+impl fmt::Display for Excused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            1 => writeln!(
+                f,
+                "1 pod had not become as its clients want it in the end, and nobody could help it"
+            ),
+            pods => {
+                writeln!(
+                    f,
+                    "{pods} pods had not become as their clients want them in the end, and nobody could help it"
+                )
+            }
+        }
     }
 }
 
@@ -115,6 +140,8 @@ mod tests {
             summary.live(),
             format!("2 seeds, 1 failed, 0 combinations, 1 of {marks} rare paths, 2/min")
         );
+        summary.excused = 2;
+        assert!(summary.to_string().contains("\n2 pods had not become"), "{summary}");
         let much = Summary { seeds: 99_999_999, failures: 999, ..summary };
         assert!(much.live().len() <= 80, "{}", much.live());
     }
