@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use podium_sim::digest::Digest;
 use podium_sim::plan::{AgentPlan, ClusterPlan, Plan, Planned, Request, Span, generate};
 use podium_sim::run::{Report, run};
 use serde_json::json;
@@ -75,7 +76,7 @@ fn chaos(name: &str, plans: &[Plan]) {
     let steps: f64 = reports.iter().map(|report| report.counts.steps as f64).sum();
     println!(
         "{name}: {:.0} runs a minute; {:.0} times real time, {:.0} steps/s; {runs} runs of {:.0} minutes, at least {:.0}; \
-         {:.1} agents, at least {}; {:.0} instances at first, at least {}; {} violated something",
+         {:.1} agents, at least {}; {:.0} instances at first, at least {}; {} violated something; digest {:016x}",
         runs / seconds * 60.0,
         minutes().sum::<f64>() * 60.0 / seconds,
         steps / seconds,
@@ -86,7 +87,15 @@ fn chaos(name: &str, plans: &[Plan]) {
         plans.iter().map(|plan| instances(plan) as f64).sum::<f64>() / runs,
         plans.iter().map(instances).min().unwrap_or_default(),
         reports.iter().filter(|report| report.violation.is_some()).count(),
+        digest(&reports),
     );
+}
+
+/// The digest of all runs: a version that is only faster has the same.
+fn digest(reports: &[Report]) -> u64 {
+    let mut digest = Digest::default();
+    reports.iter().for_each(|report| digest.write_u64(report.digest));
+    digest.finish()
 }
 
 /// A thousand machines with a thousand copies on which nothing happens for a day. What it takes to launch them is not
