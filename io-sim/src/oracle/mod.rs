@@ -216,7 +216,7 @@ impl Witness for Jury {
             self.expectations.deadline(),
             self.volumes.deadline(),
         ];
-        deadlines.into_iter().flatten().min()
+        deadlines.iter().filter_map(|at| *at).min()
     }
 
     fn is_satisfied(&self) -> bool {

@@ -231,7 +231,8 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
         // otherwise nothing would happen at this one, for ever.
         let told = self.witness.deadline().map(|at| at.max(self.told_at + INSTANT));
         let deadlines = [queued, self.cluster.deadline(), self.daemon.deadline(), told];
-        let Some(next) = deadlines.into_iter().flatten().min() else { return false };
+        // Not flattened: this is asked before everything that happens, and that takes ten times as long.
+        let Some(next) = deadlines.iter().filter_map(|at| *at).min() else { return false };
         if next > self.end || self.verdict.is_some() || self.witness.is_satisfied() {
             return false;
         }
