@@ -337,7 +337,9 @@ impl Ledger {
 
     /// The newest launch of an instance.
     pub(super) fn newest_of(&self, instance: Uuid) -> Option<&Group> {
-        self.groups_of(instance).last()
+        let newest = GroupKey { instance, incarnation: u32::MAX };
+        let (key, group) = self.groups.range(..=newest).next_back()?;
+        (key.instance == instance).then_some(group)
     }
 
     /// The copies of a pod.

@@ -119,12 +119,16 @@ fn nobody_needs(volumes: &[Resource], ledger: &Ledger) -> Result<(), Violation> 
 
 /// The instances that are gone and have something reserved for them, and where.
 fn reserved_for_gone(ledger: &Ledger, scene: &Scene<'_>) -> BTreeMap<InstanceId, String> {
-    let running = scene.cluster.agents().filter(|agent| agent.running);
-    let reserved = running.flat_map(|agent| {
-        let residents = agent.total.iter().filter_map(resident);
-        residents.map(move |instance| (instance, agent.config.hostname.clone()))
-    });
-    reserved.filter(|(instance, _)| !is_wanted(instance, ledger)).collect()
+    let mut gone = BTreeMap::new();
+    for agent in scene.cluster.agents().filter(|agent| agent.running) {
+        // What is reserved for one instance was reserved at once, and lies side by side.
+        let mut labels: Vec<&str> = agent.total.iter().filter_map(resident_label).collect();
+        labels.dedup();
+        let instances = labels.into_iter().filter_map(|label| label.parse().ok());
+        let left = instances.filter(|instance| !is_wanted(instance, ledger));
+        gone.extend(left.map(|instance| (instance, agent.config.hostname.clone())));
+    }
+    gone
 }
 
 /// Whether there is a record of the instance.
@@ -134,9 +138,13 @@ fn is_wanted(instance: &InstanceId, ledger: &Ledger) -> bool {
 
 /// The instance that something is reserved for.
 pub(super) fn resident(resource: &Resource) -> Option<InstanceId> {
+    resident_label(resource)?.parse().ok()
+}
+
+/// The label that says for which instance something is reserved.
+fn resident_label(resource: &Resource) -> Option<&str> {
     let labels = &resource.reservations.last()?.labels;
-    let label = labels.iter().find(|label| label.key == INSTANCE_LABEL)?;
-    label.value.as_deref()?.parse().ok()
+    labels.iter().find(|label| label.key == INSTANCE_LABEL)?.value.as_deref()
 }
 
 fn volume_id(resource: &Resource) -> Option<String> {
