@@ -35,11 +35,11 @@ pub(crate) fn state<'a>(cluster: &Cluster, sandbox: impl Fn(&ContainerId) -> Opt
         })).collect::<Vec<_>>(),
         "containers": cluster.containers().map(|view| container(&view, &sandbox)).collect::<Vec<_>>(),
         "offers": cluster.offers().map(|view| json!({
-            "id": view.offer.id,
+            "id": view.id,
             "agent": view.agent.0,
-            "framework_id": view.offer.framework_id,
-            "role": view.offer.role,
-            "resources": resources(&view.offer.resources),
+            "framework_id": view.framework_id,
+            "role": view.role,
+            "resources": resources(view.resources),
         })).collect::<Vec<_>>(),
     })
 }

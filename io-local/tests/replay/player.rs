@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use podium_core::model::ids::{AgentId, FrameworkId, OfferId};
-use podium_core::model::mesos::{Call, Event, Offer};
+use podium_core::model::mesos::{Call, Event, Offer, Resource};
 use podium_core::model::time::Timestamp;
 use podium_mesos::codec::{MediaType, decode};
 use podium_mesos::proto::scheduler;
@@ -274,18 +274,20 @@ impl<'a> Player<'a> {
         let covers = |ours: &Amounts| wants.iter().all(|(kind, amount)| ours.get(kind) >= Some(amount));
         self.cluster
             .offers()
-            .filter(|view| self.place(&view.offer.agent_id) == Some(*place) && view.offer.role == wanted.role)
-            .filter(|view| covers(&amounts(&view.offer.resources)))
-            .min_by_key(|view| self.paired.contains(&view.offer.id))
-            .map(|view| view.offer.id.clone())
+            .filter(|view| {
+                self.place(view.agent_id) == Some(*place) && Some(view.role) == wanted.role.as_ref()
+            })
+            .filter(|view| covers(&amounts(view.resources)))
+            .min_by_key(|view| self.paired.contains(view.id))
+            .map(|view| view.id.clone())
     }
 
     /// The outstanding offer that has the most of what the recorded one had.
     fn most_alike(&self, recorded: &OfferId) -> Option<OfferId> {
         let (place, wanted) = self.offers.get(recorded)?;
         let wants = amounts(&wanted.resources);
-        let has = |offer: &Offer| -> i64 {
-            let ours = amounts(&offer.resources);
+        let has = |resources: &[Resource]| -> i64 {
+            let ours = amounts(resources);
             let part = |(kind, wanted): (&String, &i64)| {
                 ours.get(kind).map_or(0, |amount| amount.min(wanted) * 1000 / wanted)
             };
@@ -293,9 +295,11 @@ impl<'a> Player<'a> {
         };
         self.cluster
             .offers()
-            .filter(|view| self.place(&view.offer.agent_id) == Some(*place) && view.offer.role == wanted.role)
-            .max_by_key(|view| has(view.offer))
-            .map(|view| view.offer.id.clone())
+            .filter(|view| {
+                self.place(view.agent_id) == Some(*place) && Some(view.role) == wanted.role.as_ref()
+            })
+            .max_by_key(|view| has(view.resources))
+            .map(|view| view.id.clone())
     }
 
     fn place(&self, agent: &AgentId) -> Option<Place> {
@@ -331,8 +335,7 @@ impl<'a> Player<'a> {
         match self.played.names.get(recorded.as_str()) {
             None => true,
             Some(ours) => {
-                !self.gone.contains(recorded)
-                    && !self.cluster.offers().any(|view| view.offer.id.as_str() == ours)
+                !self.gone.contains(recorded) && !self.cluster.offers().any(|view| view.id.as_str() == ours)
             }
         }
     }

@@ -439,8 +439,12 @@ impl Cluster {
     pub fn offers(&self) -> impl Iterator<Item = OfferView<'_>> {
         let ids = self.master.agents.iter().flatten().flat_map(|agent| agent.offers.iter());
         ids.filter_map(|id| self.master.offer(id)).map(|record| OfferView {
-            offer: &record.offer,
+            id: &record.id,
             agent: record.agent,
+            agent_id: &record.agent_id,
+            framework_id: &record.framework_id,
+            role: &record.role,
+            resources: record.resources.as_slice(),
             made_at: record.made_at,
         })
     }

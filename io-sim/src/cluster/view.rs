@@ -1,7 +1,7 @@
 //! The cluster's ground truth, by reference: for oracles, and for pages that show a cluster.
 
-use podium_core::model::ids::{AgentId, ExecutorId, FrameworkId, Role, TaskId};
-use podium_core::model::mesos::{FrameworkInfo, Offer, Resource, TaskInfo, TaskState};
+use podium_core::model::ids::{AgentId, ExecutorId, FrameworkId, OfferId, Role, TaskId};
+use podium_core::model::mesos::{FrameworkInfo, Resource, TaskInfo, TaskState};
 use podium_core::model::time::Timestamp;
 
 use super::config::AgentConfig;
@@ -132,10 +132,18 @@ pub struct FrameworkView<'a> {
 /// An outstanding offer.
 #[derive(Clone, Debug)]
 pub struct OfferView<'a> {
-    /// The offer as it was sent.
-    pub offer: &'a Offer,
+    /// Its id.
+    pub id: &'a OfferId,
     /// The machine.
     pub agent: AgentIndex,
+    /// The machine's agent.
+    pub agent_id: &'a AgentId,
+    /// To whom it was made.
+    pub framework_id: &'a FrameworkId,
+    /// To which of its roles it was made, whether the framework sees that or not.
+    pub role: &'a Role,
+    /// What was offered, allocated to the role.
+    pub resources: &'a [Resource],
     /// When it was made.
     pub made_at: Timestamp,
 }

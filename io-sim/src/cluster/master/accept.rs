@@ -40,8 +40,8 @@ impl Master {
             (Ok(()), Some(first)) => first,
             (valid, _) => {
                 // Every offer that was named is lost, also another framework's.
-                for record in &records {
-                    self.give_back(env, record, &record.resources, None);
+                for record in records {
+                    self.give_all_back(env, record, None);
                 }
                 let text = valid.err().unwrap_or_else(|| "No offers specified".to_owned());
                 self.refuse_operations(env, framework_id, operations, &text);
@@ -70,8 +70,8 @@ impl Master {
                 made.add(item);
             }
         }
-        self.give_back(env, first, &pool.resources, Self::refusal(refuse));
-        self.give_back(env, first, &made, None);
+        self.give_back(env, first, pool.resources, Self::refusal(refuse));
+        self.give_back(env, first, made, None);
         self.allocate_later(env);
     }
 
@@ -92,7 +92,7 @@ impl Master {
             if record.framework_id != *framework_id {
                 return Err(format!(
                     "Offer {} has invalid framework {} while framework {framework_id} is expected",
-                    record.offer.id, record.framework_id
+                    record.id, record.framework_id
                 ));
             }
         }
@@ -103,7 +103,7 @@ impl Master {
                 return Err(format!(
                     "Aggregated offers must be allocated to the same role. Offer {} uses role '{} but another \
                      is using role '{}",
-                    record.offer.id, record.role, first.role
+                    record.id, record.role, first.role
                 ));
             }
         }
@@ -111,7 +111,7 @@ impl Master {
             if record.agent != first.agent {
                 return Err(format!(
                     "Aggregated offers must belong to one single agent. Offer {} uses agent {} and agent {}",
-                    record.offer.id, record.offer.agent_id, first.offer.agent_id
+                    record.id, record.agent_id, first.agent_id
                 ));
             }
         }

@@ -312,7 +312,7 @@ impl Master {
                 // Only for the framework's share: the agent's slot goes away with it.
                 let role = super::allocator::role_of(&executor.resources);
                 let resources = Resources::sum(&executor.resources);
-                self.allocator.recover(env, index, (framework_id, role.as_ref()), &resources, None);
+                self.allocator.recover(env, index, (framework_id, role.as_ref()), resources, None);
             }
         }
         self.allocator.remove_agent(index);

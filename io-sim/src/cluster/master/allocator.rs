@@ -5,6 +5,7 @@
 //! costs nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::time::Duration;
 
 use podium_core::model::ids::{FrameworkId, Role};
@@ -56,11 +57,23 @@ struct Slot {
     total: Resources,
     /// What is used or offered. It may not be in the total, if the agent has come back with less than it left with.
     allocated: Resources,
+    available: Available,
     /// Whether it may be offered.
     active: bool,
     has_gpus: bool,
     domain: Option<FaultDomain>,
     recheck: Option<Timestamp>,
+}
+
+/// What is neither used nor offered of an agent, from when it is asked for until that changes.
+#[derive(Clone, Default)]
+struct Available(Option<Resources>);
+
+// States that differ only in whether it was asked for have the same future.
+impl fmt::Debug for Available {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Available")
+    }
 }
 
 /// A framework, as far as it gets offers.
@@ -206,6 +219,7 @@ impl Allocator {
             has_gpus: total.has(&ResourceKind::Gpus),
             total,
             allocated: Resources::default(),
+            available: Available::default(),
             active,
             domain,
             recheck: None,
@@ -241,6 +255,7 @@ impl Allocator {
             self.total.subtract(&slot.total);
             self.total.add(total);
             slot.total.clone_from(total);
+            slot.available = Available::default();
             self.dirty.insert(agent);
         }
     }
@@ -270,6 +285,7 @@ impl Allocator {
         let resources = Resources::sum(resources).allocated(None);
         if let Some(slot) = &mut self.slots[agent.0 as usize] {
             slot.allocated.add_all(&resources);
+            slot.available = Available::default();
         }
         if let Some(role) = self.role(framework_id, role.as_ref()) {
             role.allocated.add(&resources);
@@ -283,12 +299,13 @@ impl Allocator {
         env: &Env,
         agent: AgentIndex,
         (framework_id, role): (&FrameworkId, Option<&Role>),
-        resources: &Resources,
+        resources: Resources,
         refuse: Option<Duration>,
     ) {
-        let resources = resources.clone().allocated(None);
+        let resources = resources.allocated(None);
         if let Some(slot) = &mut self.slots[agent.0 as usize] {
             slot.allocated.subtract(&resources);
+            slot.available = Available::default();
             self.dirty.insert(agent);
         }
         if !self.quota.is_empty() {
@@ -313,6 +330,7 @@ impl Allocator {
                 own.subtract(consumed);
                 own.add_all(converted);
             }
+            slot.available = Available::default();
         }
         self.total.subtract(consumed);
         self.total.add(converted);
@@ -396,10 +414,12 @@ impl Allocator {
         if !slot.active {
             return;
         }
-        let mut available = slot.available();
+        let mut available = slot.take_available();
         if available.is_empty() {
+            slot.available = Available(Some(available));
             return;
         }
+        let mut is_changed = false;
         let mut recheck: Option<Timestamp> = None;
         for (framework_id, position) in by_share(&self.frameworks, self.total) {
             let Some(client) = self.frameworks.get_mut(&framework_id) else { continue };
@@ -424,16 +444,20 @@ impl Allocator {
                 recheck = Some(recheck.map_or(until, |earlier| earlier.min(until)));
                 continue;
             }
+            is_changed = true;
             available.subtract(&resources);
             slot.allocated.add_all(&resources);
             role.allocated.add(&resources);
             let role = role.role.clone();
             allocations.push(Allocation { agent, framework_id, role, resources });
             if available.is_empty() {
-                return;
+                break;
             }
         }
-        if let Some(at) = recheck {
+        let is_used_up = available.is_empty();
+        // What is left of some is not kept: the order of resources shows in offers, and may be another one.
+        slot.available = Available((is_used_up || !is_changed).then_some(available));
+        if let Some(at) = recheck.filter(|_| !is_used_up) {
             slot.recheck = Some(at);
             self.rechecks.insert((at, agent));
         }
@@ -442,10 +466,12 @@ impl Allocator {
 
 impl Slot {
     /// Neither used nor offered.
-    fn available(&self) -> Resources {
-        let mut available = self.total.clone();
-        available.subtract(&self.allocated);
-        available
+    fn take_available(&mut self) -> Resources {
+        self.available.0.take().unwrap_or_else(|| {
+            let mut available = self.total.clone();
+            available.subtract(&self.allocated);
+            available
+        })
     }
 }
 

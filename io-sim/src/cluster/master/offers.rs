@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use podium_core::model::ids::{FrameworkId, OfferId, Role};
+use podium_core::model::ids::{AgentId, FrameworkId, OfferId, Role};
 use podium_core::model::mesos::{Event, FrameworkCapability, Offer};
 use podium_core::model::time::Timestamp;
 
@@ -21,13 +21,14 @@ const DEFAULT_REFUSE: Duration = Duration::from_secs(5);
 /// An outstanding offer.
 #[derive(Clone, Debug)]
 pub(in crate::cluster) struct OfferRecord {
-    pub(in crate::cluster) offer: Offer,
+    pub(in crate::cluster) id: OfferId,
     pub(in crate::cluster) agent: AgentIndex,
+    pub(in crate::cluster) agent_id: AgentId,
     pub(in crate::cluster) made_at: Timestamp,
-    pub(super) framework_id: FrameworkId,
-    pub(super) role: Role,
+    pub(in crate::cluster) framework_id: FrameworkId,
+    pub(in crate::cluster) role: Role,
     /// Allocated to the role, whether the framework sees that or not.
-    pub(super) resources: Resources,
+    pub(in crate::cluster) resources: Resources,
     timeout: Option<Alarm>,
 }
 
@@ -47,10 +48,10 @@ impl Master {
         let allocations = self.allocator.allocate(env);
         let mut by_framework: Vec<(FrameworkId, Vec<Offer>)> = Vec::new();
         for allocation in allocations {
-            let Some(offer) = self.make_offer(env, &allocation) else { continue };
-            match by_framework.iter_mut().find(|(id, _)| *id == allocation.framework_id) {
+            let Some(offer) = self.make_offer(env, allocation) else { continue };
+            match by_framework.iter_mut().find(|(id, _)| *id == offer.framework_id) {
                 Some((_, offers)) => offers.push(offer),
-                None => by_framework.push((allocation.framework_id, vec![offer])),
+                None => by_framework.push((offer.framework_id.clone(), vec![offer])),
             }
         }
         for (framework_id, offers) in by_framework {
@@ -60,46 +61,39 @@ impl Master {
         self.allocate_later(env);
     }
 
-    fn make_offer(&mut self, env: &mut Env, allocation: &Allocation) -> Option<Offer> {
-        let framework = self.frameworks.get(&allocation.framework_id)?;
+    fn make_offer(&mut self, env: &mut Env, allocation: Allocation) -> Option<Offer> {
+        let Allocation { agent: index, framework_id, role, resources } = allocation;
+        let framework = self.frameworks.get(&framework_id)?;
         let multi_role = framework.has(FrameworkCapability::MultiRole);
-        self.agent(allocation.agent)?;
+        self.agent(index)?;
         let id = self.next_offer_id();
-        let agent = self.agent(allocation.agent)?;
-        let config = &env.config.agents[allocation.agent.0 as usize];
-        let resources = allocation.resources.clone().allocated(Some(&allocation.role));
-        let executors = agent.executors.get(&allocation.framework_id);
+        let agent = self.agent_mut(index)?;
+        agent.offers.push(id.clone());
+        let agent_id = agent.id.clone();
+        let executors = agent.executors.get(&framework_id);
+        let executor_ids = executors.map(|executors| executors.keys().cloned().collect()).unwrap_or_default();
+        // Without that capability the framework is not shown what the master knows all the same.
+        let unseen = (!multi_role).then(|| resources.as_slice().to_vec());
+        let resources = resources.allocated(Some(&role));
+        let config = &env.config.agents[index.0 as usize];
         let offer = Offer {
             id: id.clone(),
-            framework_id: allocation.framework_id.clone(),
-            agent_id: agent.id.clone(),
+            framework_id: framework_id.clone(),
+            agent_id: agent_id.clone(),
             hostname: config.hostname.clone(),
-            role: multi_role.then(|| allocation.role.clone()),
-            resources: if multi_role {
-                resources.as_slice().to_vec()
-            } else {
-                allocation.resources.as_slice().to_vec()
-            },
+            role: multi_role.then(|| role.clone()),
+            resources: unseen.unwrap_or_else(|| resources.as_slice().to_vec()),
             attributes: config.attributes.clone(),
-            executor_ids: executors.map(|executors| executors.keys().cloned().collect()).unwrap_or_default(),
+            executor_ids,
             domain: config.domain.clone(),
-            unavailability: self.registry.windows.get(&allocation.agent).cloned(),
+            unavailability: self.registry.windows.get(&index).cloned(),
         };
         let timeout = env.config.master.offer_timeout;
         let timeout = timeout.map(|after| env.plan_master(after, MasterTimer::OfferTimeout(id.clone())));
-        let record = OfferRecord {
-            offer: offer.clone(),
-            agent: allocation.agent,
-            made_at: env.now,
-            framework_id: allocation.framework_id.clone(),
-            role: allocation.role.clone(),
-            resources,
-            timeout,
-        };
-        self.offers.insert(id.clone(), record);
-        if let Some(agent) = self.agent_mut(allocation.agent) {
-            agent.offers.push(id);
-        }
+        let made_at = env.now;
+        let record =
+            OfferRecord { id: id.clone(), agent: index, agent_id, made_at, framework_id, role, resources, timeout };
+        self.offers.insert(id, record);
         Some(offer)
     }
 
@@ -113,7 +107,7 @@ impl Master {
     pub(super) fn decline(&mut self, env: &mut Env, offer_ids: &[OfferId], refuse: Option<Duration>) {
         for offer_id in offer_ids {
             if let Some(record) = self.take_offer(env, offer_id) {
-                self.give_back(env, &record, &record.resources, Self::refusal(refuse));
+                self.give_all_back(env, record, Self::refusal(refuse));
             }
         }
         self.allocate_later(env);
@@ -124,11 +118,17 @@ impl Master {
         &mut self,
         env: &Env,
         record: &OfferRecord,
-        resources: &Resources,
+        resources: Resources,
         refuse: Option<Duration>,
     ) {
         let of = (&record.framework_id, Some(&record.role));
         self.allocator.recover(env, record.agent, of, resources, refuse);
+    }
+
+    /// All of an offer goes back.
+    pub(super) fn give_all_back(&mut self, env: &Env, record: OfferRecord, refuse: Option<Duration>) {
+        let OfferRecord { agent, framework_id, role, resources, .. } = record;
+        self.allocator.recover(env, agent, (&framework_id, Some(&role)), resources, refuse);
     }
 
     /// The refusal that goes with a call.
@@ -149,8 +149,9 @@ impl Master {
     /// Takes an offer back and says so.
     pub(super) fn rescind_offer(&mut self, env: &mut Env, offer_id: &OfferId) {
         if let Some(record) = self.take_offer(env, offer_id) {
-            self.give_back(env, &record, &record.resources, None);
-            self.send(env, &record.framework_id, Event::Rescind(offer_id.clone()));
+            let framework_id = record.framework_id.clone();
+            self.give_all_back(env, record, None);
+            self.send(env, &framework_id, Event::Rescind(offer_id.clone()));
             self.allocate_later(env);
         }
     }
@@ -181,7 +182,7 @@ impl Master {
     pub(super) fn discard_offers_of(&mut self, env: &mut Env, framework_id: &FrameworkId) {
         for offer_id in self.offers_of(framework_id) {
             if let Some(record) = self.take_offer(env, &offer_id) {
-                self.give_back(env, &record, &record.resources, None);
+                self.give_all_back(env, record, None);
             }
         }
         self.allocate_later(env);

@@ -61,7 +61,7 @@ impl Master {
         let Some(&agent) = self.ids.get(&task.agent_id) else { return };
         let role = role_of(&task.resources);
         let resources = Resources::sum(&task.resources);
-        self.allocator.recover(env, agent, (framework_id, role.as_ref()), &resources, None);
+        self.allocator.recover(env, agent, (framework_id, role.as_ref()), resources, None);
     }
 
     /// The task is forgotten.
@@ -181,7 +181,7 @@ impl Master {
         }
         let role = role_of(&executor.resources);
         let resources = Resources::sum(&executor.resources);
-        self.allocator.recover(env, index, (framework_id, role.as_ref()), &resources, None);
+        self.allocator.recover(env, index, (framework_id, role.as_ref()), resources, None);
         true
     }
 }

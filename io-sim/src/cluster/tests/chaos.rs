@@ -22,7 +22,7 @@ fn check_books(cluster: &Cluster) {
         }
         let mut sum = Resources::sum(&agent.available());
         for view in cluster.offers().filter(|view| view.agent == agent.index) {
-            sum.add_all(&Resources::sum(&view.offer.resources).allocated(None));
+            sum.add_all(&Resources::sum(view.resources).allocated(None));
         }
         let record = cluster.master.agents[agent.index.0 as usize].as_ref().unwrap();
         for item in record.used(&cluster.master) {
