@@ -66,7 +66,7 @@ pub fn change(old: &PodSpec, new: &PodSpec) -> Change {
 /// Both parts are sets: their order says nothing.
 fn allow_the_same(old: &Placement, new: &Placement) -> bool {
     fn same<T: Ord>(old: &[T], new: &[T]) -> bool {
-        old.iter().collect::<BTreeSet<_>>() == new.iter().collect::<BTreeSet<_>>()
+        old == new || old.iter().collect::<BTreeSet<_>>() == new.iter().collect::<BTreeSet<_>>()
     }
     let Placement { constraints, accepted_resource_roles } = old;
     same(constraints, &new.constraints) && same(accepted_resource_roles, &new.accepted_resource_roles)

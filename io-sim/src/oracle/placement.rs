@@ -5,6 +5,7 @@
 //! that forgets a constraint gets nothing at all: both are its own fault.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use podium_core::Input;
 use podium_core::admission::{self, Change};
@@ -14,7 +15,7 @@ use podium_core::model::mesos::{
     ResourceValue,
 };
 use podium_core::model::number::Scalar;
-use podium_core::model::pod::Constraint;
+use podium_core::model::pod::{Constraint, PodSpec};
 
 use super::ledger::{Copy, CopyChange, Group, GroupKey, Ledger};
 use super::{Violation, constraints, short};
@@ -177,8 +178,9 @@ fn obeys_constraints(ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation
             // Whoever has volumes goes back to them, as what the current definition says.
             true => spec.is_resident(),
             false => {
-                let old = scene.store.version(pod, copy.version);
-                old_ones_stay || old.is_some_and(|old| admission::change(old, spec) < Change::Upgrade)
+                let old = || scene.store.version(pod, copy.version);
+                let is_kept = |old: &Arc<PodSpec>| admission::change(old, spec) < Change::Upgrade;
+                old_ones_stay || copy.version == spec.version || old().is_some_and(is_kept)
             }
         };
         let others = ledger.copies_of(pod).filter(|copy| copy.id != change.id && !ledger.is_given_up(copy));
