@@ -41,6 +41,8 @@ pub(super) struct Events {
     is_connected: bool,
     /// What has become durable and is to be said.
     turn: Turn,
+    /// Whether anything has happened since a turn was over.
+    is_turn_open: bool,
 }
 
 /// What happened in a turn, and what has been said of it.
@@ -114,8 +116,11 @@ impl Events {
         ledger: &Ledger,
         scene: &Scene<'_>,
     ) -> Result<(), Violation> {
+        if let Seen::Stepped { .. } = seen {
+            return self.end_turn();
+        }
+        self.is_turn_open = true;
         match seen {
-            Seen::Stepped { .. } => return self.end_turn(),
             Seen::Died { .. } => {
                 self.turn = Turn::default();
                 self.containers.clear();
@@ -292,7 +297,10 @@ impl Events {
 
     /// Everything has been done: whatever had to be said has been said.
     fn end_turn(&mut self) -> Result<(), Violation> {
-        // At most times nothing is to be said.
+        // At most times nothing has happened, or nothing is to be said.
+        if !std::mem::take(&mut self.is_turn_open) {
+            return Ok(());
+        }
         if self.turn.is_nothing_new() {
             self.turn.heard.clear();
             self.turn.changes.clear();
