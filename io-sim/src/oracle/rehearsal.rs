@@ -1,10 +1,12 @@
-//! What a dry run says is what the request does then, and the dry run itself does nothing.
+//! What a dry run says is what the request does then. That the dry run itself does nothing need not be looked at: it
+//! borrows the scheduler, in which nothing can be changed that way.
 //!
 //! Where a plan's clients try every request first, what the answer was to be is compared with what it is: the same
 //! refusal or the same kind of success, the same definition, the same steps. If all goes well until the deployment is
 //! done, as a dry run supposes, it has started as many copies and ended those that the dry run said.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::RefUnwindSafe;
 
 use podium_core::model::deployment::Deployment;
 use podium_core::model::event::ApiEventKind;
@@ -19,6 +21,12 @@ use super::Violation;
 use crate::world::{Scene, Seen};
 
 const NAME: &str = "rehearsal";
+
+/// Nothing in a scheduler is a cell.
+const _: fn() = || {
+    fn has_no_cells<T: RefUnwindSafe>() {}
+    has_no_cells::<Scheduler>();
+};
 
 /// Tries requests.
 #[derive(Clone, Debug, Default)]
@@ -57,11 +65,7 @@ impl Rehearsal {
             _ if !scene.plan.rehearsed => {}
             Seen::Asked(command) => {
                 let Some(api) = scene.api else { return Ok(()) };
-                let before = outline(api, scene.clock);
                 let preview = api.rehearse(Command::clone(command)).play(scene.clock);
-                if outline(api, scene.clock) != before {
-                    return bad("after a dry run the API shows something else".to_owned());
-                }
                 self.tried = Some((Command::clone(command), preview));
             }
             Seen::Died { .. } => self.tried = None,
@@ -222,13 +226,6 @@ fn is_well(instance: &Instance) -> bool {
 
 fn is_away(condition: Condition) -> bool {
     matches!(condition, Condition::Unreachable | Condition::UnreachableInactive)
-}
-
-/// What everybody sees: the definitions and the deployments, with how far they are.
-fn outline(api: &Scheduler, now: Timestamp) -> impl PartialEq + use<> {
-    let specs: Vec<_> = api.pods().map(|spec| (spec.clone(), api.pod_versions(&spec.id))).collect();
-    let statuses: Vec<_> = specs.iter().map(|(spec, _)| api.pod_status(&spec.id, now)).collect();
-    (specs, statuses, api.deployments(), api.instance_count())
 }
 
 fn compare(
