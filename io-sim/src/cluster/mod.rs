@@ -351,9 +351,8 @@ impl Cluster {
         if let Some(record) = self.master.agent_by_id(agent_id) {
             return Some((record.index, record.standing()));
         }
-        let mut others = self.machines.iter().map(|machine| (machine.index, self.standing_of(machine)));
-        let (index, (_, standing)) = others.find(|(_, (known, _))| *known == Some(agent_id))?;
-        Some((index, standing))
+        let machine = self.machines.iter().find(|machine| self.id_of(machine) == Some(agent_id))?;
+        Some((machine.index, self.standing_of(machine).1))
     }
 
     /// The description of a machine.
@@ -362,13 +361,18 @@ impl Cluster {
     }
 
     fn standing_of<'a>(&'a self, machine: &'a Machine) -> (Option<&'a AgentId>, AgentStanding) {
-        match &self.master.agents[machine.index.0 as usize] {
-            Some(record) => (Some(&record.id), record.standing()),
-            None => {
-                let agent_id = machine.agent.id.as_ref();
-                (agent_id, agent_id.map_or(AgentStanding::Unknown, |id| self.master.standing(id)))
-            }
-        }
+        let agent_id = self.id_of(machine);
+        let standing = match &self.master.agents[machine.index.0 as usize] {
+            Some(record) => record.standing(),
+            None => agent_id.map_or(AgentStanding::Unknown, |id| self.master.standing(id)),
+        };
+        (agent_id, standing)
+    }
+
+    /// The id of the machine's agent that the master knows; otherwise the agent's own.
+    fn id_of<'a>(&'a self, machine: &'a Machine) -> Option<&'a AgentId> {
+        let record = self.master.agents[machine.index.0 as usize].as_ref();
+        record.map(|record| &record.id).or(machine.agent.id.as_ref())
     }
 
     /// The tasks that the master knows.
