@@ -68,7 +68,9 @@ impl Convergence {
                 self.killed_in_vain = Some(task_id.clone());
             }
             _ => {
-                if let (Some(since), Some(what)) = (self.since, self.change(seen)) {
+                if let Some(since) = self.since
+                    && let Some(what) = self.change(seen)
+                {
                     let ago = scene.now.since(since);
                     let sentence = format!("everything was as it should be for {ago:?}, and then {what}");
                     return Err(Violation::new(NAME, sentence));

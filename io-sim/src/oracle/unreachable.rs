@@ -116,21 +116,21 @@ impl Unreachable {
         }
         let since = group
             .and_then(|group| group.members.values().filter_map(|member| member.unreachable_since).min());
-        let strategy = scene
-            .store
-            .spec(&change.id.pod)
-            .map_or(UnreachableStrategy::DISABLED, |spec| spec.scheduling.unreachable_strategy);
+        let strategy = || {
+            let spec = scene.store.spec(&change.id.pod);
+            spec.map_or(UnreachableStrategy::DISABLED, |spec| spec.scheduling.unreachable_strategy)
+        };
         let is = change.is.as_ref();
         let is_given_up = is.is_none_or(|copy| !copy.wanted);
         if !was.inactive && is.is_some_and(|copy| copy.inactive) {
-            self.check_window(change, since, strategy.inactive_after(), "counted as lost")?;
+            self.check_window(change, since, strategy().inactive_after(), "counted as lost")?;
             if !is_given_up {
                 // A step does not do everything: the next ones may be about to replace it.
                 self.unreplaced.insert(change.id.clone(), scene.now);
             }
         }
         if since.is_some() && is_given_up && !may_be_given_up(change, was, ledger, scene) {
-            self.check_window(change, since, strategy.expunge_after(), "given up")?;
+            self.check_window(change, since, strategy().expunge_after(), "given up")?;
         }
         Ok(())
     }

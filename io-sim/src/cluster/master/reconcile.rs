@@ -33,7 +33,7 @@ impl Master {
 
     fn answer(&self, env: &mut Env, framework_id: &FrameworkId, mut status: TaskStatus, text: &str) {
         status.reason = Some(StatusReason::ReasonReconciliation);
-        status.message = Some(format!("Reconciliation: {text}"));
+        status.message = Some(["Reconciliation: ", text].concat());
         self.send(env, framework_id, Event::Update(status));
     }
 
@@ -119,7 +119,7 @@ impl Master {
         };
         let id = Some(entry.operation_id.clone());
         let mut status = operation_status(id, state, entry.agent_id.clone());
-        status.message = Some(format!("Reconciliation: {text}"));
+        status.message = Some(["Reconciliation: ", text].concat());
         status
     }
 }
