@@ -114,6 +114,17 @@ fn a_launch_is_kept_together_with_being_asked_for() {
 }
 
 #[test]
+fn offers_that_are_lent_are_answered_like_those_that_are_given() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 2, 1));
+    let offers = vec![driver.make_offer("s1", 8.0, 8192.0)];
+    let lent = driver.scheduler.clone().step_with_offers(driver.now, &offers);
+    let given = driver.scheduler.step(driver.now, Input::Event(Box::new(Event::Offers(offers))));
+    assert!(matches!(given.actions[..], [Action::Accept(_), ..]), "{:?}", given.actions);
+    assert_eq!(lent, given);
+}
+
+#[test]
 fn a_large_group_keeps_its_names_ids_and_ports_when_it_is_launched_again() {
     let containers: Vec<serde_json::Value> = ["g", "b", "e", "a", "f", "d", "c"]
         .iter()

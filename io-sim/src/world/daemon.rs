@@ -210,7 +210,7 @@ impl<S: Subject> Process<S> {
     }
 
     fn step(&mut self, now: Timestamp, input: Input) -> Step {
-        let output = self.subject.step(now, input.clone());
+        let output = self.subject.step_with(now, &input);
         self.deadline = self.subject.deadline();
         Step::Taken { now, input, output }
     }
