@@ -258,8 +258,13 @@ impl InstanceId {
         self.push_to(&mut text);
         text.push('.');
         text.push_str(container);
-        // Writing to a string cannot fail.
-        let _ = write!(text, ".{incarnation}");
+        text.push('.');
+        match u8::try_from(incarnation) {
+            // Nearly all of them.
+            Ok(digit @ 0..=9) => text.push(char::from(b'0' + digit)),
+            // Writing to a string cannot fail.
+            _ => drop(write!(text, "{incarnation}")),
+        }
         TaskId::new(text)
     }
 
