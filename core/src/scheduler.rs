@@ -213,14 +213,15 @@ impl Scheduler {
     /// When to send [`Input::Tick`] at the latest; never if absent. A time that has come already says that there
     /// is more to do than one step does: other inputs may come first.
     pub fn deadline(&self) -> Option<Timestamp> {
-        let connected = self.is_connected().then(|| {
-            [
+        let connected = match self.is_connected() {
+            true => [
                 self.state.kills.deadline(),
                 self.strays.deadline(),
                 self.reconciliation.deadline(),
                 self.demand.deadline(),
-            ]
-        });
+            ],
+            false => [None; 4],
+        };
         let unfinished = (!self.state.changes.touched.is_empty()).then_some(self.now);
         let judged = [self.state.deadline(), self.state.deployments_deadline()].into_iter().flatten().min();
         let judged = self.reconciliation.trusted_from().zip(judged);
@@ -230,7 +231,7 @@ impl Scheduler {
             self.state.waiting().deadline(),
             self.next_look_for_secrets,
         ];
-        connected.into_iter().flatten().chain(own).flatten().min()
+        connected.iter().chain(&own).filter_map(|at| *at).min()
     }
 
     /// The latest time that this scheduler, or whoever stored what it continues from, is known to have seen. Whoever
