@@ -163,9 +163,15 @@ fn is_one_piece(resource: &Resource) -> bool {
     })
 }
 
+// Mostly the kinds differ, which is not worth a call.
+#[inline]
 fn same_identity(a: &Resource, b: &Resource) -> bool {
-    a.kind == b.kind
-        && a.allocation_role == b.allocation_role
+    a.kind == b.kind && is_marked_alike(a, b)
+}
+
+#[inline(never)]
+fn is_marked_alike(a: &Resource, b: &Resource) -> bool {
+    a.allocation_role == b.allocation_role
         && a.reservations == b.reservations
         && a.disk == b.disk
         && a.revocable == b.revocable

@@ -34,10 +34,10 @@ impl Master {
         refuse: Option<Duration>,
     ) {
         let valid = self.validate_offers(framework_id, offer_ids);
-        let records: Vec<OfferRecord> =
+        let mut records: Vec<OfferRecord> =
             offer_ids.iter().filter_map(|offer_id| self.take_offer(env, offer_id)).collect();
-        let first = match (valid, records.first()) {
-            (Ok(()), Some(first)) => first,
+        let (first, others) = match (valid, records.split_first_mut()) {
+            (Ok(()), Some(all)) => all,
             (valid, _) => {
                 // Every offer that was named is lost, also another framework's.
                 for record in records {
@@ -52,10 +52,10 @@ impl Master {
         let mut pool = Pool {
             agent: first.agent,
             role: first.role.clone(),
-            resources: Resources::default(),
+            resources: std::mem::take(&mut first.resources),
             converted: Resources::default(),
         };
-        for record in &records {
+        for record in others {
             pool.resources.add_all(&record.resources);
         }
         for operation in operations {
