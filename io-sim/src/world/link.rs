@@ -130,7 +130,7 @@ impl Link {
 
     /// The name of a connection's subscription.
     pub(super) fn stream(number: Number) -> StreamId {
-        StreamId(format!("stream-{number}").into())
+        StreamId(["stream-", &number.to_string()].concat().into())
     }
 
     /// The connection that a subscription is on.

@@ -91,14 +91,22 @@ impl Master {
         let timeout = env.config.master.offer_timeout;
         let timeout = timeout.map(|after| env.plan_master(after, MasterTimer::OfferTimeout(id.clone())));
         let made_at = env.now;
-        let record =
-            OfferRecord { id: id.clone(), agent: index, agent_id, made_at, framework_id, role, resources, timeout };
+        let record = OfferRecord {
+            id: id.clone(),
+            agent: index,
+            agent_id,
+            made_at,
+            framework_id,
+            role,
+            resources,
+            timeout,
+        };
         self.offers.insert(id, record);
         Some(offer)
     }
 
     pub(super) fn next_offer_id(&mut self) -> OfferId {
-        let id = OfferId::new(format!("{}-O{}", self.info.id, self.next_offer));
+        let id = OfferId::new([self.info.id.as_str(), "-O", &self.next_offer.to_string()].concat());
         self.next_offer += 1;
         id
     }
