@@ -44,6 +44,8 @@ pub enum Mark {
     LaunchQuestioned,
     /// A launch took too long.
     LaunchTimedOut,
+    /// Copies would have gone if what was known of them had not been old news.
+    OldNewsHeld,
     /// Old copies that do not serve go first.
     OldUnready,
     /// Mesos did not answer a question about tasks, which is asked again.
@@ -58,7 +60,7 @@ pub enum Mark {
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::AgentLossHeard,
         Self::DeploymentAbandoned,
         Self::DeploymentSuperseded,
@@ -77,6 +79,7 @@ impl Mark {
         Self::KillRepeated,
         Self::LaunchQuestioned,
         Self::LaunchTimedOut,
+        Self::OldNewsHeld,
         Self::OldUnready,
         Self::ReconciledAgain,
         Self::RoleRefused,

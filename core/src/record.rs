@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -277,6 +278,14 @@ pub struct LaunchDelay {
     pub millis: u64,
     /// When it ends.
     pub until: Timestamp,
+}
+
+impl LaunchDelay {
+    /// The same, but not longer than `longest` from `now` on.
+    pub(crate) fn at_most(self, longest: Duration, now: Timestamp) -> Self {
+        let millis = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+        Self { millis: self.millis.min(millis), until: self.until.min(now + longest) }
+    }
 }
 
 /// An instance that was given up while its containers may still run.

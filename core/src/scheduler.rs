@@ -1,6 +1,6 @@
 //! The state machine itself: one input in, one output out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::config::{Config, FrameworkRemoved};
@@ -48,6 +48,8 @@ pub struct Scheduler {
     pub(crate) agents: Agents,
     /// Where the next batch of offers begins to ask who waits.
     pub(crate) launch_cursor: Option<PodId>,
+    /// Pods of which copies would go if what is known of them were not old news.
+    pub(crate) held: BTreeSet<PodId>,
     /// The pod that was looked at last when the last step's portion was used up: the next step goes on behind it.
     pub(crate) drive_cursor: Option<PodId>,
     /// When to look again for the secrets that are missing.
@@ -115,6 +117,7 @@ impl Scheduler {
             unknown_reservations: BTreeMap::new(),
             agents: Agents::default(),
             launch_cursor: None,
+            held: BTreeSet::new(),
             drive_cursor: None,
             next_look_for_secrets: None,
             portion: Portion::unlimited(),
@@ -223,7 +226,9 @@ impl Scheduler {
             false => [None; 4],
         };
         let unfinished = (!self.state.changes.touched.is_empty()).then_some(self.now);
-        let judged = [self.state.deadline(), self.state.deployments_deadline()].into_iter().flatten().min();
+        let held = (!self.held.is_empty()).then_some(Timestamp::EPOCH);
+        let judged =
+            [held, self.state.deadline(), self.state.deployments_deadline()].into_iter().flatten().min();
         let judged = self.reconciliation.trusted_from().zip(judged);
         let own = [
             unfinished,

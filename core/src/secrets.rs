@@ -43,11 +43,15 @@ impl Scheduler {
     }
 
     /// A launch was never sent: nothing of it is anywhere.
-    fn on_unsent(&mut self, id: &InstanceId, incarnation: u32) {
+    pub(crate) fn on_unsent(&mut self, id: &InstanceId, incarnation: u32) {
         let now = self.now;
         let is_meant = |instance: &&Instance| instance.id == *id && instance.incarnation == incarnation;
         let Some(instance) = self.state.instance(id.uuid).filter(is_meant) else { return };
         let goal = instance.goal;
+        // It uses nothing any more, ports included.
+        self.state.edit(&self.config, id.uuid, |instance| {
+            instance.tasks.iter_mut().for_each(|task| task.condition = Condition::Dropped);
+        });
         self.state.edit(&self.config, id.uuid, |instance| {
             instance.tasks.clear();
             instance.condition = Condition::Scheduled;

@@ -670,3 +670,53 @@ fn a_copy_that_was_asked_to_end_before_its_launch_was_confirmed_does_not_stay() 
     assert!(driver.confirm_kills() > 0);
     assert_eq!(driver.picture(), NOTHING);
 }
+
+/// The executor of one copy lingers on the only agent.
+#[test]
+fn a_copy_whose_last_launch_is_still_ending_holds_up_no_other() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    let executor = driver.instance(0).0.executor_id();
+    driver.crash(0);
+    driver.update_pod(pod("/p", 1, 2));
+    driver.wait(5.0);
+    let mut offer = driver.make_offer("s1", 8.0, 8192.0);
+    offer.executor_ids.push(executor);
+    driver.offer_all(vec![offer]);
+    assert_eq!(driver.picture(), ["v1.1 s1 Pending", "v2.1 s1 Pending"], "the other one is launched");
+    assert_eq!(driver.scheduler.queue(driver.now)[0].count, 1);
+}
+
+#[test]
+fn a_shorter_longest_delay_applies_to_the_one_that_runs() {
+    let backoff = |longest| {
+        let backoff = json!({"backoff": 600, "backoffFactor": 2, "maxLaunchDelay": longest});
+        pod_with("/p", 1, 1, &json!({"scheduling": {"backoff": backoff}}))
+    };
+    let mut driver = Driver::running(backoff(3600));
+    driver.crash(0);
+    assert_eq!(delay(&driver), 600);
+    driver.update_pod(backoff(10));
+    assert_eq!(delay(&driver), 10);
+    driver.update_pod(backoff(3600));
+    assert!(delay(&driver) <= 10, "a longer one does not");
+    driver.wait(10.0);
+    driver.offer("s1", 8.0, 8192.0);
+    assert_eq!(driver.picture(), ["v3.2 s1 Pending"]);
+}
+
+#[test]
+fn an_accept_that_the_master_refuses_launches_nothing_and_gives_its_offers_back() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 1, 1));
+    let accept = driver.offer("s1", 8.0, 8192.0).into_iter().find(|call| matches!(call, Call::Accept { .. }));
+    let Some(Call::Accept { offer_ids, .. }) = accept.clone() else { panic!("it is launched") };
+    let (call, reason) = (Box::new(accept.unwrap()), "no".to_owned());
+    driver.calls.clear();
+    let _ = driver.step(Input::Refused { call, reason });
+    let gives_back =
+        |call: &Call| matches!(call, Call::Decline { offer_ids: given, .. } if *given == offer_ids);
+    assert!(driver.calls.iter().any(gives_back), "{:?}", driver.calls);
+    assert_eq!(driver.scheduler.queue(driver.now)[0].count, 1, "it waits again");
+    driver.offer("s2", 8.0, 8192.0);
+    assert_eq!(driver.picture(), ["v1.2 s2 Pending"]);
+}

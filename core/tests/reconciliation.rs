@@ -10,6 +10,8 @@ use podium_core::model::mesos::{
 };
 use serde_json::json;
 
+const NOTHING: [&str; 0] = [];
+
 /// The tasks that each question since the calls were last taken was about.
 fn questions(driver: &mut Driver) -> Vec<Vec<TaskId>> {
     let calls = std::mem::take(&mut driver.calls);
@@ -125,4 +127,67 @@ fn a_copy_on_an_agent_that_left_is_replaced_without_waiting_for_the_next_round()
     unknown.reason = Some(StatusReason::ReasonReconciliation);
     driver.event(Event::Update(unknown));
     assert_eq!(driver.picture(), ["v1.0 - Pending"]);
+}
+
+/// Who was replaced is back, and the other one has died: the first answer alone says that there is one too many.
+#[test]
+fn no_copy_goes_before_mesos_has_said_how_the_others_are() {
+    let strategy = json!({"inactiveAfterSeconds": 60, "expungeAfterSeconds": 6000});
+    let scheduling = json!({"killSelection": "OLDEST_FIRST", "unreachableStrategy": strategy});
+    let mut driver = Driver::running(pod_with("/p", 1, 1, &json!({ "scheduling": scheduling })));
+    let back = driver.status(0, "a", TaskState::TaskRunning);
+    driver.update_all(0, TaskState::TaskUnreachable);
+    driver.wait(60.0);
+    driver.offer("s2", 8.0, 8192.0);
+    driver.run(1);
+    driver.wait(60.0);
+    for restarts in [true, false] {
+        let mut driver = driver.clone();
+        let dead = driver.status(1, "a", TaskState::TaskFailed);
+        if restarts {
+            driver.restart();
+        } else {
+            let _ = driver.step(podium_core::Input::Disconnected);
+        }
+        driver.subscribe();
+        driver.calls.clear();
+        driver.event(Event::Update(back.clone()));
+        driver.wait(1.0);
+        assert_eq!(driver.kills(), NOTHING);
+        driver.event(Event::Update(dead.clone()));
+        driver.wait(60.0);
+        assert_eq!(driver.picture(), ["v1.1 s1 Stable"]);
+    }
+    // If the other one is well, the oldest goes after all.
+    let well = driver.status(1, "a", TaskState::TaskRunning);
+    driver.restart();
+    driver.subscribe();
+    driver.calls.clear();
+    driver.event(Event::Update(back));
+    driver.event(Event::Update(well));
+    assert_eq!(driver.kills(), ["/p.a.1"]);
+}
+
+/// A floor that old news seems to keep.
+#[test]
+fn a_rollout_goes_on_once_mesos_has_said_how_its_copies_are() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    driver.update_pod(harness::changed(pod("/p", 1, 1), "2"));
+    driver.offer("s2", 8.0, 8192.0);
+    driver.run(1);
+    driver.wait(3.0);
+    let old = driver.status(0, "a", TaskState::TaskRunning);
+    let new = driver.status(1, "a", TaskState::TaskRunning);
+    driver.restart();
+    driver.subscribe();
+    driver.calls.clear();
+    driver.event(Event::Update(new));
+    driver.wait(10.0);
+    assert_eq!(
+        driver.kills(),
+        NOTHING,
+        "the new one may be relied on, but who knows of what is true of the old one"
+    );
+    driver.event(Event::Update(old));
+    assert_eq!(driver.kills(), ["/p.a.1"]);
 }

@@ -222,3 +222,24 @@ fn a_refusal_that_comes_late_is_one_all_the_same() {
         "a master ignores who names a role that it does not have"
     );
 }
+
+/// While an answer is awaited, a role whose time has come waits for its turn, and nobody is asked to look at it.
+#[test]
+fn a_refused_role_is_asked_for_again_after_the_question_that_is_on_its_way() {
+    let mut driver = Driver::connected();
+    driver.command(with_role("/bad/p", "bad")).unwrap();
+    ask_a_strict_master(&mut driver, "bad");
+    driver.wait(299.0);
+    driver.command(with_role("/new/q", "new")).unwrap();
+    driver.calls.clear();
+    for _ in 0..20 {
+        driver.wait(0.1);
+        assert!(driver.scheduler.deadline() > Some(driver.now), "there is nothing to do");
+    }
+    driver.wait(2.0);
+    let asked = driver.calls.iter().find_map(|call| match call {
+        Call::UpdateFramework { framework_info, .. } => Some(framework_info.roles.clone()),
+        _ => None,
+    });
+    assert_eq!(asked, Some(["*", "bad", "new"].map(Role::from).to_vec()));
+}

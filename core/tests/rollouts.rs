@@ -578,3 +578,24 @@ fn an_update_is_done_when_the_last_old_copy_has_ended() {
     driver.confirm_kills();
     assert_eq!((driver.picture(), driver.deployments()), (vec!["v2.1 s2 Stable".to_owned()], vec![]));
 }
+
+/// What has only just started may not stay, and what would be left then is nothing.
+#[test]
+fn a_cancel_ends_new_copies_that_cannot_be_relied_on_yet_whatever_kill_selection_says() {
+    for selection in ["OLDEST_FIRST", "YOUNGEST_FIRST"] {
+        let upgrade = json!({"minimumHealthCapacity": 1.0, "maximumOverCapacity": 1.0});
+        let scheduling = json!({"upgrade": upgrade, "killSelection": selection});
+        let spec = pod_with("/p", 1, 2, &json!({ "scheduling": scheduling }));
+        let mut driver = Driver::running(spec.clone());
+        driver.wait(60.0);
+        driver.update_pod(changed(spec, "2"));
+        for n in 2..4 {
+            driver.offer("s2", 8.0, 8192.0);
+            driver.run(n);
+        }
+        driver.wait(1.0);
+        driver.cancel(true);
+        driver.confirm_kills();
+        assert_eq!(driver.picture(), ["v1.1 s1 Stable", "v1.1 s1 Stable"], "{selection}");
+    }
+}

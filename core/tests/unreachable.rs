@@ -580,3 +580,27 @@ fn an_upgrade_and_a_kill_of_a_copy_out_of_reach_do_not_wait_for_it() {
     assert_eq!(driver.scheduler.pod(&pod_id("/p")).map(|pod| pod.instances()), Some(1));
     assert_eq!(driver.deployments(), [""; 0]);
 }
+
+/// One that was out of sight for a moment was not replaced by anybody.
+#[test]
+fn a_copy_that_was_out_of_reach_for_a_moment_does_not_go_for_another_that_returns() {
+    let mut driver = Driver::connected();
+    let strategy =
+        json!({"inactiveAfterSeconds": 60, "expungeAfterSeconds": 6000, "onReturn": "REPLACEMENT"});
+    driver.create(pod_with("/p", 1, 3, &json!({"scheduling": {"unreachableStrategy": strategy}})));
+    for n in 0..3 {
+        driver.offer(&format!("s{}", n + 1), 0.3, 100.0);
+        driver.run(n);
+    }
+    driver.update_all(2, TaskState::TaskUnreachable);
+    driver.wait(10.0);
+    driver.update_all(2, TaskState::TaskRunning);
+    driver.update_all(0, TaskState::TaskUnreachable);
+    driver.wait(60.0);
+    driver.offer("s4", 8.0, 8192.0);
+    driver.run(3);
+    driver.wait(60.0);
+    driver.update_all(0, TaskState::TaskRunning);
+    driver.confirm_kills();
+    assert_eq!(driver.picture(), ["v1.1 s2 Stable", "v1.1 s3 Stable", "v1.1 s4 Stable"]);
+}

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-pub(crate) use self::ranks::Ranks;
+pub(crate) use self::ranks::{Ranks, Versions};
 pub(crate) use self::selection::{Preference, select_victims};
 pub(crate) use self::strays::Strays;
 use crate::marks::Mark;

@@ -22,6 +22,24 @@ use crate::state::Stage;
 /// What decides when a copy goes.
 type Rank = (u8, (Timestamp, Uuid));
 
+/// Copies of which definitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Versions {
+    All,
+    Current,
+    Older,
+}
+
+impl Versions {
+    pub(crate) fn include(self, is_current: bool) -> bool {
+        match self {
+            Self::All => true,
+            Self::Current => is_current,
+            Self::Older => !is_current,
+        }
+    }
+}
+
 /// The copies of one pod that stay, ranked.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ranks {
@@ -42,16 +60,22 @@ impl Ranks {
         self.of(is_current).remove(&rank(instance, stage));
     }
 
-    /// The first `count` to go of those that `candidate` makes something of, and perhaps some more: so many of the current
-    /// definition and so many of older ones.
+    /// The first `count` to go of those `of` these definitions that `candidate` makes something of, and perhaps some more:
+    /// so many of the current definition and so many of older ones.
     pub(crate) fn first<T>(
         &self,
+        of: Versions,
         selection: KillSelection,
         count: usize,
         candidate: impl Fn(Uuid) -> Option<T>,
     ) -> Vec<T> {
         let mut first = Vec::new();
-        for ranks in [&self.current, &self.older] {
+        let sets: &[&BTreeSet<Rank>] = match of {
+            Versions::All => &[&self.current, &self.older],
+            Versions::Current => &[&self.current],
+            Versions::Older => &[&self.older],
+        };
+        for ranks in sets {
             first.extend(in_turn(ranks, selection).filter_map(&candidate).take(count));
         }
         first

@@ -1,7 +1,7 @@
 //! Whom to kill first when there are too many copies.
 //!
 //! Least useful first: copies that were never launched, then those that are ending, out of reach, being
-//! launched, unhealthy, and only then those that serve. Among equally useful ones, those go of which there are
+//! launched, unhealthy, running but not for long enough to be relied on, and only then the others. Among equally useful ones, those go of which there are
 //! most on one value that the pod's copies are spread over (`GROUP_BY`), so that what stays is spread evenly.
 //! What is left to decide the pod's `killSelection` decides, by the time since which they have run, or have been
 //! wanted.
@@ -108,9 +108,9 @@ impl Turn {
     }
 }
 
-/// Whether its agent was out of reach since it was launched.
+/// Whether its agent was out of reach for so long that another copy was wanted in its place.
 fn has_returned(instance: &Instance) -> bool {
-    instance.tasks.iter().any(|task| task.returned_from.is_some())
+    instance.was_inactive
 }
 
 /// Since when it has run and has not been found unhealthy.
@@ -187,6 +187,8 @@ pub(super) fn usefulness(instance: &Instance, stage: Stage) -> u8 {
         Stage::Launching if instance.condition == Condition::Provisioned => 4,
         Stage::Launching => 5,
         Stage::Unready => 6,
-        Stage::Ready | Stage::Available => 7,
+        // Whether it stays so is not known yet, unless it only comes back from where nobody saw it.
+        Stage::Ready if instance.tasks.iter().all(|task| task.returned_from.is_none()) => 7,
+        Stage::Ready | Stage::Available => 8,
     }
 }

@@ -201,6 +201,9 @@ pub struct Instance {
     /// meaning for a pod with health checks, whose verdicts say that.
     #[serde(default)]
     pub available: bool,
+    /// Whether it was out of reach for so long, since it was launched, that another one was wanted in its place.
+    #[serde(default)]
+    pub was_inactive: bool,
     /// How often it was launched; 0 before the first time.
     pub incarnation: u32,
     /// Whether Mesos was asked about the newest launch because it had not said a word about it.
@@ -233,6 +236,7 @@ impl Instance {
             healthy: None,
             available: false,
             incarnation: 0,
+            was_inactive: false,
             launch_questioned: false,
             agent: None,
             residence: None,

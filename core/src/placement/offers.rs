@@ -6,7 +6,7 @@
 //! accepted with what is launched on it, or declined: for a moment if somebody may use it then, otherwise for
 //! `--decline_offer_duration`.
 
-use std::collections::{BTreeMap, VecDeque, btree_map};
+use std::collections::{BTreeMap, BTreeSet, VecDeque, btree_map};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,9 @@ use crate::scheduler::Scheduler;
 
 /// An offer is declined for so long if what is against it passes by itself.
 const MOMENT: Duration = Duration::from_secs(1);
+
+/// So many copies are passed over in one batch because of something that is a matter of theirs alone.
+const MOST_PASSED: usize = 100;
 
 impl Scheduler {
     /// Answers a batch of offers.
@@ -83,11 +86,13 @@ impl Scheduler {
     fn plan_launches(&mut self, pools: &mut [Pool]) -> Vec<Plan> {
         let mut plans: Vec<Plan> = pools.iter().map(|_| Plan::default()).collect();
         let mut turns = self.turns(pools);
+        let mut passed: BTreeSet<(usize, Uuid)> = BTreeSet::new();
         while let Some(mut turn) = turns.pop_front() {
             let mut untried = std::mem::take(&mut turn.pools);
             // Where it did not fit it will not fit later in this batch either: agents only get fuller.
             untried.retain(|index| {
-                let Some(uuid) = self.whose_turn(&turn, &pools[*index]) else { return false };
+                let is_passed = |uuid| passed.contains(&(*index, uuid));
+                let Some(uuid) = self.whose_turn(&turn, &pools[*index], is_passed) else { return false };
                 match self.try_launch(&turn, uuid, &mut pools[*index]) {
                     Ok(launch) => {
                         plans[*index].launches.push(launch);
@@ -96,7 +101,10 @@ impl Scheduler {
                     Err(why) => {
                         plans[*index].is_of_use_soon |= why.is_momentary();
                         self.state.note_refusal(&turn.pod, why, self.now);
-                        false
+                        // That is a matter of this copy alone: another one may fit.
+                        why == NoMatch::ExecutorStillAlive
+                            && passed.len() < MOST_PASSED
+                            && passed.insert((*index, uuid))
                     }
                 }
             });
@@ -132,13 +140,14 @@ impl Scheduler {
     }
 
     /// Which copy is to be launched on `pool` next: the oldest that waits. A copy that lives on that agent comes before
-    /// those that have no home yet, and one that lives elsewhere does not come.
-    fn whose_turn(&self, turn: &Turn, pool: &Pool) -> Option<Uuid> {
+    /// those that have no home yet, and one that lives elsewhere does not come, nor one that was passed over there.
+    fn whose_turn(&self, turn: &Turn, pool: &Pool, is_passed: impl Fn(Uuid) -> bool) -> Option<Uuid> {
         let waiting = &self.state.pod(&turn.pod)?.waiting;
         if !turn.spec.is_resident() {
-            return waiting.first().copied();
+            return waiting.iter().copied().find(|uuid| !is_passed(*uuid));
         }
-        let copies = || waiting.iter().filter_map(|uuid| self.state.instance(*uuid));
+        let in_turn = || waiting.iter().filter(|uuid| !is_passed(**uuid));
+        let copies = || in_turn().filter_map(|uuid| self.state.instance(*uuid));
         let mut residents = copies().filter(|copy| copy.residence.is_some());
         let at_home = residents.find(|copy| find_home(copy, pool, self.state.identity()).is_ok());
         // Those that have a home may wait for offers to a role that the pod had before.
@@ -183,6 +192,7 @@ impl Scheduler {
             instance.active_since = None;
             instance.healthy = None;
             instance.kill_requested = None;
+            instance.was_inactive = false;
             instance.launch_questioned = false;
             if let Some(residence) = residence {
                 instance.residence = Some(Box::new(residence));

@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::marks::Mark;
-use crate::model::ids::Role;
-use crate::model::mesos::Call;
+use crate::model::ids::{OfferId, Role};
+use crate::model::mesos::{Call, Operation, OperationInfo};
 use crate::model::time::Timestamp;
 use crate::scheduler::Scheduler;
 
@@ -140,7 +140,13 @@ impl Scheduler {
 
     /// The master has refused a call.
     pub(crate) fn on_refused(&mut self, call: &Call, reason: String) {
-        let Call::UpdateFramework { framework_info, .. } = call else { return };
+        let framework_info = match call {
+            Call::Accept { offer_ids, operations, .. } => {
+                return self.on_refused_accept(offer_ids, operations);
+            }
+            Call::UpdateFramework { framework_info, .. } => framework_info,
+            _ => return,
+        };
         let mut suspects: BTreeSet<&Role> = framework_info.roles.iter().collect();
         suspects
             .retain(|role| !self.demand.granted.contains(*role) && !self.demand.refused.contains_key(*role));
@@ -164,6 +170,17 @@ impl Scheduler {
         self.demand.roles = self.demand.granted.clone();
         self.demand.asked = None;
         self.note_new_demand();
+    }
+
+    /// Nothing of what was to be launched is anywhere, and the offers are as they were.
+    fn on_refused_accept(&mut self, offer_ids: &[OfferId], operations: &[Operation]) {
+        for operation in operations {
+            let OperationInfo::LaunchGroup(group) = &operation.info else { continue };
+            if let Some(Ok(task)) = group.tasks.first().map(|task| task.task_id.parse()) {
+                self.on_unsent(&task.instance(), task.incarnation);
+            }
+        }
+        self.call(Call::Decline { offer_ids: offer_ids.to_vec(), refuse: Some(Duration::ZERO) });
     }
 
     /// Tells the master what has changed about our needs.
@@ -192,9 +209,9 @@ impl Scheduler {
             }
         }
         if let Some(at) = self.demand.asked {
+            // Nothing else is asked before.
             self.set_demand_deadline(at + GRANTED_AFTER);
-        }
-        if let Some(at) = self.demand.refused.values().map(|refused| refused.until).min() {
+        } else if let Some(at) = self.demand.refused.values().map(|refused| refused.until).min() {
             self.set_demand_deadline(at);
         }
         // What is not asked for yet gets no offers.

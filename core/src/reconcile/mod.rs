@@ -75,6 +75,11 @@ enum Trust {
 }
 
 impl Reconciliation {
+    /// Nothing to ask: everything is as it is known to be.
+    pub(crate) fn trusting(now: Timestamp) -> Self {
+        Self { trust: Trust::From(now), ..Self::default() }
+    }
+
     /// When something is to be asked.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         let retry = self.retry.map(|(at, _)| at).filter(|_| !self.unanswered.is_empty());

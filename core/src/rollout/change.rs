@@ -168,9 +168,10 @@ impl Scheduler {
             return Err(Refusal::UnknownPod(pod.clone()));
         }
         let mut killed: Vec<Instance> = Vec::new();
+        let mut named: BTreeSet<Uuid> = BTreeSet::new();
         for id in instances {
             let Some(instance) = self.state.instance(id.uuid).cloned() else { continue };
-            if instance.id != *id || instance.id.pod != *pod || killed.iter().any(|k| k.id == *id) {
+            if instance.id != *id || instance.id.pod != *pod || !named.insert(id.uuid) {
                 continue;
             }
             let out_of_reach = instance.tasks.iter().any(|task| task.unreachable_since.is_some());

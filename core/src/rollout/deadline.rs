@@ -14,12 +14,14 @@ use crate::scheduler::Scheduler;
 
 impl Scheduler {
     /// Ends every deployment whose time is up, and does what follows from that. Without news of its copies nobody can say
-    /// whether it is done.
+    /// whether it is done, nor while there are pods to look at that this step's portion was not enough for.
     pub(crate) fn end_overdue_deployments(&mut self) {
         if !self.is_up_to_date() {
             return;
         }
-        while let Some(deployment) = self.state.overdue_deployment(self.now).cloned() {
+        while self.state.changes.touched.is_empty()
+            && let Some(deployment) = self.state.overdue_deployment(self.now).cloned()
+        {
             self.end_overdue(&deployment);
             // The definition before may be less patient with copies that are out of reach.
             self.on_instances_due();

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use super::capacity::Capacity;
-use crate::kill::{Preference, select_victims};
+use crate::kill::{Preference, Versions, select_victims};
 use crate::marks::Mark;
 use crate::model::deployment::ActionKind;
 use crate::model::ids::{InstanceId, PodId, Uuid, new_uuid};
@@ -29,6 +29,20 @@ struct Moves {
 }
 
 impl Moves {
+    /// Of copies that may be another thing by now only those go that were never launched; but if none is wanted, nothing
+    /// depends on how they are.
+    fn wait_for_news(&mut self, tally: Tally, wanted: u32, replacing: bool) -> bool {
+        if wanted == 0 {
+            return false;
+        }
+        let held = *self;
+        let waiting = if replacing { tally.current } else { tally.current + tally.old };
+        self.surplus = self.surplus.min(waiting.get(Stage::Waiting));
+        self.old_unready = self.old_unready.min(tally.old.get(Stage::Waiting));
+        self.old_ready = 0;
+        *self != held
+    }
+
     /// Begins nothing new: of `there` copies, those that got lost are replaced up to `before`.
     fn keep_up(&mut self, before: u32, there: u32) {
         self.create = self.create.min(before.saturating_sub(there));
@@ -42,6 +56,9 @@ impl Scheduler {
     /// used up. Then the next step begins behind the last one, so that no pod keeps the others waiting, however much
     /// there is to be done for it.
     pub(crate) fn drive_pods(&mut self) {
+        if !self.held.is_empty() && self.is_up_to_date() {
+            self.state.changes.touched.append(&mut self.held);
+        }
         self.note_settled_pods();
         let mut last = None;
         // A look at a pod is of no use if nothing can be done about it.
@@ -96,7 +113,13 @@ impl Scheduler {
             if next.is_none_or(|(_, is_now, _)| is_now) {
                 let wanted = pod.tally.all() - pod.tally.get(Stage::Stopping);
                 let oldest_first = Preference::KillSelection(KillSelection::OldestFirst);
-                self.decommission(id, wanted, oldest_first, GoalReason::DeletingPod, |_, _| true);
+                self.decommission(
+                    id,
+                    wanted,
+                    oldest_first,
+                    GoalReason::DeletingPod,
+                    (Versions::All, |_| true),
+                );
             }
             return;
         };
@@ -104,13 +127,18 @@ impl Scheduler {
             return;
         }
         let replacing = matches!(next, Some((ActionKind::RestartPod, true, _)));
-        let there = pod.tally.counted();
-        let mut moves = plan(pod.tally, &spec, replacing);
+        let tally = pod.tally;
+        let there = tally.counted();
+        let mut moves = plan(tally, &spec, replacing);
         if let Some((_, is_now, before)) = next
             && (!is_now || self.has_to_wait(id))
         {
             moves.keep_up(before, there);
             self.mark(Mark::DependencyAwaited);
+        }
+        if !self.is_up_to_date() && moves.wait_for_news(tally, spec.instances(), replacing) {
+            self.mark(Mark::OldNewsHeld);
+            self.held.insert(id.clone());
         }
         for _ in 0..self.portion.take(moves.create as usize) {
             self.create_instance(&spec);
@@ -125,18 +153,23 @@ impl Scheduler {
                 Some(on_return) => Preference::OnReturn(on_return, selection),
                 None => by_selection,
             };
+            let of = if replacing { Versions::Current } else { Versions::All };
             self.decommission(
                 id,
                 moves.surplus,
                 preference,
                 GoalReason::OverCapacity,
-                |stage, is_current| (is_current || !replacing) && stage != Stage::Inactive,
+                (of, |stage| stage != Stage::Inactive),
             );
         }
         if moves.inactive > 0 {
-            self.decommission(id, moves.inactive, by_selection, GoalReason::OverCapacity, |stage, _| {
-                stage == Stage::Inactive
-            });
+            self.decommission(
+                id,
+                moves.inactive,
+                by_selection,
+                GoalReason::OverCapacity,
+                (Versions::All, |stage| stage == Stage::Inactive),
+            );
         }
         if moves.old_unready > 0 {
             self.mark(Mark::OldUnready);
@@ -145,7 +178,7 @@ impl Scheduler {
                 moves.old_unready,
                 by_selection,
                 GoalReason::Upgrading,
-                |stage, is_current| !is_current && !stage.serves(),
+                (Versions::Older, |stage| !stage.serves()),
             );
         }
         if moves.old_ready > 0 {
@@ -154,7 +187,7 @@ impl Scheduler {
                 moves.old_ready,
                 by_selection,
                 GoalReason::Upgrading,
-                |stage, is_current| !is_current && stage.serves(),
+                (Versions::Older, Stage::serves),
             );
         }
     }
@@ -186,7 +219,7 @@ impl Scheduler {
         count: u32,
         preference: Preference,
         reason: GoalReason,
-        eligible: impl Fn(Stage, bool) -> bool,
+        eligible: (Versions, impl Fn(Stage) -> bool),
     ) {
         // Copies with volumes come back as the new version, to the same volumes. Until they have ended they are chosen
         // again each time: what is left to be done lies behind them, and only that is work.
@@ -219,7 +252,7 @@ impl Scheduler {
         id: &PodId,
         count: usize,
         preference: Preference,
-        eligible: impl Fn(Stage, bool) -> bool,
+        (of, is_eligible): (Versions, impl Fn(Stage) -> bool),
     ) -> Vec<Uuid> {
         let spreads = self.state.pod(id).is_some_and(|pod| pod.constraints.spread_copies());
         let ranked = match preference {
@@ -233,14 +266,15 @@ impl Scheduler {
         let Some(pod) = self.state.pod(id) else { return Vec::new() };
         let candidate = |instance| {
             let stage = pod.stage(instance);
-            let is_eligible =
-                stage != Stage::Stopping && eligible(stage, pod.counts_as_current(instance, stage));
-            is_eligible.then_some((instance, stage))
+            let is_candidate = stage != Stage::Stopping
+                && of.include(pod.counts_as_current(instance, stage))
+                && is_eligible(stage);
+            is_candidate.then_some((instance, stage))
         };
         let all = || self.state.instances_of(pod).filter_map(candidate).collect();
         let select = |candidates| select_victims(candidates, preference, &pod.constraints, count);
         let (Some(ranks), Some(selection)) = (&pod.ranks, ranked) else { return select(all()) };
-        let first = ranks.first(selection, count, |uuid| candidate(self.state.instance(uuid)?));
+        let first = ranks.first(of, selection, count, |uuid| candidate(self.state.instance(uuid)?));
         let victims = select(first);
         debug_assert_eq!(victims, select(all()), "ranks change nothing but the time that it takes");
         victims

@@ -87,6 +87,12 @@ impl Scheduler {
             return Some(format!("waits for its turn: its deployment is at step {at} of {of}"));
         }
         let blocker = blocker(found, action)?;
+        if self.is_connected() && self.held.contains(pod) {
+            return Some(
+                "waits for word from Mesos of what became of its instances since it was last heard of them"
+                    .to_owned(),
+            );
+        }
         let starts_copies = matches!(blocker, Blocker::Ready(_) | Blocker::Replaced(_));
         match self.unmet_dependency(pod).filter(|_| starts_copies) {
             Some(unmet) => Some(self.describe(&unmet)),

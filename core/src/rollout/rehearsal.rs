@@ -22,6 +22,7 @@ use crate::model::pod::{Container, PodSpec};
 use crate::model::time::Timestamp;
 use crate::output::{Refusal, Response};
 use crate::portion::Portion;
+use crate::reconcile::Reconciliation;
 use crate::scheduler::Scheduler;
 use crate::state::Stage;
 use crate::view::{Plan, PlannedKill, PlannedStart, StepStatus};
@@ -84,6 +85,7 @@ impl Rehearsal {
         scheduler.now = scheduler.now.max(now);
         scheduler.state.begin_step(scheduler.now);
         scheduler.portion = Portion::unlimited();
+        scheduler.reconciliation = Reconciliation::trusting(scheduler.now);
         let mut story = Story::new(scheduler, &self.pods);
         let response = scheduler.execute(self.command, Origin::default())?;
         let deployment = response.deployment().cloned();

@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::{Pods, State};
 use crate::model::ids::{AgentId, Uuid};
-use crate::model::instance::Instance;
+use crate::model::instance::{AgentInfo, Instance};
 use crate::model::pod::ScalarResources;
 use crate::placement::all_resources;
 
@@ -31,16 +31,17 @@ impl InUse {
 
     /// `instance` begins to use what its definition says.
     pub(super) fn add(&mut self, pods: &Pods, instance: &Instance) {
-        let Some((agent, needs)) = needs(pods, instance) else { return };
+        let (Some(needs), Some(agent)) = (needs(pods, instance), instance.agent_id()) else { return };
         let usage = self.0.entry(agent.clone()).or_default();
         usage.copies.push(instance.id.uuid);
         usage.scalars = usage.scalars + needs;
         usage.ports.extend(ports(instance));
     }
 
-    /// `instance` has ceased to use anything.
-    pub(super) fn remove(&mut self, pods: &Pods, instance: &Instance) {
-        let Some((agent, needs)) = needs(pods, instance) else { return };
+    /// `instance` has ceased to use anything of `agent`, where it was.
+    pub(super) fn remove(&mut self, pods: &Pods, instance: &Instance, agent: Option<&AgentInfo>) {
+        let (Some(needs), Some(agent)) = (needs(pods, instance), agent) else { return };
+        let agent = &agent.agent_id;
         let Some(usage) = self.0.get_mut(agent) else { return };
         if let Some(index) = usage.copies.iter().position(|uuid| *uuid == instance.id.uuid) {
             usage.copies.swap_remove(index);
@@ -70,10 +71,9 @@ impl State {
     }
 }
 
-/// What `instance` needs, and of which agent. Neither changes while it runs.
-fn needs<'a>(pods: &Pods, instance: &'a Instance) -> Option<(&'a AgentId, ScalarResources)> {
-    let spec = pods.get(&instance.id.pod)?.spec_of(instance.version)?;
-    Some((instance.agent_id()?, all_resources(spec)))
+/// What `instance` needs, which does not change while it runs.
+fn needs(pods: &Pods, instance: &Instance) -> Option<ScalarResources> {
+    Some(all_resources(pods.get(&instance.id.pod)?.spec_of(instance.version)?))
 }
 
 fn ports(instance: &Instance) -> impl Iterator<Item = u16> {

@@ -171,12 +171,12 @@ impl State {
             || before.is_some_and(|before| {
                 before.scheduling.unreachable_strategy != spec.scheduling.unreachable_strategy
             });
+        let (backoff, now) = (spec.scheduling.backoff, self.now);
         self.edit_pod(&id, |state| {
             state.begin(version);
-            if is_upgrade {
-                // What the one before did is not its fault.
-                state.delay = None;
-            }
+            // What the one before did is not its fault.
+            state.delay =
+                state.delay.filter(|_| !is_upgrade).map(|delay| delay.at_most(backoff.longest(), now));
         });
         if let Some(pod) = self.pods.get_mut(&id) {
             pod.versions.insert(version, spec);
@@ -260,12 +260,12 @@ impl State {
     ) -> Option<R> {
         let mut slot = self.instances.remove(&uuid)?;
         let (condition, goal, healthy) = (slot.instance.condition, slot.instance.goal, slot.instance.healthy);
-        let used = InUse::uses(&slot.instance);
+        let (used, agent) = (InUse::uses(&slot.instance), slot.instance.agent.clone());
         let before = self.forget_derived(&slot);
         let result = change(Arc::make_mut(&mut slot.instance));
         match (used, InUse::uses(&slot.instance)) {
             (false, true) => self.in_use.add(&self.pods, &slot.instance),
-            (true, false) => self.in_use.remove(&self.pods, &slot.instance),
+            (true, false) => self.in_use.remove(&self.pods, &slot.instance, agent.as_deref()),
             _ => {}
         }
         if (slot.instance.condition, slot.instance.goal) != (condition, goal) {
@@ -283,7 +283,7 @@ impl State {
         let slot = self.instances.remove(&uuid)?;
         self.forget_derived(&slot);
         if InUse::uses(&slot.instance) {
-            self.in_use.remove(&self.pods, &slot.instance);
+            self.in_use.remove(&self.pods, &slot.instance, slot.instance.agent.as_deref());
         }
         if let Some(at) = slot.deadline {
             self.timers.remove(&(at, uuid));

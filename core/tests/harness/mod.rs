@@ -21,6 +21,7 @@ use podium_core::{
 };
 
 /// The scheduler with a clock, a store and a log of what it asked for.
+#[derive(Clone)]
 pub(crate) struct Driver {
     pub(crate) scheduler: Scheduler,
     pub(crate) now: Timestamp,

@@ -1,7 +1,7 @@
 //! Volumes that turn up on another agent than they were on.
 
 use podium_core::config::FrameworkRemoved;
-use podium_core::model::mesos::{Event, StatusSource, TaskState};
+use podium_core::model::mesos::{Event, ExecutorFailure, StatusSource, TaskState};
 use podium_core::{Config, Input};
 use serde_json::json;
 
@@ -88,4 +88,23 @@ fn volumes_of_a_framework_that_was_removed_are_its_successors() {
     driver.confirm_kills();
     let given_back = offer(&mut driver, "s1", &kept);
     assert!(story(&given_back)[0].starts_with("DESTROY"), "{given_back:?}");
+}
+
+/// What a copy used where it was it does not use any more.
+#[test]
+fn nobody_asks_about_a_copy_that_has_moved_when_its_old_agent_is_lost() {
+    let (mut driver, kept) = running(one());
+    driver.update_all(0, TaskState::TaskUnreachable);
+    driver.wait(20.0);
+    for _ in 0..2 {
+        let _ = offer(&mut driver, "s2", &kept);
+        driver.wait(20.0);
+    }
+    driver.run(0);
+    assert_eq!(driver.picture(), ["v1.2 s2 Stable"]);
+    driver.calls.clear();
+    let agent_id = Some("s1".into());
+    driver.event(Event::Failure(ExecutorFailure { agent_id, executor_id: None, status: None }));
+    driver.wait(1.0);
+    assert_eq!(driver.calls, []);
 }

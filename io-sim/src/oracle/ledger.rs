@@ -181,6 +181,7 @@ impl Copy {
             incarnation: instance.incarnation,
             wanted: instance.goal == Goal::Running,
             inactive: instance.condition == Condition::UnreachableInactive,
+            was_inactive: instance.condition == Condition::UnreachableInactive,
             ending: instance.kill_requested.is_some(),
         }
     }
@@ -277,6 +278,8 @@ pub(super) struct Copy {
     pub(super) wanted: bool,
     /// Whether it counts as lost: another one may take its place.
     pub(super) inactive: bool,
+    /// Whether it was so at any time since its newest launch.
+    pub(super) was_inactive: bool,
     /// Whether its containers shall end, whatever becomes of it afterwards.
     pub(super) ending: bool,
 }
@@ -511,7 +514,7 @@ impl Ledger {
     }
 
     fn see_record(&mut self, record: &Record, scene: &Scene<'_>) {
-        let (id, is) = match record {
+        let (id, mut is) = match record {
             Record::Delete(Key::Instance(id)) => (id, None),
             Record::Put(Entry::Instance(instance)) => (&instance.id, Some(Copy::of(instance))),
             Record::Put(Entry::Deployment(deployment)) => {
@@ -526,6 +529,9 @@ impl Ledger {
             Record::Delete(_) | Record::Put(_) => return,
         };
         let copies = self.copies.entry(id.pod.clone()).or_default();
+        if let (Some(was), Some(is)) = (copies.get(&id.uuid), &mut is) {
+            is.was_inactive |= was.was_inactive && was.incarnation == is.incarnation;
+        }
         let was = match is.clone() {
             Some(copy) => copies.insert(id.uuid, copy),
             None => copies.remove(&id.uuid),

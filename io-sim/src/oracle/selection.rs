@@ -12,6 +12,7 @@
 //! something else of are compared with nobody, since nobody can say what came first.
 
 use std::cmp::Ordering;
+use std::time::Duration;
 
 use podium_core::admission::{Change, change};
 use podium_core::model::deployment::{ActionKind, Deployment, DeploymentAction};
@@ -26,6 +27,11 @@ use super::{Violation, constraints, short};
 use crate::world::{Scene, Seen};
 
 const NAME: &str = "selection";
+
+/// A copy that has run for so long can be relied on, whatever came between (`--minimum_ready`, 5 s).
+const PROVEN: Duration = Duration::from_secs(120);
+/// One that has run for less than this cannot.
+const JUST_STARTED: Duration = Duration::from_secs(4);
 
 /// Looks at every step that ends copies.
 #[derive(Clone, Debug, Default)]
@@ -183,20 +189,39 @@ impl<'a> Choice<'a> {
         if !matches!(victim.usefulness, Use::Waits | Use::Unhealthy | Use::Serves) {
             return None;
         }
+        if self.is_proven(victim) && self.has_just_started(kept) {
+            return Some("although the other one has only just started".to_owned());
+        }
         if let Some(on_return) = self.spec.scheduling.unreachable_strategy.on_return() {
-            let copies = self.ledger.copies_of(&self.spec.id);
-            let mut groups = copies.filter_map(|copy| self.ledger.newest_of(copy.id.uuid));
+            let mut copies = self.ledger.copies_of(&self.spec.id);
             if victim.has_returned() || kept.has_returned() {
                 // Where fewer are wanted, that has nothing to do with it.
                 let decides = !self.ledger.is_deploying(&self.spec.id);
                 return decides.then(|| objection_on_return(on_return, victim, kept)).flatten();
             }
-            if groups.any(Group::has_returned) {
+            if copies.any(|copy| copy.was_inactive) {
                 return None;
             }
         }
         let (from, to) = (self.places(victim)?, self.places(kept)?);
         if from == to { self.objection_by_age(victim, kept) } else { self.objection_by_place(&from, &to) }
+    }
+
+    /// Whether a copy that serves has run for a good while.
+    fn is_proven(self, copy: Candidate<'_>) -> bool {
+        copy.usefulness == Use::Serves && self.ran(copy).is_some_and(|ran| ran >= PROVEN)
+    }
+
+    /// Whether a copy that serves cannot be relied on yet. Where there are health checks their verdict says that.
+    fn has_just_started(self, copy: Candidate<'_>) -> bool {
+        let is_checked = self.spec.containers.iter().any(|container| container.health_check.is_some());
+        let has_returned = copy.group.is_some_and(Group::has_returned);
+        let is_young = self.ran(copy).is_some_and(|ran| ran < JUST_STARTED);
+        copy.usefulness == Use::Serves && !is_checked && !has_returned && is_young
+    }
+
+    fn ran(self, copy: Candidate<'_>) -> Option<Duration> {
+        Some(self.scene.clock.since(copy.started_at()?))
     }
 
     fn objection_by_age(self, victim: Candidate<'_>, kept: Candidate<'_>) -> Option<String> {
@@ -208,7 +233,12 @@ impl<'a> Choice<'a> {
         };
         let (selection, word) = match (self.spec.scheduling.kill_selection, ages?) {
             (KillSelection::YoungestFirst, Ordering::Less) => ("YOUNGEST_FIRST", "older"),
-            (KillSelection::OldestFirst, Ordering::Greater) => ("OLDEST_FIRST", "younger"),
+            // One that may not be relied on yet goes before one that can.
+            (KillSelection::OldestFirst, Ordering::Greater)
+                if victim.usefulness != Use::Serves || self.is_proven(victim) =>
+            {
+                ("OLDEST_FIRST", "younger")
+            }
             _ => return None,
         };
         Some(format!("although it is the {word} one and killSelection is {selection}"))
@@ -252,7 +282,7 @@ impl<'a> Choice<'a> {
 
 impl Candidate<'_> {
     fn has_returned(self) -> bool {
-        self.group.is_some_and(Group::has_returned)
+        self.copy.was_inactive
     }
 
     fn started_at(self) -> Option<Timestamp> {

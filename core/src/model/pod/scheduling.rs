@@ -62,6 +62,13 @@ pub struct Backoff {
     pub failing_agents: Option<FailingAgents>,
 }
 
+impl Backoff {
+    /// The longest delay.
+    pub(crate) fn longest(&self) -> Duration {
+        Duration::try_from_secs_f64(self.max_launch_delay.0).unwrap_or(Duration::MAX)
+    }
+}
+
 /// Which agents are avoided because copies of the pod failed there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
