@@ -1,15 +1,33 @@
-//! The only source of chance: a ChaCha8 generator with the few draws that a simulation needs.
+//! The only sources of chance, with the few draws that a simulation needs.
+//!
+//! ```text
+//!   plans:  seed of a part ──► ChaCha8, one draw after the other
+//!   runs:   seed, name, how many of that name came before ──► hash ──► SplitMix64
+//! ```
+//!
+//! In a run everything draws by its name ([`Named`]): how long a message takes depends on what it says, and not on how
+//! many others were sent before it. So one more message, or a draw that code no longer makes, changes nobody else's
+//! chance. A name is hashed with [`Digest`] and mixed with SplitMix64's last step; a generator is then worth two words,
+//! and making one costs less than drawing from ChaCha8.
 //!
 //! Everything is integer arithmetic, so a seed gives the same draws on every machine.
 
+use std::convert::Infallible;
+use std::fmt;
 use std::time::Duration;
 
+use podium_core::model::ids::{ExecutorId, TaskId};
+use podium_core::model::time::Timestamp;
 use rand_chacha::ChaCha8Rng;
-use rand_core::{Rng, SeedableRng};
+use rand_core::{Rng, SeedableRng, TryRng};
+use rustc_hash::FxHashMap;
+use uuid::Uuid;
+
+use crate::digest::Digest;
 
 /// A seeded generator. Cloning it forks the future: both copies draw the same from here on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Random(ChaCha8Rng);
+pub struct Random<G = ChaCha8Rng>(G);
 
 impl Random {
     /// The generator of `seed`.
@@ -22,7 +40,9 @@ impl Random {
     pub fn fork(&mut self) -> Self {
         Self::new(self.bits())
     }
+}
 
+impl<G: Rng> Random<G> {
     /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.0.next_u64()
@@ -79,11 +99,165 @@ impl Random {
     }
 
     /// A version 4 UUID.
-    pub fn uuid(&mut self) -> uuid::Uuid {
+    pub fn uuid(&mut self) -> Uuid {
         let mut bytes = [0; 16];
         self.0.fill_bytes(&mut bytes);
         uuid::Builder::from_random_bytes(bytes).into_uuid()
     }
+}
+
+/// What one name draws.
+pub type Draw = Random<SplitMix64>;
+
+/// Chance by name: what is drawn depends on the seed and on what it is for, not on what else was drawn.
+#[derive(Clone)]
+pub struct Named {
+    seed: u64,
+    /// How often each name has come.
+    counts: FxHashMap<u64, u32>,
+}
+
+impl Named {
+    /// The chance of `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self { seed, counts: FxHashMap::default() }
+    }
+
+    /// For the next thing of this name.
+    pub fn next(&mut self, key: Key) -> Draw {
+        let name = key.0.finish();
+        let count = self.counts.entry(name).or_default();
+        *count += 1;
+        let nth = u64::from(*count);
+        self.draw(name, nth)
+    }
+
+    /// For the only thing of this name.
+    pub fn only(&self, key: Key) -> Draw {
+        self.draw(key.0.finish(), 0)
+    }
+
+    fn draw(&self, name: u64, nth: u64) -> Draw {
+        Random(SplitMix64(mix(mix(self.seed ^ name).wrapping_add(nth))))
+    }
+}
+
+/// Nothing of it is part of what a state is: states with the same future have counted differently.
+impl fmt::Debug for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Named")
+    }
+}
+
+/// The name of something that is left to chance.
+#[derive(Clone, Copy)]
+pub struct Key(Digest);
+
+impl Key {
+    /// Something of this kind.
+    pub fn of(kind: &str) -> Self {
+        Self(Digest::default()).text(kind)
+    }
+
+    /// Of the thing with this number.
+    #[must_use]
+    pub fn number(mut self, number: impl Into<u64>) -> Self {
+        self.0.write_u64(number.into());
+        self
+    }
+
+    /// Of the thing with this name.
+    #[must_use]
+    pub fn text(mut self, text: &str) -> Self {
+        self.0.write_bytes(text.as_bytes());
+        self
+    }
+
+    /// Of the status update with this UUID, which is itself drawn by name.
+    #[must_use]
+    pub fn uuid(self, uuid: &Uuid) -> Self {
+        let (high, low) = uuid.as_u64_pair();
+        self.number(high).number(low)
+    }
+
+    /// At this time: for what has no name of its own.
+    #[must_use]
+    pub fn moment(self, at: Timestamp) -> Self {
+        self.number(at.as_millis().cast_unsigned())
+    }
+
+    /// Of a task, by its pod, container and launch: its UUID depends on what else the scheduler has drawn.
+    #[must_use]
+    pub fn task(self, id: &TaskId) -> Self {
+        let text = id.as_str();
+        let mut dots = text.bytes().enumerate().rev().filter(|(_, byte)| *byte == b'.').map(|(at, _)| at);
+        let end = (dots.next(), dots.next()).1.unwrap_or(0);
+        match end.checked_sub(UUID_LENGTH).and_then(|begin| text.get(..begin)) {
+            Some(pod) => self.text(pod).text(&text[end..]),
+            None => self.text(text),
+        }
+    }
+
+    /// Of an executor, by its pod, likewise.
+    #[must_use]
+    pub fn executor(self, id: &ExecutorId) -> Self {
+        let text = id.as_str();
+        self.text(text.len().checked_sub(UUID_LENGTH).and_then(|begin| text.get(..begin)).unwrap_or(text))
+    }
+}
+
+/// As [`Named`], it is nothing that states differ in.
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key")
+    }
+}
+
+/// The length of a UUID as text.
+const UUID_LENGTH: usize = 36;
+
+/// Steele, Lea and Flood's generator: a counter and a mixing function.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SplitMix64(u64);
+
+impl SplitMix64 {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(self.0)
+    }
+}
+
+/// As ChaCha8's, it does not tell.
+impl fmt::Debug for SplitMix64 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SplitMix64")
+    }
+}
+
+impl TryRng for SplitMix64 {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok((self.next() >> 32) as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.next())
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        for chunk in bytes.chunks_mut(8) {
+            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
+/// SplitMix64's last step: every bit of `z` reaches every bit of the result.
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 /// -ln(x / 2^64) in units of 2^-32, for x > 0; the largest value for x = 0.
@@ -121,6 +295,65 @@ mod tests {
         random.shuffle(&mut items);
         let drawn = (below, waits, items, random.uuid().to_string(), random.fork().bits());
         insta::assert_debug_snapshot!(drawn);
+    }
+
+    #[test]
+    fn names_draw_these_for_ever() {
+        let mut named = Named::new(7);
+        let mut bits = |key| named.next(key).bits();
+        let drawn = [Key::of("a"), Key::of("a"), Key::of("b"), Key::of("a").number(1_u32)].map(&mut bits);
+        assert_eq!(
+            drawn,
+            [
+                6_156_805_389_489_360_808,
+                16_970_267_482_021_969_313,
+                14_133_696_835_886_781_630,
+                2_598_520_313_619_076_974
+            ]
+        );
+        let uuid = Named::new(7).only(Key::of("a")).uuid();
+        assert_eq!(uuid.to_string(), "ac6391fb-d4ff-4823-81cd-687ad7f88dc9");
+    }
+
+    #[test]
+    fn a_name_draws_the_same_whatever_else_is_drawn() {
+        let (mut alone, mut busy) = (Named::new(7), Named::new(7));
+        let key = Key::of("message").number(3_u32);
+        let draws = |named: &mut Named| [0; 3].map(|_| named.next(key).below(1000));
+        busy.next(Key::of("message").number(4_u32)).bits();
+        assert_eq!(draws(&mut alone), draws(&mut busy));
+        assert_ne!(draws(&mut alone), draws(&mut Named::new(8)));
+    }
+
+    #[test]
+    fn tasks_and_executors_are_known_by_their_pods() {
+        let name = |text: &str| Named::new(1).only(Key::of("x").task(&TaskId::new(text))).bits();
+        let a = "shop_cart.instance-0190163d-8694-739b-aea5-966c26f8ad91.web.2";
+        assert_eq!(name(a), name("shop_cart.instance-0190163d-0000-739b-aea5-966c26f8ad91.web.2"));
+        for other in [
+            "shop_card.instance-0190163d-8694-739b-aea5-966c26f8ad91.web.2",
+            "shop_cart.instance-0190163d-8694-739b-aea5-966c26f8ad91.wet.2",
+            "shop_cart.instance-0190163d-8694-739b-aea5-966c26f8ad91.web.3",
+            "a.b",
+            "",
+        ] {
+            assert_ne!(name(a), name(other), "{other}");
+        }
+        let name = |text: &str| Named::new(1).only(Key::of("x").executor(&ExecutorId::new(text))).bits();
+        let a = "instance-shop_cart.0190163d-8694-739b-aea5-966c26f8ad91";
+        assert_eq!(name(a), name("instance-shop_cart.0190163d-0000-739b-aea5-966c26f8ad91"));
+        assert_ne!(name(a), name("instance-shop_card.0190163d-8694-739b-aea5-966c26f8ad91"));
+    }
+
+    #[test]
+    fn names_draw_evenly() {
+        let named = Named::new(3);
+        let key = |n: u32| Key::of("latency").number(n);
+        let mut hits = [0_u32; 10];
+        for n in 0..10_000 {
+            hits[named.only(key(n)).below(10) as usize] += 1;
+        }
+        assert!(hits.iter().all(|count| (900..1100).contains(count)), "{hits:?}");
     }
 
     #[test]

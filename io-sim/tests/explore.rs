@@ -28,7 +28,7 @@ fn a_pod_is_launched_in_every_order() {
     let plan = small_world(Small { agents: 1, crash: true, partition: Some(LATE), exit: true });
     let found = explore(&plan, Bounds { depth: 7, ..Bounds::default() });
     assert_clean(&found);
-    assert!(found.states > 500, "{found:?}");
+    assert!(found.states > 400, "{found:?}");
     assert!(found.merged > found.states / 3, "orders that do not matter lead to the same state: {found:?}");
 }
 
@@ -118,7 +118,7 @@ impl Subject for Confused {
 fn a_mistake_in_one_order_only_is_found() {
     let mut plan = small_world(Small { agents: 1, crash: false, partition: None, exit: false });
     // One whose draws have the first copy run first.
-    plan.seed = 1;
+    plan.seed = 2;
     let usual = run_subject::<Confused>(&plan, false);
     assert_eq!(usual.violation, None, "the usual order does not show it");
     let bounds = Bounds { from: Duration::from_secs(1), depth: 10, ..Bounds::default() };
@@ -169,8 +169,10 @@ impl Subject for Impatient {
 #[test]
 fn a_copy_that_is_replaced_early_is_found() {
     let partition = Some(Span::from_secs(10));
-    let plan = small_world(Small { agents: 2, crash: false, partition, exit: false });
-    let bounds = Bounds { from: Duration::from_millis(11_900), depth: 14, ..Bounds::default() };
+    let mut plan = small_world(Small { agents: 2, crash: false, partition, exit: false });
+    // One whose draws have a copy on the machine that is lost.
+    plan.seed = 2;
+    let bounds = Bounds { from: Duration::from_millis(11_900), depth: 16, ..Bounds::default() };
     let found = explore_subject::<Impatient>(&plan, bounds);
     let found = found.violation.expect("the hurry is found");
     assert_eq!(found.violation.oracle, "unreachable", "{found:?}");

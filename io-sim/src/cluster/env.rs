@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use podium_core::model::ids::TaskId;
+use podium_core::model::mesos::StatusUuid;
 use podium_core::model::time::Timestamp;
 use rustc_hash::FxHashMap;
 
@@ -24,14 +25,14 @@ use super::wire::{
     AgentTimer, ExecutorNumber, ExecutorTimer, FromExecutor, MasterTimer, OperationNumber, Run, ToAgent,
     ToExecutor, ToMaster, Work,
 };
-use crate::random::Random;
+use crate::random::{Key, Named};
 
 /// Shared by all processes of the cluster.
 #[derive(Clone, Debug)]
 pub(super) struct Env {
     pub(super) config: Arc<ClusterConfig>,
     pub(super) now: Timestamp,
-    pub(super) random: Random,
+    pub(super) chance: Named,
     pub(super) queue: Queue<Work>,
     pub(super) outputs: Vec<Output>,
     pub(super) links: Vec<Link>,
@@ -116,7 +117,7 @@ impl Env {
             links: vec![Link::default(); config.agents.len()],
             config: Arc::new(config),
             now: Timestamp::EPOCH,
-            random: Random::new(seed),
+            chance: Named::new(seed),
             queue: Queue::default(),
             outputs: Vec::new(),
             master_run: 0,
@@ -197,7 +198,7 @@ impl Env {
     }
 
     fn plan_to_master(&mut self, from: AgentIndex, message: ToMaster) {
-        let latency = self.latency(self.config.links.master_agent);
+        let latency = self.latency(self.config.links.master_agent, || message.key().number(from.0));
         let now = self.now;
         let link = self.link(from);
         link.last_up = link.last_up.max(now + latency + link.extra);
@@ -212,7 +213,7 @@ impl Env {
         {
             return;
         }
-        let latency = self.latency(self.config.links.master_agent);
+        let latency = self.latency(self.config.links.master_agent, || message.key().number(to.0));
         let now = self.now;
         let link = self.link(to);
         link.last_down = link.last_down.max(now + latency + link.extra);
@@ -240,9 +241,25 @@ impl Env {
         self.queue.plan(self.now + latency, Work::FromExecutor { agent, run, executor, message });
     }
 
-    pub(super) fn latency(&mut self, latency: Latency) -> Duration {
+    /// How long the next thing of a name takes.
+    pub(super) fn latency(&mut self, latency: Latency, key: impl FnOnce() -> Key) -> Duration {
         // The common case of a fixed latency costs no draw.
-        if latency.min == latency.max { latency.min } else { self.random.duration(latency.min, latency.max) }
+        if latency.min == latency.max {
+            return latency.min;
+        }
+        self.chance.next(key()).duration(latency.min, latency.max)
+    }
+
+    /// Names an update about a task that is made on a machine.
+    pub(super) fn new_status_uuid(&mut self, agent: AgentIndex, task: &TaskId) -> StatusUuid {
+        self.chance.next(Key::of("status").number(agent.0).task(task)).uuid()
+    }
+
+    /// Puts machines into a random order. How two of them come to stand does not depend on the others.
+    pub(super) fn shuffle(&self, agents: &mut [AgentIndex]) {
+        let place =
+            |agent: &AgentIndex| self.chance.only(Key::of("shuffle").moment(self.now).number(agent.0)).bits();
+        agents.sort_by_cached_key(place);
     }
 
     // -- faults --------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ use podium_core::model::mesos::{
 
 use super::io::{AgentIndex, ProbeId};
 use super::resources::Resources;
+use crate::random::Key;
 
 /// Tells the executors of one machine apart, for ever.
 pub(super) type ExecutorNumber = u32;
@@ -70,6 +71,23 @@ pub(super) enum ToMaster {
         framework_id: Option<FrameworkId>,
         status: Box<OperationStatus>,
     },
+}
+
+impl ToMaster {
+    /// What its latency is drawn by, with the agent's index.
+    pub(super) fn key(&self) -> Key {
+        match self {
+            Self::Exited => Key::of("exited"),
+            Self::Register { .. } | Self::Reregister(_) => Key::of("register"),
+            Self::Unregister { .. } => Key::of("unregister"),
+            Self::StatusUpdate { status, .. } => {
+                let key = Key::of("update");
+                status.uuid.as_ref().map_or_else(|| key.task(&status.task_id), |uuid| key.uuid(uuid))
+            }
+            Self::ExitedExecutor { executor_id, .. } => Key::of("exited").executor(executor_id),
+            Self::OperationStatus { .. } => Key::of("operation"),
+        }
+    }
 }
 
 /// What an agent tells a master about itself.
@@ -130,6 +148,29 @@ pub(super) enum ToAgent {
     AcknowledgeOperation { operation: OperationNumber, uuid: StatusUuid },
     /// `ReconcileOperationsMessage`: the agent did not tell of these.
     ReconcileOperations { operations: Vec<OperationNumber> },
+}
+
+impl ToAgent {
+    /// What its latency is drawn by, with the agent's index.
+    pub(super) fn key(&self) -> Key {
+        match self {
+            Self::Registered { .. } | Self::Reregistered { .. } => Key::of("registered"),
+            Self::Shutdown => Key::of("shutdown"),
+            Self::PingDisconnected => Key::of("ping"),
+            Self::Run(run) => {
+                let first = run.tasks.first();
+                first.map_or(Key::of("run"), |task| Key::of("run").task(&task.task_id))
+            }
+            Self::Kill { task_id, .. } => Key::of("kill").task(task_id),
+            Self::Acknowledge { uuid, .. } => Key::of("acknowledge").uuid(uuid),
+            Self::ShutdownExecutor { executor_id, .. } => Key::of("shutdown").executor(executor_id),
+            Self::ShutdownFramework { .. } | Self::UpdateFramework { .. } => Key::of("framework"),
+            Self::Drain(_) | Self::Reactivate => Key::of("drain"),
+            Self::ApplyOperation(_)
+            | Self::AcknowledgeOperation { .. }
+            | Self::ReconcileOperations { .. } => Key::of("operation"),
+        }
+    }
 }
 
 /// A task that a master knows and a returning agent does not.

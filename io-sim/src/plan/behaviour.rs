@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use rand_core::Rng;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
@@ -134,7 +135,7 @@ impl Chance {
     }
 
     /// Draws.
-    pub fn happens(self, random: &mut Random) -> bool {
+    pub fn happens<G: Rng>(self, random: &mut Random<G>) -> bool {
         // What is certain costs no draw, so that making something certain does not shift the rest.
         self.0 >= 1000 || (self.0 > 0 && random.chance(self.0))
     }
@@ -167,7 +168,7 @@ impl Range {
     }
 
     /// Draws one.
-    pub fn draw(self, random: &mut Random) -> Duration {
+    pub fn draw<G: Rng>(self, random: &mut Random<G>) -> Duration {
         Duration::from_millis(random.between(self.min().as_millis(), self.max().as_millis()))
     }
 }

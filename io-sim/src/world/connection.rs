@@ -39,13 +39,13 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
     }
 
     fn send_up(&mut self, number: Number, message: Up) {
-        let at = self.link.up_arrival(self.now);
+        let at = self.link.up_arrival(self.now, &message);
         self.queue.plan(at, Work::Up { number, message });
     }
 
     /// The master sends something.
     pub(super) fn send_down(&mut self, number: Number, message: Down) {
-        let at = self.link.down_arrival(self.now);
+        let at = self.link.down_arrival(self.now, &message);
         self.queue.plan(at, Work::Down { number, message });
     }
 

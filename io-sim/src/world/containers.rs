@@ -13,9 +13,8 @@ use rustc_hash::FxHashMap;
 use crate::cluster::{
     AgentIndex, ContainerCommand, ContainerEvent, ContainerId, Exit, ProbeId, ProbeResult, Signal,
 };
-use crate::digest::Digest;
 use crate::plan::{Behaviour, ContainerRule, Target};
-use crate::random::Random;
+use crate::random::{Key, Named};
 
 /// How long it takes until a killed process is gone.
 const KILL: Duration = Duration::from_millis(5);
@@ -104,7 +103,7 @@ pub(super) enum Change {
 /// All containers of all machines.
 #[derive(Clone, Debug)]
 pub struct Containers {
-    seed: u64,
+    chance: Named,
     rules: Arc<[ContainerRule]>,
     live: BTreeMap<u64, Live>,
     by_id: FxHashMap<ContainerId, u64>,
@@ -125,7 +124,8 @@ struct Live {
     behaviour: Behaviour,
     /// Whether its behaviour goes on when everything is mended.
     lasting: bool,
-    random: Random,
+    /// What it does is drawn by this and what it is.
+    key: Key,
     started_at: Option<Timestamp>,
     unhealthy_until: Option<Timestamp>,
     ending: bool,
@@ -134,7 +134,7 @@ struct Live {
 impl Containers {
     pub(super) fn new(seed: u64, rules: &[ContainerRule]) -> Self {
         Self {
-            seed,
+            chance: Named::new(seed),
             rules: rules.into(),
             live: BTreeMap::new(),
             by_id: FxHashMap::default(),
@@ -204,12 +204,11 @@ impl Containers {
     ) {
         match command {
             ContainerCommand::LaunchExecutor(launch) => {
-                let key = format!("executor {}", launch.executor.executor_id);
+                let key = Key::of("executor").executor(&launch.executor.executor_id);
+                let mut draw = self.chance.next(key);
                 let role = ContainerRole::Executor { executor_id: launch.executor.executor_id.clone() };
-                let random = Random::new(Digest::of(&[&self.seed.to_string(), &key]));
-                let ordinal = self.add(launch.container, launch.agent, role, None, random);
-                let Some(live) = self.live.get_mut(&ordinal) else { return };
-                let delay = live.random.duration(EXECUTOR_START.0, EXECUTOR_START.1);
+                let ordinal = self.add(launch.container, launch.agent, role, None, key);
+                let delay = draw.duration(EXECUTOR_START.0, EXECUTOR_START.1);
                 let fails = self.failing.contains(&launch.agent);
                 let timer = if fails { Timer::LaunchFailed { ordinal } } else { Timer::Started { ordinal } };
                 timers.push((delay, timer));
@@ -266,8 +265,9 @@ impl Containers {
                 let mended = self.mended;
                 let live = self.live.get_mut(&ordinal)?;
                 live.started_at = Some(now);
-                if (live.lasting || !mended) && live.behaviour.exits.happens(&mut live.random) {
-                    let delay = live.behaviour.runs.draw(&mut live.random);
+                let mut draw = self.chance.only(live.key.text("run"));
+                if (live.lasting || !mended) && live.behaviour.exits.happens(&mut draw) {
+                    let delay = live.behaviour.runs.draw(&mut draw);
                     let exit = live.behaviour.status.into();
                     timers.push((delay, Timer::Exit { ordinal, exit, by_itself: true }));
                 }
@@ -354,14 +354,14 @@ impl Containers {
         *launches += 1;
         let nth = *launches;
         let rule = self.rule(&task.instance.pod, &task.name, nth).cloned();
-        let key = [&*self.seed.to_string(), task.instance.pod.as_str(), &*task.name, &nth.to_string()];
-        let random = Random::new(Digest::of(&key));
-        let ordinal = self.add(id, agent, ContainerRole::Task(task), rule, random);
+        let key = Key::of("task").text(task.instance.pod.as_str()).text(&task.name).number(nth);
+        let ordinal = self.add(id, agent, ContainerRole::Task(task), rule, key);
         let fails_here = self.failing.contains(&agent);
         let Some(live) = self.live.get_mut(&ordinal) else { return };
         changes.push(Change::Launched(live.container.clone()));
-        let delay = live.behaviour.start.draw(&mut live.random);
-        let drawn = live.behaviour.launch_fails.happens(&mut live.random);
+        let mut draw = self.chance.only(key.text("start"));
+        let delay = live.behaviour.start.draw(&mut draw);
+        let drawn = live.behaviour.launch_fails.happens(&mut draw);
         let fails = fails_here || (drawn && (live.lasting || !self.mended));
         timers
             .push((delay, if fails { Timer::LaunchFailed { ordinal } } else { Timer::Started { ordinal } }));
@@ -370,9 +370,10 @@ impl Containers {
     fn signal(&mut self, id: &ContainerId, signal: Signal, timers: &mut Vec<(Duration, Timer)>) {
         let Some(live) = self.by_id.get(id).and_then(|ordinal| self.live.get_mut(ordinal)) else { return };
         let ordinal = live.container.ordinal;
+        let mut draw = self.chance.only(live.key.text("stop"));
         let (delay, number) = match signal {
-            Signal::Term if live.ending || live.behaviour.deaf.happens(&mut live.random) => return,
-            Signal::Term => (live.behaviour.stop.draw(&mut live.random), 15),
+            Signal::Term if live.ending || live.behaviour.deaf.happens(&mut draw) => return,
+            Signal::Term => (live.behaviour.stop.draw(&mut draw), 15),
             Signal::Kill => (KILL, 9),
         };
         live.ending = true;
@@ -400,7 +401,8 @@ impl Containers {
         let Some(started_at) = live.started_at else { return false };
         let warming_up = now.since(started_at) < live.behaviour.warm_up.to_duration();
         let unhealthy = live.unhealthy_until.is_some_and(|until| now < until);
-        let drawn = live.behaviour.unhealthy.happens(&mut live.random);
+        let drawn =
+            live.behaviour.unhealthy.happens(&mut self.chance.only(live.key.text("probe").moment(now)));
         !warming_up && !unhealthy && !(drawn && (live.lasting || !mended))
     }
 
@@ -410,7 +412,7 @@ impl Containers {
         agent: AgentIndex,
         role: ContainerRole,
         rule: Option<ContainerRule>,
-        random: Random,
+        key: Key,
     ) -> u64 {
         let ordinal = self.next;
         self.next += 1;
@@ -420,7 +422,7 @@ impl Containers {
         let (started_at, unhealthy_until, ending) = (None, None, false);
         self.live.insert(
             ordinal,
-            Live { container, behaviour, lasting, random, started_at, unhealthy_until, ending },
+            Live { container, behaviour, lasting, key, started_at, unhealthy_until, ending },
         );
         ordinal
     }

@@ -16,12 +16,12 @@ use std::time::Duration;
 
 use podium_core::Subscription;
 use podium_core::model::ids::FrameworkId;
-use podium_core::model::mesos::{Call, Event};
+use podium_core::model::mesos::{Call, Event, OperationInfo};
 use podium_core::model::time::Timestamp;
 
 use crate::cluster::{Answer, StreamId};
 use crate::plan::{Direction, Range};
-use crate::random::Random;
+use crate::random::{Key, Named};
 
 /// So long without a word from the master, and the connection is given up: five heartbeats.
 pub(super) const SILENCE: Duration = Duration::from_secs(75);
@@ -57,12 +57,71 @@ pub(super) enum Down {
     },
 }
 
+// What has a name of its own draws by it; anything else by the moment at which it is sent.
+
+impl Up {
+    fn key(&self, now: Timestamp) -> Key {
+        match self {
+            Self::Call { call, .. } => call_key(call, now),
+            Self::Close => Key::of("close").moment(now),
+            Self::Subscribe(_) => Key::of("subscribe").moment(now),
+        }
+    }
+}
+
+impl Down {
+    fn key(&self, now: Timestamp) -> Key {
+        match self {
+            Self::Answered(_) => Key::of("answered").moment(now),
+            Self::Closed => Key::of("closed").moment(now),
+            Self::Event(event) => event_key(Key::of("event"), event, now),
+            Self::Refused { call, .. } => call_key(call, now),
+        }
+    }
+}
+
+fn call_key(call: &Call, now: Timestamp) -> Key {
+    match call {
+        Call::Acknowledge { uuid, .. } => Key::of("acknowledge").uuid(uuid),
+        Call::Kill { task_id, .. } => Key::of("kill").task(task_id),
+        Call::Accept { operations, .. } => {
+            let launched = operations.iter().find_map(|operation| match &operation.info {
+                OperationInfo::LaunchGroup(launch) => launch.tasks.first(),
+                OperationInfo::Launch(tasks) => tasks.first(),
+                _ => None,
+            });
+            let key = Key::of("accept");
+            launched.map_or_else(|| key.moment(now), |task| key.task(&task.task_id))
+        }
+        Call::Decline { .. } => Key::of("decline").moment(now),
+        Call::Reconcile { .. } => Key::of("reconcile").moment(now),
+        Call::Revive { .. } => Key::of("revive").moment(now),
+        Call::Suppress { .. } => Key::of("suppress").moment(now),
+        _ => Key::of("call").moment(now),
+    }
+}
+
+/// What an event's latency is drawn by, and that of a write that it leads to.
+pub(super) fn event_key(key: Key, event: &Event, now: Timestamp) -> Key {
+    match event {
+        Event::Update(status) => match &status.uuid {
+            Some(uuid) => key.uuid(uuid),
+            // The answer to a question.
+            None => key.task(&status.task_id).moment(now),
+        },
+        // Their ids depend on how many there were before.
+        Event::Offers(offers) => key.text(offers.first().map_or("", |offer| &offer.hostname)).moment(now),
+        Event::Heartbeat => key.text("heartbeat").moment(now),
+        _ => key.moment(now),
+    }
+}
+
 /// The connection and what is on its way.
 #[derive(Clone, Debug)]
 pub(super) struct Link {
     latency: Range,
     pub(super) extra: Duration,
-    random: Random,
+    chance: Named,
     pub(super) state: State,
     /// The present connection, or the last one.
     pub(super) number: Number,
@@ -109,11 +168,11 @@ impl Blocked {
 type Held<T> = Vec<(Number, T)>;
 
 impl Link {
-    pub(super) fn new(latency: Range, random: Random) -> Self {
+    pub(super) fn new(latency: Range, chance: Named) -> Self {
         Self {
             latency,
             extra: Duration::ZERO,
-            random,
+            chance,
             state: State::Closed,
             number: 0,
             lost_before: 0,
@@ -171,7 +230,7 @@ impl Link {
     pub(super) fn pause(&mut self) -> Duration {
         let bound = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE);
         self.failures += 1;
-        self.random.duration(Duration::ZERO, bound)
+        self.chance.next(Key::of("pause").number(self.number)).duration(Duration::ZERO, bound)
     }
 
     /// A process that starts has had no failures yet.
@@ -180,17 +239,24 @@ impl Link {
     }
 
     /// When something that is sent up now arrives.
-    pub(super) fn up_arrival(&mut self, now: Timestamp) -> Timestamp {
-        let at = now + self.latency.draw(&mut self.random) + self.extra;
+    pub(super) fn up_arrival(&mut self, now: Timestamp, message: &Up) -> Timestamp {
+        let at = now + self.latency(|| message.key(now)) + self.extra;
         self.up_at = self.up_at.max(at);
         self.up_at
     }
 
     /// When something that is sent down now arrives.
-    pub(super) fn down_arrival(&mut self, now: Timestamp) -> Timestamp {
-        let at = now + self.latency.draw(&mut self.random) + self.extra;
+    pub(super) fn down_arrival(&mut self, now: Timestamp, message: &Down) -> Timestamp {
+        let at = now + self.latency(|| message.key(now)) + self.extra;
         self.down_at = self.down_at.max(at);
         self.down_at
+    }
+
+    fn latency(&mut self, key: impl FnOnce() -> Key) -> Duration {
+        if self.latency.min() == self.latency.max() {
+            return self.latency.min().to_duration();
+        }
+        self.latency.draw(&mut self.chance.next(key()))
     }
 
     /// Something sent up is due to arrive: does it? If it waits, it is kept here.

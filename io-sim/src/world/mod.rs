@@ -42,7 +42,7 @@ use crate::cluster::{self, AgentStanding, Cluster, Exit};
 use crate::digest::Digest;
 use crate::oracle::{Violation, Witness};
 use crate::plan::{Moment, Plan, Span};
-use crate::random::Random;
+use crate::random::Named;
 
 pub use self::choices::Choice;
 pub use self::containers::{Container, ContainerRole, Containers, TaskRole};
@@ -79,7 +79,7 @@ pub struct World<'p, S, W> {
     clients: Clients,
     faults: Faults,
     witness: W,
-    random: Random,
+    chance: Named,
     /// The next write fails because of this fault.
     store_failure: Option<usize>,
     /// The `UPDATE_FRAMEWORK` that the master is just being asked for: of that, the scheduler is told if it is refused.
@@ -167,8 +167,8 @@ fn end_of(plan: &Plan) -> Timestamp {
 impl<'p, S: Subject, W: Witness> World<'p, S, W> {
     /// The world of `plan` before anything has happened.
     pub fn new(plan: &'p Plan, witness: W) -> Self {
-        let random = |name: &str| Random::new(Digest::of(&[&plan.seed.to_string(), name]));
-        let cluster = Cluster::new(plan.cluster.config(), random("cluster").bits());
+        let seed = |name: &str| Digest::of(&[&plan.seed.to_string(), name]);
+        let cluster = Cluster::new(plan.cluster.config(), seed("cluster"));
         let roll = vec![Enrolled::default(); plan.cluster.agents.len()];
         let mended_at = START + plan.mended_at().to_duration();
         let mut world = Self {
@@ -179,14 +179,14 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
             end: end_of(plan),
             queue: Queue::new(),
             cluster,
-            containers: Containers::new(plan.seed, &plan.containers),
-            link: Link::new(plan.scheduler.latency, random("link")),
+            containers: Containers::new(seed("containers"), &plan.containers),
+            link: Link::new(plan.scheduler.latency, Named::new(seed("link"))),
             daemon: Daemon::new(),
             store: Store::default(),
             clients: Clients::new(plan),
             faults: Faults::new(plan.faults.len()),
             witness,
-            random: random("world"),
+            chance: Named::new(seed("world")),
             store_failure: None,
             changes_framework: None,
             slow_write: None,

@@ -8,13 +8,14 @@ use podium_core::model::mesos::{Call, Event};
 use podium_core::{Action, Input, Output};
 
 use super::daemon::{Step, Turn};
-use super::link::Number;
+use super::link::{Number, event_key};
 use super::seen::Seen;
 use super::subject::Subject;
 use super::{Work, World};
 use crate::digest::Digest;
 use crate::oracle::{Violation, Witness};
 use crate::plan::{Boundary, Fault, Moment};
+use crate::random::Key;
 
 impl<S: Subject, W: Witness> World<'_, S, W> {
     /// Starts the scheduler's process from what is durable.
@@ -24,9 +25,9 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
         if self.daemon.process.is_some() || self.is_active(keeps_down) {
             return;
         }
-        let nth = (self.daemon.starts + 1).to_string();
-        let seed = Digest::of(&[&self.plan.seed.to_string(), "scheduler", &nth]);
-        let entries = self.store.read_back(&mut self.random);
+        let nth = self.daemon.starts + 1;
+        let seed = Digest::of(&[&self.plan.seed.to_string(), "scheduler", &nth.to_string()]);
+        let entries = self.store.read_back(&self.chance, nth);
         let subject = match S::start(self.config.clone(), seed, entries) {
             Ok(subject) => subject,
             Err(error) => {
@@ -90,7 +91,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
         if self.die_if_doomed(Boundary::BeforeWrite) {
             return false;
         }
-        let write = self.slow_write.unwrap_or_else(|| self.plan.scheduler.write.draw(&mut self.random));
+        let write = self.slow_write.unwrap_or_else(|| self.time_to_write(&turn));
         let process = self.daemon.starts;
         if let Some(running) = &mut self.daemon.process {
             running.turn = Some(turn);
@@ -101,6 +102,17 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
         }
         self.on_written(process);
         true
+    }
+
+    /// How long it takes to write what a turn decided: drawn by the first event that it was about.
+    fn time_to_write(&mut self, turn: &Turn) -> Duration {
+        let events = turn.steps.iter().find_map(|step| match step {
+            Step::Taken { input: Input::Event(event), .. } => Some(event),
+            _ => None,
+        });
+        let key = Key::of("write");
+        let key = events.map_or_else(|| key.moment(self.now), |event| event_key(key, event, self.now));
+        self.plan.scheduler.write.draw(&mut self.chance.next(key))
     }
 
     /// What a turn is about to do are moments of their own: to die before it is done.

@@ -9,7 +9,7 @@ use podium_core::model::pod::PodSpec;
 use podium_core::model::time::Timestamp;
 use podium_core::{Entry, Key, Record};
 
-use crate::random::Random;
+use crate::random::{Key as Name, Named};
 
 /// The entries that are durable.
 #[derive(Clone, Debug, Default)]
@@ -77,10 +77,10 @@ impl Store {
         })
     }
 
-    /// All entries, as a store without an order would give them back.
-    pub(super) fn read_back(&self, random: &mut Random) -> Vec<Entry> {
+    /// All entries, as a store without an order would give them back for the `nth` time.
+    pub(super) fn read_back(&self, chance: &Named, nth: u64) -> Vec<Entry> {
         let mut entries: Vec<Entry> = self.entries().cloned().collect();
-        random.shuffle(&mut entries);
+        chance.only(Name::of("read back").number(nth)).shuffle(&mut entries);
         entries
     }
 }

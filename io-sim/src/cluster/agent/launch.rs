@@ -192,7 +192,7 @@ impl Machine {
                 message: Some("Cannot find executor".to_owned()),
                 agent_id: self.agent.id.clone(),
                 timestamp: Some(env.now),
-                uuid: Some(env.random.uuid()),
+                uuid: Some(env.new_status_uuid(self.index, task_id)),
                 ..TaskStatus::new(task_id.clone(), state)
             };
             self.update(env, framework_id, Arc::new(status));
@@ -284,7 +284,7 @@ impl Machine {
             agent_id: self.agent.id.clone(),
             executor_id: Some(executor_id.clone()),
             timestamp: Some(env.now),
-            uuid: Some(env.random.uuid()),
+            uuid: Some(env.new_status_uuid(self.index, &task.task_id)),
             ..TaskStatus::new(task.task_id.clone(), state)
         }
     }

@@ -13,6 +13,7 @@ use crate::cluster::resources::{Resources, plain_disk};
 use crate::cluster::wire::{
     AgentTimer, ApplyOperation, OperationNumber, OperationRecord, ToMaster, operation_status,
 };
+use crate::random::Key;
 
 /// Operations whose end is not acknowledged.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +42,7 @@ impl Machine {
         let Some((number, mut operation)) = operation.feedback else { return };
         operation.status.state =
             if known { OperationState::OperationFinished } else { OperationState::OperationDropped };
-        operation.status.uuid = Some(env.random.uuid());
+        operation.status.uuid = Some(env.chance.next(Key::of("operation").number(self.index.0)).uuid());
         let interval = env.config.agent.update_retry_min;
         self.agent.operations.0.insert(number, Pending { operation, interval, alarm: None });
         if self.agent.phase == Phase::Registered {

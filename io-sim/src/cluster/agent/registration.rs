@@ -12,6 +12,7 @@ use crate::cluster::env::Env;
 use crate::cluster::executor::Process;
 use crate::cluster::resources::Resources;
 use crate::cluster::wire::{AgentTimer, ReportedTask, Reregister, ToMaster, UnknownTask, Work};
+use crate::random::Key;
 
 impl Machine {
     // -- process -------------------------------------------------------------------------------------------
@@ -217,7 +218,8 @@ impl Machine {
     /// There is a new leading master; the agent finds out after a while.
     pub(in crate::cluster) fn master_elected(&mut self, env: &mut Env) {
         if self.process != AgentProcess::Down {
-            let after = env.latency(env.config.agent.master_detection);
+            let key = || Key::of("detection").number(self.index.0);
+            let after = env.latency(env.config.agent.master_detection, key);
             env.plan_agent(self.address(), after, AgentTimer::Detected);
         }
     }
@@ -228,7 +230,8 @@ impl Machine {
         let flags = &env.config.agent;
         let max = flags.registration_backoff.saturating_mul(1 << self.agent.attempts.min(16));
         let max = max.min(flags.registration_backoff_max);
-        let after = env.random.duration(std::time::Duration::ZERO, max);
+        let key = Key::of("registration").number(self.index.0);
+        let after = env.chance.next(key).duration(std::time::Duration::ZERO, max);
         self.agent.registration = Some(env.plan_agent(self.address(), after, AgentTimer::Register));
     }
 
@@ -246,7 +249,9 @@ impl Machine {
         self.agent.attempts = (self.agent.attempts + 1).max(1);
         let retry = env.config.agent.registration_backoff.max(std::time::Duration::from_secs(1));
         let max = retry.saturating_mul(1 << self.agent.attempts.min(16));
-        let after = env.random.duration(retry, max.min(env.config.agent.registration_backoff_max.max(retry)));
+        let max = max.min(env.config.agent.registration_backoff_max.max(retry));
+        let key = Key::of("registration").number(self.index.0);
+        let after = env.chance.next(key).duration(retry, max);
         self.agent.registration = Some(env.plan_agent(self.address(), after, AgentTimer::Register));
     }
 
@@ -326,7 +331,7 @@ impl Machine {
                 message: Some("Reconciliation: task unknown to the agent".to_owned()),
                 agent_id: self.agent.id.clone(),
                 timestamp: Some(env.now),
-                uuid: Some(env.random.uuid()),
+                uuid: Some(env.new_status_uuid(self.index, &task.task_id)),
                 ..TaskStatus::new(task.task_id, state)
             };
             self.agent

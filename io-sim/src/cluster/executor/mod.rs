@@ -32,6 +32,7 @@ use super::env::{ContainerRef, Env};
 use super::io::{AgentIndex, ContainerCommand, ContainerId, Exit, Limit, TaskLaunch};
 use super::queue::Alarm;
 use super::wire::{ExecutorNumber, ExecutorTimer, FromExecutor, Group, Run, ToExecutor, Work};
+use crate::random::Key;
 
 /// An executor: its container, and its process in it.
 #[derive(Clone, Debug)]
@@ -141,8 +142,10 @@ pub(super) struct NewExecutor {
 
 impl Executor {
     pub(super) fn new(env: &mut Env, new: NewExecutor) -> Self {
-        let container = ContainerId(env.random.uuid().to_string().into());
-        let latency = env.latency(env.config.links.agent_executor);
+        let key = Key::of("container").number(new.agent.0).number(new.number);
+        let container = ContainerId(env.chance.only(key).uuid().to_string().into());
+        let key = || Key::of("executor").number(new.agent.0).executor(&new.info.executor_id);
+        let latency = env.latency(env.config.links.agent_executor, key);
         let reference = ContainerRef { agent: new.agent, executor: new.number, member: None };
         env.containers.insert(container.clone(), reference);
         Self {
@@ -287,8 +290,10 @@ impl Executor {
         let group = self.groups.len();
         self.groups.push(GroupState { launching: true, killing: false });
         for task in tasks.iter() {
-            let container = ContainerId(format!("{}.{}", self.container, env.random.uuid()).into());
             let member = self.members.len();
+            let key = Key::of("container").number(self.agent.0);
+            let uuid = env.chance.only(key.number(self.number).number(member as u64)).uuid();
+            let container = ContainerId(format!("{}.{uuid}", self.container).into());
             let reference = ContainerRef { agent: self.agent, executor: self.number, member: Some(member) };
             env.containers.insert(container.clone(), reference);
             self.members.push(Member::new(task.clone(), container.clone(), group));
@@ -380,7 +385,7 @@ impl Executor {
             agent_id: Some(self.agent_id.clone()),
             executor_id: Some(self.info.executor_id.clone()),
             timestamp: Some(env.now),
-            uuid: Some(env.random.uuid()),
+            uuid: Some(env.new_status_uuid(self.agent, &member.task.task_id)),
             check_status: member.task.check.as_ref().and_then(no_result),
             networks,
             container_id: Some(member.container.as_str().to_owned()),

@@ -400,7 +400,7 @@ impl Allocator {
         }
         let mut agents: Vec<AgentIndex> = std::mem::take(&mut self.dirty).into_iter().collect();
         if agents.len() > 1 {
-            env.random.shuffle(&mut agents);
+            env.shuffle(&mut agents);
         }
         let mut allocations = Vec::new();
         for agent in agents {

@@ -45,6 +45,7 @@ use super::io::{AgentIndex, Output, StreamId};
 use super::queue::Alarm;
 use super::view::AgentStanding;
 use super::wire::{DrainConfig, MasterTimer, OperationNumber, OperationRecord, Run, ToMaster};
+use crate::random::Key;
 
 /// The leading master, or the place where there is none.
 #[derive(Clone, Debug)]
@@ -190,7 +191,7 @@ impl Master {
         *self = Self { phase: Phase::Recovering, registry, responsive, ..Self::new(machines) };
         let config = &env.config.master;
         self.info = MasterInfo {
-            id: env.random.uuid().to_string(),
+            id: env.chance.next(Key::of("master")).uuid().to_string(),
             hostname: Some(config.hostname.clone()),
             port: u32::from(config.port),
             version: Some(config.version.clone()),
