@@ -203,6 +203,8 @@ impl Scheduler {
             }
             refresh(instance, &spec, now);
             instance.agent = Some(agent.clone());
+            // They have been made, even if nobody has ever heard of the launch that needs them.
+            instance.residence.iter_mut().for_each(|residence| residence.is_confirmed = true);
         });
         if let Some(ended) = self.state.instance(uuid).cloned().filter(|_| !had_ended) {
             self.on_instance_ended(Instance { agent: was_on, ..ended });
