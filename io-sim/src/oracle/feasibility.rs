@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use podium_core::config::AcceptedResourceRoles;
 use podium_core::model::group::Group;
 use podium_core::model::ids::{GroupId, PodId};
 use podium_core::model::mesos::{Resource, ResourceKind, ResourceValue};
@@ -107,12 +108,13 @@ fn has_room(api: &Scheduler, spec: &PodSpec, status: &PodStatus, ledger: &Ledger
     let placed = constraints::placed(api, spec, status, ledger, scene);
     scene.cluster.agents().any(|agent| {
         let enough = needed.iter().all(|(kind, amount)| {
-            let has = usable(agent.total, kind, spec);
+            let has = usable(agent.total, kind, spec, scene);
             has.saturating_sub(used(ledger, agent.index, kind)) >= *amount
         });
         agent.running
             && enough
             && constraints::in_reach(spec, agent.config, scene)
+            && may_use_gpus(spec, agent.total, used(ledger, agent.index, &ResourceKind::Gpus), scene)
             && constraints::allow(spec, |_| true, agent.config, &placed)
             && has_ports(spec, agent.total, ledger, agent.index)
     })
@@ -120,9 +122,15 @@ fn has_room(api: &Scheduler, spec: &PodSpec, status: &PodStatus, ledger: &Ledger
 
 /// How much a machine has that copies of `spec` may use: of what is reserved, their role's, unless it is kept for a copy
 /// of another pod.
-fn usable(total: &[Resource], kind: &ResourceKind, spec: &PodSpec) -> Scalar {
+fn usable(total: &[Resource], kind: &ResourceKind, spec: &PodSpec, scene: &Scene<'_>) -> Scalar {
     let accepted = &spec.scheduling.placement.accepted_resource_roles;
-    let is_accepted = |role: &str| accepted.is_empty() || accepted.iter().any(|name| name.as_str() == role);
+    let behaviour = scene.plan.scheduler.accepted_resource_roles_default_behavior;
+    let is_accepted = |role: &str| match behaviour {
+        _ if !accepted.is_empty() => accepted.iter().any(|name| name.as_str() == role),
+        None | Some(AcceptedResourceRoles::Any) => true,
+        Some(AcceptedResourceRoles::Reserved) => role == spec.role.as_str(),
+        Some(AcceptedResourceRoles::Unreserved) => role == "*",
+    };
     let open = |resource: &&Resource| {
         resource.kind == *kind
             && volumes::resident(resource).is_none_or(|instance| instance.pod == spec.id)
@@ -132,6 +140,21 @@ fn usable(total: &[Resource], kind: &ResourceKind, spec: &PodSpec) -> Scalar {
             }
     };
     total.iter().filter(open).map(Resource::amount).sum()
+}
+
+/// Whether a machine that has GPUs is offered at all, and not kept for those who need some.
+fn may_use_gpus(spec: &PodSpec, total: &[Resource], used: Scalar, scene: &Scene<'_>) -> bool {
+    let settings = &scene.plan.scheduler;
+    let gpus: Scalar =
+        total.iter().filter(|resource| resource.kind == ResourceKind::Gpus).map(Resource::amount).sum();
+    let is_kept = match spec.labels.get("GPU_SCHEDULING_BEHAVIOR").map(String::as_str) {
+        Some("restricted") => true,
+        Some("unrestricted") => false,
+        _ => !settings.gpu_unrestricted,
+    };
+    let has_free = gpus > used;
+    gpus.is_zero()
+        || settings.gpu_resources && (!is_kept || !has_free || !spec.total_resources().gpus.is_zero())
 }
 
 fn used(ledger: &Ledger, agent: AgentIndex, kind: &ResourceKind) -> Scalar {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rand_core::Rng;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 
 use super::span::Span;
 use crate::cluster::Exit;
@@ -93,8 +94,11 @@ impl Behaviour {
 }
 
 /// How a process ends by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, IntoStaticStr, VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ExitStatus {
     /// With this exit code.
     Code(i32),

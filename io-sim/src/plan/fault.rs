@@ -2,13 +2,13 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use strum::IntoStaticStr;
+use strum::{IntoStaticStr, VariantNames};
 
 use super::behaviour::ExitStatus;
 use super::span::Span;
 
 /// Something breaks, and is mended by itself after some time where it says so.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema, IntoStaticStr, VariantNames)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[strum(serialize_all = "snake_case")]
 pub enum Fault {
@@ -42,6 +42,12 @@ pub enum Fault {
     AgentDrained {
         /// The agent.
         agent: u32,
+        /// Containers get no longer than this to end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grace: Option<Span>,
+        /// Whether it is gone for good once it is empty. Then its machine comes back as a new agent.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        mark_gone: bool,
         /// For how long.
         lasts: Span,
     },
@@ -252,8 +258,21 @@ pub struct Target {
 }
 
 /// Where between the steps of the driver's contract the scheduler dies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    IntoStaticStr,
+    VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Boundary {
     /// At once, wherever it is: what is being written is lost.
     #[default]
@@ -269,8 +288,21 @@ pub enum Boundary {
 }
 
 /// Which way nothing passes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    IntoStaticStr,
+    VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Direction {
     /// Both.
     #[default]

@@ -26,6 +26,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 
 pub use self::behaviour::{Behaviour, Chance, ContainerRule, ExitStatus, Range};
 pub use self::check::InvalidPlan;
@@ -103,8 +104,23 @@ pub struct Planned<T> {
 }
 
 /// Kinds of moments at which it is worth to break something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    IntoStaticStr,
+    VariantNames,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Moment {
     /// The scheduler sends an `ACCEPT` with a launch.
     Accept,
@@ -158,6 +174,13 @@ impl Default for Plan {
             quiet: Self::default_quiet(),
             expect: Vec::new(),
         }
+    }
+}
+
+impl Moment {
+    /// Its name, as in a plan.
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 

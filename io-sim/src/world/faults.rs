@@ -254,8 +254,9 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
             Fault::AgentDisconnected { agent } => {
                 self.break_cluster(Mesos::Disconnect { agent: AgentIndex(agent) });
             }
-            Fault::AgentDrained { agent, .. } => self.operate(index, agent, |agent_id| {
-                OperatorCall::DrainAgent { agent_id, max_grace_period: None, mark_gone: false }
+            Fault::AgentDrained { agent, grace, mark_gone, .. } => self.operate(index, agent, |agent_id| {
+                let max_grace_period = grace.map(Span::to_duration);
+                OperatorCall::DrainAgent { agent_id, max_grace_period, mark_gone }
             }),
             Fault::AgentGone { agent, .. } => {
                 self.operate(index, agent, |agent_id| OperatorCall::MarkAgentGone { agent_id });
@@ -365,6 +366,9 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
                 if let Some(agent_id) = state.agent_id {
                     self.operator_call(OperatorCall::ReactivateAgent { agent_id });
                 }
+                if let Fault::AgentDrained { agent, mark_gone: true, .. } = *fault {
+                    self.replace_if_gone(AgentIndex(agent));
+                }
             }
             Fault::AgentDelayed { agent, .. } => {
                 if !self
@@ -470,6 +474,16 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
     fn schedule_maintenance(&mut self) {
         let windows = self.faults.states.iter().filter_map(|state| state.window.clone()).collect();
         self.operator_call(OperatorCall::UpdateMaintenanceSchedule { windows });
+    }
+
+    /// An agent that is gone for good comes back as a new one.
+    fn replace_if_gone(&mut self, agent: AgentIndex) {
+        let view = self.cluster.agents().nth(agent.0 as usize);
+        if view.is_some_and(|view| view.standing == AgentStanding::Gone) {
+            self.break_cluster(cluster::Fault::PowerOff { agent });
+            self.break_cluster(cluster::Fault::WipeAgent { agent, keeps_disk: false });
+            self.start_agent(agent.0);
+        }
     }
 
     fn start_agent(&mut self, agent: u32) {

@@ -41,6 +41,8 @@ const KINDS: &[Kind] = &[
     }),
     kind(2, &[DeploymentStep], |random, agents| Fault::AgentDrained {
         agent: below(random, agents),
+        grace: grace(random),
+        mark_gone: random.chance(300),
         lasts: long(random),
     }),
     kind(2, &[Unreachable], |random, agents| Fault::AgentGone {
@@ -111,10 +113,7 @@ const KINDS: &[Kind] = &[
         lasts: long(random),
     }),
     kind(3, &[WriteAccept, Accept, Kill, Reply, DeploymentStep, Unreachable, AgentReturn], |random, _| {
-        Fault::LeaderChanged {
-            by: pick_span(random, Span::ZERO, Span::from_secs(5)),
-            back: random.chance(500),
-        }
+        Fault::LeaderChanged { by: another_clock(random), back: random.chance(500) }
     }),
     kind(2, &[Accept, Kill, Unreachable, AgentReturn], |_, _| Fault::MasterFailover {}),
     kind(1, &[Accept], |random, _| Fault::MasterStopped { lasts: long(random) }),
@@ -196,6 +195,50 @@ pub(super) fn rename_agents(
         faults.push(Planned::at(at, Fault::AgentPowerOff { agent, wipe: true, keeps_disk: true, lasts }));
     }
     faults.sort_by_key(|planned| planned.at);
+}
+
+/// Has some machines in maintenance: they are drained when its window opens, and some are taken down a while later.
+pub(super) fn maintain_agents(
+    faults: &mut Vec<Planned<Fault>>,
+    random: &mut Random,
+    agents: usize,
+    mended_at: Span,
+) {
+    let agents = u32::try_from(agents).unwrap_or(1);
+    for _ in 0..random.between(1, 3) {
+        let at = pick_span(random, Span::from_secs(30), mended_at);
+        let opens = pick_span(random, Span::ZERO, Span::from_secs(4 * 60));
+        let (agent, lasts) = (below(random, agents), long(random));
+        faults.push(Planned::at(at, Fault::AgentMaintenance { agent, opens, lasts: opens + lasts }));
+        let opened = (at + opens).min(mended_at);
+        if random.chance(700) {
+            let drained = Fault::AgentDrained { agent, grace: grace(random), mark_gone: false, lasts };
+            faults.push(Planned::at(opened, drained));
+        }
+        if random.chance(400) {
+            let off = (opened + Span::from_secs(40)).min(mended_at);
+            let lasts = short(random);
+            faults.push(Planned::at(
+                off,
+                Fault::AgentPowerOff { agent, wipe: false, keeps_disk: false, lasts },
+            ));
+        }
+    }
+    faults.sort_by_key(|planned| planned.at);
+}
+
+/// How long containers may take to end on a drained agent.
+fn grace(random: &mut Random) -> Option<Span> {
+    random.chance(300).then(|| pick_span(random, Span::ZERO, Span::from_secs(30)))
+}
+
+/// How far a machine's clock is from another one's: most are kept in time, few not at all.
+fn another_clock(random: &mut Random) -> Span {
+    match below(random, 10) {
+        0..6 => pick_span(random, Span::ZERO, Span::from_secs(5)),
+        6..9 => pick_span(random, Span::from_secs(5), Span::from_secs(10 * 60)),
+        _ => pick_span(random, Span::from_secs(10 * 60), Span::from_secs(6 * 3600)),
+    }
 }
 
 /// Shorter than it takes a master to give an agent up.

@@ -9,12 +9,13 @@ mod pods;
 
 use std::collections::BTreeMap;
 
+use podium_core::config::AcceptedResourceRoles;
 use serde_json::{Value, json};
 
 use self::pods::{PodMaker, Rarities};
 use super::{
-    AgentPlan, Behaviour, Chance, ClusterPlan, ContainerRule, ExitStatus, Plan, Planned, Range, Request,
-    ReservedPlan, SchedulerPlan, Span,
+    AgentPlan, Behaviour, Chance, ClusterPlan, ContainerRule, DiskPlan, ExitStatus, Plan, Planned, Range,
+    Request, ReservedPlan, SchedulerPlan, Span,
 };
 use crate::digest::Digest;
 use crate::random::Random;
@@ -30,9 +31,15 @@ pub fn generate(seed: u64) -> Plan {
     let mut cluster = cluster(&mut random);
     let mut scheduler = scheduler(&mut stream("scheduler"));
     let role = reservations(&mut stream("reservations"), &mut cluster, &mut scheduler);
+    let gpus = gpus(&mut stream("gpus"), &mut cluster, &mut scheduler);
+    places(&mut stream("places"), &mut cluster);
     let agents = cluster.agents.len();
-    let rarities = Rarities::new(stream("rarities"), role);
+    let rarities = Rarities::new(stream("rarities"), role, gpus);
     let mut faults = faults::faults(&mut stream("faults"), agents, mended_at);
+    let mut maintenance = stream("maintenance");
+    if maintenance.chance(200) {
+        faults::maintain_agents(&mut faults, &mut maintenance, agents, mended_at);
+    }
     if rarities.volumes {
         faults::rename_agents(&mut faults, &mut stream("names"), agents, mended_at);
     }
@@ -78,6 +85,15 @@ fn cluster(random: &mut Random) -> ClusterPlan {
     if random.chance(300) {
         plan.latency = Some(Range::millis(1, random.between(20, 500)));
     }
+    if random.chance(150) {
+        plan.ping_timeout = Some(pick_span(random, Span::from_secs(5), Span::from_secs(20)));
+    }
+    if random.chance(150) {
+        plan.reregister_timeout = Some(pick_span(random, Span::from_secs(60), Span::from_secs(600)));
+    }
+    if random.chance(150) {
+        plan.allocation_interval = Some(pick_span(random, Span::from_millis(100), Span::from_secs(5)));
+    }
     plan
 }
 
@@ -114,7 +130,48 @@ fn scheduler(random: &mut Random) -> SchedulerPlan {
     if random.chance(100) {
         plan.max_running_deployments = Some(index_below(random, 4) + 1);
     }
+    if random.chance(200) {
+        plan.boot = pick_span(random, Span::ZERO, Span::from_secs(20));
+    }
+    if random.chance(200) {
+        plan.draining = Some(pick_span(random, Span::ZERO, Span::from_secs(5 * 60)));
+    }
+    plan.kill_unknown_tasks = random.chance(200);
+    plan.new_group_enforce_role = random.chance(100);
     plan
+}
+
+/// Gives some runs machines with GPUs. Says whether pods ask for some.
+fn gpus(random: &mut Random, cluster: &mut ClusterPlan, scheduler: &mut SchedulerPlan) -> bool {
+    if !random.chance(150) {
+        return false;
+    }
+    for agent in &mut cluster.agents {
+        if random.chance(300) {
+            agent.gpus = f64::from(1 + below(random, 4));
+        }
+    }
+    // Who does not ask for them is offered no machine that has some.
+    scheduler.gpu_resources = random.chance(850);
+    scheduler.gpu_unrestricted = random.chance(400);
+    true
+}
+
+/// Has machines of some runs in another region than the master, with few ports or with disks of their own.
+fn places(random: &mut Random, cluster: &mut ClusterPlan) {
+    let (far, few_ports, disks) = (random.chance(200), random.chance(100), random.chance(100));
+    for (index, agent) in cluster.agents.iter_mut().enumerate() {
+        if far && index % 4 == 3 {
+            agent.domain = Some(["west".to_owned(), "z9".to_owned()]);
+        }
+        if few_ports {
+            agent.ports = Some([31_000, 31_400]);
+        }
+        if disks && random.chance(500) {
+            let size = f64::from(100 + below(random, 900));
+            agent.disks.push(DiskPlan { root: "/disk1".to_owned(), size, whole: random.chance(500) });
+        }
+    }
 }
 
 /// Gives some runs a role of the scheduler's own, and machines on which something is reserved. Says the role.
@@ -142,6 +199,11 @@ fn reservations(
     if random.chance(500) {
         let roles = ["*", ROLE, groups[index_below(random, 2)]];
         cluster.permitted_roles = Some(roles.map(str::to_owned).to_vec());
+    }
+    if random.chance(300) {
+        let choices =
+            [AcceptedResourceRoles::Any, AcceptedResourceRoles::Reserved, AcceptedResourceRoles::Unreserved];
+        scheduler.accepted_resource_roles_default_behavior = Some(choices[index_below(random, 3)]);
     }
     Some(ROLE)
 }
@@ -173,11 +235,19 @@ fn containers(random: &mut Random) -> Vec<ContainerRule> {
             pod: Some(name.to_owned()),
             container,
             launches: random.chance(300).then(|| [1, 1 + below(random, 10)]),
-            lasting: false,
+            // What ends again and again never becomes as it shall be.
+            lasting: is_harmless(&behaviour) && random.chance(500),
             behaviour,
         });
     }
     rules
+}
+
+/// Whether containers that always do so are well in the end.
+fn is_harmless(behaviour: &Behaviour) -> bool {
+    [behaviour.launch_fails, behaviour.exits, behaviour.unhealthy]
+        .iter()
+        .all(|chance| *chance == Chance::NEVER)
 }
 
 /// Pods come up in the first minutes; then everything that a client can ask for happens to them.
@@ -205,8 +275,12 @@ fn workload(
     if random.chance(300) {
         orders.extend(dependencies(random, mended_at));
     }
-    let weights: Vec<u64> =
-        (0..8).map(|_| if random.chance(650) { random.between(1, 10) } else { 0 }).collect();
+    let weight = |random: &mut Random, per_mille, most| {
+        if random.chance(per_mille) { random.between(1, most) } else { 0 }
+    };
+    let mut weights: Vec<u64> = (0..8).map(|_| weight(random, 650, 10)).collect();
+    // A group is many pods.
+    weights.extend((0..2).map(|_| weight(random, 300, 3)));
     let count = if weights.iter().sum::<u64>() == 0 { 0 } else { random.between(0, 40) };
     let mut times: Vec<Span> =
         (0..count).map(|_| pick_span(random, Span::from_secs(60), mended_at)).collect();
@@ -228,7 +302,9 @@ fn workload(
             4 => Request::Create { pod: maker.make(random, name), force },
             5 => Request::Kill { pod, nth: nths(random), wipe: random.chance(300) },
             6 => Request::Cancel { pod, force },
-            _ => Request::ResetDelay { pod },
+            7 => Request::ResetDelay { pod },
+            8 => Request::DeleteGroup { group: group(random), force },
+            _ => Request::EnforceRole { group: group(random), enforce: random.chance(500) },
         };
         orders.push(Planned::at(at, what));
         // Some come in bursts.
@@ -254,6 +330,10 @@ fn dependencies(random: &mut Random, mended_at: Span) -> Vec<Planned<Request>> {
         Planned::at(at, Request::UpdateGroup { group: json!({ "id": id, "dependencies": on }) })
     };
     (0..random.between(1, 4)).map(|_| change(random)).collect()
+}
+
+fn group(random: &mut Random) -> String {
+    pods::GROUPS[index_below(random, pods::GROUPS.len())].trim_end_matches('/').to_owned()
 }
 
 fn nths(random: &mut Random) -> Vec<u32> {

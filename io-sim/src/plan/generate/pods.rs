@@ -41,16 +41,18 @@ pub(super) struct Rarities {
     even_spread: bool,
     /// Copies use what is reserved for this role, too.
     role: Option<&'static str>,
+    /// Some containers use GPUs.
+    gpus: bool,
     /// Some pods keep data in persistent volumes.
     pub(super) volumes: bool,
 }
 
 impl Rarities {
-    pub(super) fn new(mut random: Random, role: Option<&'static str>) -> Self {
+    pub(super) fn new(mut random: Random, role: Option<&'static str>, gpus: bool) -> Self {
         let mut chance = |per_mille| random.chance(per_mille);
         let (on_return, kill_selection, even_spread) = (chance(300), chance(300), chance(250));
         let volumes = role.is_some() && chance(400);
-        Self { random, on_return, kill_selection, even_spread, role, volumes }
+        Self { random, on_return, kill_selection, even_spread, role, gpus, volumes }
     }
 
     /// Gives some new pods a persistent volume.
@@ -68,6 +70,13 @@ impl Rarities {
     /// Gives some of it to a definition of `pod`.
     fn adorn(&mut self, pod: &mut Value, has_endpoints: bool) {
         let random = &mut self.random;
+        if self.gpus && random.chance(200) {
+            pod["containers"][0]["resources"]["gpus"] = json!(1);
+        }
+        if self.gpus && random.chance(100) {
+            let label = one_of(random, [json!("restricted"), json!("unrestricted")]);
+            pod["labels"] = json!({ "GPU_SCHEDULING_BEHAVIOR": label });
+        }
         let scheduling = &mut pod["scheduling"];
         if self.on_return && scheduling["unreachableStrategy"].is_object() {
             let choices = [json!("ORIGINAL"), json!("REPLACEMENT"), json!("BEST_HEALTH")];
@@ -266,6 +275,12 @@ fn constraint(random: &mut Random) -> Value {
             json!({ "fieldName": "rack", "operator": "UNLIKE", "value": "r1" }),
             json!({ "fieldName": "rack", "operator": "LIKE", "value": "r[01]" }),
             json!({ "fieldName": "rack", "operator": "CLUSTER", "value": "r0" }),
+            json!({ "fieldName": "rack", "operator": "IS", "value": "r1" }),
+            json!({ "fieldName": "@zone", "operator": "IS", "value": "z1" }),
+            json!({ "fieldName": "@region", "operator": "IS", "value": "west" }),
+            json!({ "fieldName": "@region", "operator": "LIKE", "value": "east|west" }),
+            json!({ "fieldName": "@region", "operator": "GROUP_BY", "value": "2" }),
+            json!({ "fieldName": "@region", "operator": "UNLIKE", "value": "north" }),
         ],
     )
 }
