@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use podium_core::model::pod::ConstraintOperator;
 use podium_sim::plan::{
-    AgentPlan, Boundary, ClusterPlan, Direction, ExitStatus, Fault, Moment, Plan, Planned, Request,
+    AgentPlan, Aim, Boundary, ClusterPlan, Direction, ExitStatus, Fault, Moment, Plan, Planned, Request,
     SchedulerPlan, generate,
 };
 use serde::Serialize;
@@ -53,10 +53,22 @@ fn every_kind_of_fault_and_request_is_drawn() {
 }
 
 #[test]
-fn every_moment_is_aimed_at() {
+fn every_moment_is_aimed_at_by_faults_and_requests() {
     let plans: Vec<Plan> = plans().collect();
     let begins = plans.iter().flat_map(|plan| &plan.faults).filter_map(|planned| planned.on);
+    let ends = plans.iter().flat_map(|plan| &plan.faults).filter_map(|planned| planned.until);
+    let orders = plans.iter().flat_map(|plan| &plan.workload).filter_map(|planned| planned.on);
     assert_eq!(missing(Moment::VARIANTS, begins.map(Moment::name)), NONE);
+    let is_timer = |name: &&&str| name.parse::<Moment>().unwrap().is_timer();
+    let timers: Vec<&str> = Moment::VARIANTS.iter().filter(is_timer).copied().collect();
+    assert_eq!(missing(&timers, orders.map(Moment::name)), NONE);
+    assert_eq!(missing(&timers, ends.clone().map(|aim| aim.on.name())), NONE);
+    for timer in timers {
+        let at = |is_it: fn(&Aim) -> bool| ends.clone().any(|aim| aim.on.name() == timer && is_it(&aim));
+        assert!(at(|aim| aim.before.as_millis() > 0), "before {timer}");
+        assert!(at(|aim| aim.before.as_millis() == 0 && aim.after.as_millis() == 0), "at {timer}");
+        assert!(at(|aim| aim.after.as_millis() > 0), "after {timer}");
+    }
 }
 
 /// All texts that `value` has under the names `const` and `enum`.
@@ -155,6 +167,9 @@ fn every_setting_is_drawn() {
     assert_eq!(constant_fields(rules), NONE);
     let planned: Vec<Planned<Fault>> = plans.iter().flat_map(|plan| plan.faults.clone()).collect();
     assert_eq!(constant_fields(planned), NONE);
+    let planned: Vec<Planned<Request>> = plans.iter().flat_map(|plan| plan.workload.clone()).collect();
+    // A request has no end.
+    assert_eq!(constant_fields(planned), ["until"]);
 }
 
 /// The fields of each variant of `T`, by its schema.

@@ -142,7 +142,7 @@ impl KillQueue {
 }
 
 /// How long to wait for the end of somebody who had been asked to end so often before.
-fn pause_after(made: u32, longest: Duration) -> Duration {
+pub fn pause_after(made: u32, longest: Duration) -> Duration {
     FIRST_PAUSE.saturating_mul(2u32.saturating_pow(made)).min(longest).max(Duration::from_millis(1))
 }
 

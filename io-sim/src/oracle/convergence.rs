@@ -268,7 +268,8 @@ impl Convergence {
 
 /// Whether every client that asked was answered.
 fn all_are_answered(ledger: &Ledger, scene: &Scene<'_>) -> bool {
-    ledger.answered >= scene.plan.workload.iter().filter(|planned| planned.on.is_none()).count()
+    let timed = scene.plan.workload.iter().filter(|planned| planned.on.is_none()).count();
+    ledger.answered >= timed + scene.aimed_requests
 }
 
 /// A group that runs, and no copy is shown that it belongs to.

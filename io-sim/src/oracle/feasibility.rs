@@ -116,30 +116,33 @@ fn has_room(api: &Scheduler, spec: &PodSpec, status: &PodStatus, ledger: &Ledger
             && constraints::in_reach(spec, agent.config, scene)
             && may_use_gpus(spec, agent.total, used(ledger, agent.index, &ResourceKind::Gpus), scene)
             && constraints::allow(spec, |_| true, agent.config, &placed)
-            && has_ports(spec, agent.total, ledger, agent.index)
+            && has_ports(spec, agent.total, ledger, agent.index, scene)
     })
 }
 
 /// How much a machine has that copies of `spec` may use: of what is reserved, their role's, unless it is kept for a copy
 /// of another pod.
 fn usable(total: &[Resource], kind: &ResourceKind, spec: &PodSpec, scene: &Scene<'_>) -> Scalar {
-    let accepted = &spec.scheduling.placement.accepted_resource_roles;
-    let behaviour = scene.plan.scheduler.accepted_resource_roles_default_behavior;
-    let is_accepted = |role: &str| match behaviour {
-        _ if !accepted.is_empty() => accepted.iter().any(|name| name.as_str() == role),
-        None | Some(AcceptedResourceRoles::Any) => true,
-        Some(AcceptedResourceRoles::Reserved) => role == spec.role.as_str(),
-        Some(AcceptedResourceRoles::Unreserved) => role == "*",
-    };
     let open = |resource: &&Resource| {
         resource.kind == *kind
             && volumes::resident(resource).is_none_or(|instance| instance.pod == spec.id)
             && match resource.reserved_role() {
-                None => is_accepted("*"),
-                Some(role) => *role == spec.role && is_accepted(role.as_str()),
+                None => accepts(spec, "*", scene),
+                Some(role) => *role == spec.role && accepts(spec, role.as_str(), scene),
             }
     };
     total.iter().filter(open).map(Resource::amount).sum()
+}
+
+/// Whether `spec` uses what is reserved for `role`, or for nobody if that is `*`.
+fn accepts(spec: &PodSpec, role: &str, scene: &Scene<'_>) -> bool {
+    let accepted = &spec.scheduling.placement.accepted_resource_roles;
+    match scene.plan.scheduler.accepted_resource_roles_default_behavior {
+        _ if !accepted.is_empty() => accepted.iter().any(|name| name.as_str() == role),
+        None | Some(AcceptedResourceRoles::Any) => true,
+        Some(AcceptedResourceRoles::Reserved) => role == spec.role.as_str(),
+        Some(AcceptedResourceRoles::Unreserved) => role == "*",
+    }
 }
 
 /// Whether a machine that has GPUs is offered at all, and not kept for those who need some.
@@ -166,9 +169,20 @@ fn used(ledger: &Ledger, agent: AgentIndex, kind: &ResourceKind) -> Scalar {
 }
 
 /// Whether the fixed host ports of `spec` are free. Dynamic ones are never scarce enough to wait for.
-fn has_ports(spec: &PodSpec, total: &[Resource], ledger: &Ledger, agent: AgentIndex) -> bool {
-    let fixed = spec.containers.iter().flat_map(|container| &container.endpoints);
-    let mut fixed = fixed.filter_map(|endpoint| endpoint.host_port).filter(|port| *port != 0).map(u64::from);
+fn has_ports(
+    spec: &PodSpec,
+    total: &[Resource],
+    ledger: &Ledger,
+    agent: AgentIndex,
+    scene: &Scene<'_>,
+) -> bool {
+    let endpoints = spec.containers.iter().flat_map(|container| &container.endpoints);
+    let ports: Vec<u64> = endpoints.filter_map(|endpoint| endpoint.host_port).map(u64::from).collect();
+    // Ports are reserved for nobody.
+    if !ports.is_empty() && !accepts(spec, "*", scene) {
+        return false;
+    }
+    let mut fixed = ports.into_iter().filter(|port| *port != 0);
     let includes = |resource: &Resource, port: u64| match &resource.value {
         ResourceValue::Ranges(ranges) => ranges.iter().any(|range| range.begin <= port && port <= range.end),
         ResourceValue::Scalar(_) | ResourceValue::Set(_) => false,

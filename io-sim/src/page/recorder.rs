@@ -220,7 +220,7 @@ impl Recorder {
         match seen {
             Seen::FaultBegan { index, fault } => self.faults.push(Shade {
                 index: Some(*index),
-                what: format!("{} {}", fault.name(), describe_fault(fault, scene)),
+                what: format!("{} {}", fault.name(), describe_fault(*index, scene)),
                 agent: fault.agent(),
                 from: now,
                 // What has no end is not announced as over.

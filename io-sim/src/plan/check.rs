@@ -2,7 +2,9 @@
 
 use serde::Deserialize as _;
 
-use super::{Plan, Planned, Request, Span};
+use strum::VariantNames as _;
+
+use super::{Moment, Plan, Planned, Request, Span};
 
 /// No run lasts longer: it would take very long and show nothing for it.
 const LATEST: Span = Span::from_secs(100 * 86_400);
@@ -74,6 +76,7 @@ impl Plan {
     pub fn check(&self) -> Result<(), InvalidPlan> {
         self.check_agents()?;
         self.check_times()?;
+        self.check_aims()?;
         for (index, rule) in self.containers.iter().enumerate() {
             let behaviour = &rule.behaviour;
             let chances = [
@@ -133,6 +136,28 @@ impl Plan {
         Ok(())
     }
 
+    fn check_aims(&self) -> Result<(), InvalidPlan> {
+        for (index, order) in self.workload.iter().enumerate() {
+            let name = format!("workload[{index}]");
+            check_aim(&name, order.on, order.before, order.after)?;
+            if order.until.is_some() {
+                let problem = "a request has no end; only faults have one";
+                return Err(InvalidPlan::field(format!("{name}.until"), problem));
+            }
+        }
+        for (index, fault) in self.faults.iter().enumerate() {
+            let name = format!("faults[{index}]");
+            check_aim(&name, fault.on, fault.before, fault.after)?;
+            let Some(aim) = fault.until else { continue };
+            check_aim(&format!("{name}.until"), Some(aim.on), aim.before, aim.after)?;
+            if fault.what.lasts().is_none() {
+                let problem = format!("{} has no end; only what lasts has one", fault.what.name());
+                return Err(InvalidPlan::field(format!("{name}.until"), problem));
+            }
+        }
+        Ok(())
+    }
+
     fn check_times(&self) -> Result<(), InvalidPlan> {
         let mut times = vec![("settle".to_owned(), self.settle), ("quiet".to_owned(), self.quiet)];
         times.extend(self.mended_at.map(|at| ("mended_at".to_owned(), at)));
@@ -166,8 +191,42 @@ impl Plan {
     }
 }
 
-fn times_of<T>(name: &str, planned: &Planned<T>) -> [(String, Span); 2] {
-    [(format!("{name}.at"), planned.at), (format!("{name}.after"), planned.after)]
+fn times_of<T>(name: &str, planned: &Planned<T>) -> Vec<(String, Span)> {
+    let mut times = vec![
+        (format!("{name}.at"), planned.at),
+        (format!("{name}.before"), planned.before),
+        (format!("{name}.after"), planned.after),
+    ];
+    if let Some(aim) = planned.until {
+        times.extend([
+            (format!("{name}.until.before"), aim.before),
+            (format!("{name}.until.after"), aim.after),
+        ]);
+    }
+    times
+}
+
+/// Only of timers is known before when they fire.
+fn check_aim(name: &str, on: Option<Moment>, before: Span, after: Span) -> Result<(), InvalidPlan> {
+    if before == Span::ZERO {
+        return Ok(());
+    }
+    if on.is_some_and(Moment::is_timer) {
+        if after == Span::ZERO {
+            return Ok(());
+        }
+        let problem = format!("it cannot be {before} before the moment and {after} after it; leave one out");
+        return Err(InvalidPlan::field(format!("{name}.before"), problem));
+    }
+    let all = Moment::VARIANTS.iter().map(|name| name.parse::<Moment>());
+    let timers: Vec<&str> =
+        all.filter_map(Result::ok).filter(|moment| moment.is_timer()).map(Moment::name).collect();
+    let problem = match on {
+        Some(moment) => format!("nobody knows before when there will be {}", moment.name()),
+        None => "there is no moment that it is before; 'on' names one".to_owned(),
+    };
+    let problem = format!("{problem}; it goes with {}", timers.join(", "));
+    Err(InvalidPlan::field(format!("{name}.before"), problem))
 }
 
 impl<T> Planned<T> {
@@ -195,7 +254,12 @@ mod tests {
             "workload": [{ "at": "1m", "after": "0s", "do": { "scale": { "pod": "/a", "instances": 2 } } }],
             "faults": [
                 { "at": "2m", "after": "10s", "do": { "agent_drained": { "agent": 0, "lasts": "1m" } } },
-                { "at": "2m", "after": "10m", "on": "kill", "do": { "connection_broken": {} } }
+                { "at": "2m", "after": "10m", "on": "kill", "do": { "connection_broken": {} } },
+                {
+                    "at": "2m", "on": "kill_retry", "before": "5s",
+                    "until": { "on": "inactive_timer", "before": "1s", "after": "0s" },
+                    "do": { "agent_stopped": { "agent": 0, "lasts": "10m" } }
+                }
             ],
             "mended_at": "3m",
             "settle": "5m",
@@ -237,9 +301,42 @@ mod tests {
                 "containers[0].do.exits: 1001 of a thousand times is too often",
             ),
             ("/workload/0/at", json!("99999999h"), "workload[0].at: it is too late; a run ends after 100d"),
+            (
+                "/faults/2/until/after",
+                json!("2s"),
+                "faults[2].until.before: it cannot be 1s before the moment and 2s after it; leave one out",
+            ),
             ("/workload/0/at", json!("3m1s"), "workload[0].at: 3m1s is after mended_at, which is 3m"),
             ("/faults/0/after", json!("61s"), "faults[0].at: 3m1s is after mended_at, which is 3m"),
             ("/faults/1/at", json!("4m"), "faults[1].at: 4m is after mended_at, which is 3m"),
+            (
+                "/faults/2/on",
+                json!("kill"),
+                "faults[2].before: nobody knows before when there will be kill; it goes with back_off_end, expunge_timer, \
+                 inactive_timer, kill_retry",
+            ),
+            (
+                "/faults/2/on",
+                json!(null),
+                "faults[2].before: there is no moment that it is before; 'on' names one; it goes with back_off_end, \
+                 expunge_timer, inactive_timer, kill_retry",
+            ),
+            (
+                "/faults/2/until/on",
+                json!("reply"),
+                "faults[2].until.before: nobody knows before when there will be reply; it goes with back_off_end, \
+                 expunge_timer, inactive_timer, kill_retry",
+            ),
+            (
+                "/faults/2/do",
+                json!({ "connection_broken": {} }),
+                "faults[2].until: connection_broken has no end; only what lasts has one",
+            ),
+            (
+                "/workload/0",
+                json!({ "at": "1m", "until": { "on": "kill" }, "do": { "reset_delay": { "pod": "/a" } } }),
+                "workload[0].until: a request has no end; only faults have one",
+            ),
         ] {
             assert_eq!(refusal(pointer, value), expected);
         }
@@ -254,6 +351,9 @@ mod tests {
         }
         for (pointer, field) in [
             ("/faults/0/after", "faults[0].after"),
+            ("/faults/2/before", "faults[2].before"),
+            ("/faults/2/until/before", "faults[2].until.before"),
+            ("/faults/2/until/after", "faults[2].until.after"),
             ("/faults/0/do/agent_drained/lasts", "faults[0].do.agent_drained.lasts"),
             ("/mended_at", "mended_at"),
             ("/settle", "settle"),

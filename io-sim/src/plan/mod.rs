@@ -26,7 +26,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
-use strum::{IntoStaticStr, VariantNames};
+use strum::{EnumString, IntoStaticStr, VariantNames};
 
 pub use self::behaviour::{Behaviour, Chance, ContainerRule, ExitStatus, Range};
 pub use self::check::InvalidPlan;
@@ -95,12 +95,32 @@ pub struct Planned<T> {
     /// The kind of moment that it waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on: Option<Moment>,
+    /// How long before that moment, if it is one of the scheduler's timers: of anything else nobody knows before.
+    #[serde(default, skip_serializing_if = "Planned::<()>::is_zero")]
+    pub before: Span,
     /// How long after that moment.
     #[serde(default, skip_serializing_if = "Planned::<()>::is_zero")]
     pub after: Span,
+    /// The moment at which a fault ends; after the time that it lasts it does so in any case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Aim>,
     /// What.
     #[serde(rename = "do")]
     pub what: T,
+}
+
+/// A moment that is aimed at. If the fault names an agent, and the moment is about one, it has to be the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Aim {
+    /// The first moment of this kind.
+    pub on: Moment,
+    /// How long before that moment, if it is one of the scheduler's timers.
+    #[serde(default, skip_serializing_if = "Planned::<()>::is_zero")]
+    pub before: Span,
+    /// How long after that moment.
+    #[serde(default, skip_serializing_if = "Planned::<()>::is_zero")]
+    pub after: Span,
 }
 
 /// Kinds of moments at which it is worth to break something.
@@ -117,6 +137,7 @@ pub struct Planned<T> {
     Deserialize,
     JsonSchema,
     IntoStaticStr,
+    EnumString,
     VariantNames,
 )]
 #[serde(rename_all = "snake_case")]
@@ -128,12 +149,20 @@ pub enum Moment {
     Acknowledge,
     /// An agent registers, anew or again.
     AgentReturn,
+    /// The delay after failures of a pod ends.
+    BackOffEnd,
     /// A container starts to run.
     ContainerStart,
     /// A deployment begins, or begins its next step.
     DeploymentStep,
+    /// A copy that was given up for a while is given up for good (`expungeAfterSeconds`).
+    ExpungeTimer,
+    /// A copy that is out of reach is given up for a while, and replaced (`inactiveAfterSeconds`).
+    InactiveTimer,
     /// The scheduler sends a `KILL`.
     Kill,
+    /// The scheduler is about to send a `KILL` again.
+    KillRetry,
     /// Offers reach the scheduler.
     Offers,
     /// A client is answered.
@@ -178,6 +207,11 @@ impl Default for Plan {
 }
 
 impl Moment {
+    /// Whether it is a timer of the scheduler, of which is known before when it fires.
+    pub fn is_timer(self) -> bool {
+        matches!(self, Self::BackOffEnd | Self::ExpungeTimer | Self::InactiveTimer | Self::KillRetry)
+    }
+
     /// Its name, as in a plan.
     pub fn name(self) -> &'static str {
         self.into()
@@ -187,7 +221,7 @@ impl Moment {
 impl<T> Planned<T> {
     /// At a fixed time.
     pub fn at(at: Span, what: T) -> Self {
-        Self { at, on: None, after: Span::ZERO, what }
+        Self { at, on: None, before: Span::ZERO, after: Span::ZERO, until: None, what }
     }
 
     fn is_zero(span: &Span) -> bool {

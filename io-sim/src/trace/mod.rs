@@ -94,11 +94,11 @@ impl Trace {
                 let was_started = self.last.remove(&format!("truth {who}")).unwrap_or_default();
                 self.add(scene, true, (&who, &was_started, &describe_exit(*exit), &why));
             }
-            Seen::FaultBegan { fault, .. } => {
-                self.add(scene, false, ("fault", "", fault.name(), &describe_fault(fault, scene)));
+            Seen::FaultBegan { index, fault } => {
+                self.add(scene, false, ("fault", "", fault.name(), &describe_fault(*index, scene)));
             }
-            Seen::FaultEnded { fault, .. } => {
-                self.add(scene, false, ("fault", fault.name(), "over", &describe_fault(fault, scene)));
+            Seen::FaultEnded { index, fault } => {
+                self.add(scene, false, ("fault", fault.name(), "over", &describe_fault(*index, scene)));
             }
             Seen::Launched(container) => self.see_container("launching", container, scene),
             Seen::Started(container) => self.see_container("started", container, scene),

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Line;
 use crate::cluster::Exit;
-use crate::plan::{Fault, Request};
+use crate::plan::{Aim, Planned, Request, Span};
 use crate::world::{Answer, Scene};
 
 /// `lines` under a heading, in columns.
@@ -67,8 +67,9 @@ pub(super) fn describe_answer(answer: &Answer) -> (String, String) {
     }
 }
 
-/// What a fault hits, and for how long.
-pub(crate) fn describe_fault(fault: &Fault, scene: &Scene<'_>) -> String {
+/// What the fault with this index hits, and for how long.
+pub(crate) fn describe_fault(index: usize, scene: &Scene<'_>) -> String {
+    let Some(Planned { what: fault, until, .. }) = scene.plan.faults.get(index) else { return String::new() };
     let agents = &scene.plan.cluster.agents;
     let agent = fault.agent().and_then(|index| Some((index, agents.get(index as usize)?)));
     let mut words: Vec<String> =
@@ -86,6 +87,14 @@ pub(crate) fn describe_fault(fault: &Fault, scene: &Scene<'_>) -> String {
                 other => words.push(format!("{name} {other}")),
             }
         }
+    }
+    if let Some(Aim { on, before, after }) = until {
+        let moment = match (*before, *after) {
+            (Span::ZERO, Span::ZERO) => on.name().to_owned(),
+            (Span::ZERO, after) => format!("{after} after {}", on.name()),
+            (before, _) => format!("{before} before {}", on.name()),
+        };
+        words.push(format!("or until {moment}"));
     }
     words.join(", ")
 }

@@ -222,7 +222,8 @@ fn kind(work: &Work) -> Kind {
             | Timer::Started { ordinal },
         ) => Kind::Message(Line::Container(*ordinal)),
         Work::FaultDue(_) | Work::OrderDue(_) | Work::FaultEnds(_) => Kind::Turn,
-        Work::Connect { .. }
+        Work::Alarm(_)
+        | Work::Connect { .. }
         | Work::ConnectTimeout { .. }
         | Work::Container(Timer::Probe { .. })
         | Work::DeclareGone

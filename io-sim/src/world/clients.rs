@@ -9,7 +9,7 @@ use podium_core::model::time::Timestamp;
 use podium_core::{Command, CommandId, Origin, Refusal, Response, Scheduler};
 
 use super::daemon::Incoming;
-use super::faults::Armed;
+use super::faults::{Armed, Wait};
 use super::seen::{Answer, Seen};
 use super::subject::Subject;
 use super::{Work, World};
@@ -28,12 +28,18 @@ pub(super) struct Clients {
     /// The commands that were sent and not answered yet, with their index in the plan.
     open: BTreeMap<CommandId, usize>,
     next: u64,
+    /// How many requests that wait for a moment have seen it come.
+    aimed: usize,
 }
 
 impl Clients {
     pub(super) fn new(plan: &Plan) -> Self {
         let rules = Rules { mesos_role: plan.scheduler.config().mesos_role, ..Rules::default() };
-        Self { rules, open: BTreeMap::new(), next: 0 }
+        Self { rules, open: BTreeMap::new(), next: 0, aimed: 0 }
+    }
+
+    pub(super) fn aimed(&self) -> usize {
+        self.aimed
     }
 }
 
@@ -42,12 +48,21 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
     pub(super) fn on_order_due(&mut self, index: usize) {
         let planned = &self.plan.workload[index];
         match planned.on {
-            Some(moment) => self.faults.arm(moment, Armed::Order(index)),
+            Some(moment) => {
+                let wait = Wait { moment, before: planned.before, agent: None };
+                self.faults.arm(wait, Armed::Order(index));
+            }
             None => self.plan_order(index, planned.after.to_duration()),
         }
     }
 
-    pub(super) fn plan_order(&mut self, index: usize, after: Duration) {
+    /// The moment of a request has come.
+    pub(super) fn on_order_aimed(&mut self, index: usize) {
+        self.clients.aimed += 1;
+        self.plan_order(index, self.plan.workload[index].after.to_duration());
+    }
+
+    fn plan_order(&mut self, index: usize, after: Duration) {
         self.queue.plan(self.now + after, Work::Order(index));
     }
 

@@ -151,11 +151,16 @@ impl<S: Subject> Daemon<S> {
         Timestamp::from_millis(now.as_millis() + self.offset)
     }
 
+    /// The true time at which the process' clock shows `clock`.
+    pub(super) fn true_time(&self, clock: Timestamp) -> Timestamp {
+        Timestamp::from_millis(clock.as_millis() - self.offset)
+    }
+
     /// When the scheduler wants a tick, in true time; only if it can have one.
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         let process = self.process.as_ref().filter(|process| process.is_idle())?;
         let deadline = process.deadline?;
-        Some(Timestamp::from_millis(deadline.as_millis() - self.offset))
+        Some(self.true_time(deadline))
     }
 
     /// Gives the process something to step. Without a process it is lost.

@@ -33,7 +33,7 @@ const FUNERAL: Duration = Duration::from_secs(12 * 60);
 pub(super) struct Faults {
     states: Vec<FaultState>,
     /// Those that wait for a moment.
-    armed: Vec<(Moment, Armed)>,
+    armed: Vec<(Wait, Armed)>,
     /// How many are to be mended.
     active: usize,
 }
@@ -42,7 +42,19 @@ pub(super) struct Faults {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Armed {
     Fault(usize),
+    /// The end of a fault.
+    End(usize),
     Order(usize),
+}
+
+/// What is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wait {
+    pub(super) moment: Moment,
+    /// How long before it.
+    pub(super) before: Span,
+    /// Only if it is about this machine, or about none.
+    pub(super) agent: Option<AgentIndex>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -69,12 +81,12 @@ impl Faults {
 
     /// Whether nothing waits for `moment`: the common case.
     pub(super) fn ignores(&self, moment: Moment) -> bool {
-        self.armed.iter().all(|(armed, _)| *armed != moment)
+        self.armed.iter().all(|(wait, _)| wait.moment != moment)
     }
 
-    /// From now on this waits for `moment`.
-    pub(super) fn arm(&mut self, moment: Moment, armed: Armed) {
-        self.armed.push((moment, armed));
+    /// From now on this waits.
+    pub(super) fn arm(&mut self, wait: Wait, armed: Armed) {
+        self.armed.push((wait, armed));
     }
 
     fn activate(&mut self, index: usize) {
@@ -90,9 +102,13 @@ impl Faults {
         was_active
     }
 
-    /// Those that waited for `moment`.
-    pub(super) fn take(&mut self, moment: Moment) -> Vec<Armed> {
-        self.armed.extract_if(.., |(awaited, _)| *awaited == moment).map(|(_, armed)| armed).collect()
+    /// Those that waited for `moment`, which is about `agent`, or for the time so long before it.
+    fn take(&mut self, moment: Moment, before: Span, agent: Option<AgentIndex>) -> Vec<Armed> {
+        let is_it = |wait: &Wait| {
+            let is_here = wait.agent.is_none() || agent.is_none() || wait.agent == agent;
+            wait.moment == moment && wait.before == before && is_here
+        };
+        self.armed.extract_if(.., |(wait, _)| is_it(wait)).map(|(_, armed)| armed).collect()
     }
 }
 
@@ -101,21 +117,34 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
     pub(super) fn on_fault_due(&mut self, index: usize) {
         let planned = &self.plan.faults[index];
         match planned.on {
-            Some(moment) => self.faults.arm(moment, Armed::Fault(index)),
+            Some(moment) => {
+                let wait = Wait { moment, before: planned.before, agent: None };
+                self.faults.arm(wait, Armed::Fault(index));
+            }
             None => self.plan_fault(index, planned.after),
         }
     }
 
     /// Something of the kind `moment` happens: what waited for it begins.
     pub(super) fn moment(&mut self, moment: Moment) {
+        self.moment_of(moment, Span::ZERO, None);
+    }
+
+    /// The same, of a moment that is about a machine, or of the time so long before one.
+    pub(super) fn moment_of(&mut self, moment: Moment, before: Span, agent: Option<AgentIndex>) {
         if self.faults.ignores(moment) {
             return;
         }
-        for armed in self.faults.take(moment) {
+        for armed in self.faults.take(moment, before, agent) {
             let index = match armed {
                 Armed::Fault(index) => index,
+                Armed::End(index) => {
+                    let after = self.plan.faults[index].until.map(|aim| aim.after).unwrap_or_default();
+                    self.queue.plan(self.now + after.to_duration(), Work::FaultEnds(index));
+                    continue;
+                }
                 Armed::Order(index) => {
-                    self.plan_order(index, self.plan.workload[index].after.to_duration());
+                    self.on_order_aimed(index);
                     continue;
                 }
             };
@@ -158,9 +187,15 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
 
     /// Plans the end of a fault that has begun, if it is one that ends.
     fn end_later(&mut self, index: usize) {
-        if let Some(lasts) = self.plan.faults[index].what.lasts() {
+        let planned = &self.plan.faults[index];
+        if let Some(lasts) = planned.what.lasts() {
             self.faults.activate(index);
             self.queue.plan(self.now + lasts.to_duration(), Work::FaultEnds(index));
+            if let Some(aim) = planned.until {
+                let agent = planned.what.agent().map(AgentIndex);
+                let wait = Wait { moment: aim.on, before: aim.before, agent };
+                self.faults.arm(wait, Armed::End(index));
+            }
         }
     }
 

@@ -11,6 +11,7 @@
 //! boundary of it. Nothing here looks into the scheduler: it is driven through its inputs and judged by what
 //! comes out.
 
+mod alarms;
 mod choices;
 mod clients;
 mod connection;
@@ -32,6 +33,7 @@ use podium_core::model::mesos::Call;
 use podium_core::model::time::Timestamp;
 use podium_core::{Config, Marks};
 
+use self::alarms::{Alarm, Alarms};
 use self::clients::Clients;
 use self::containers::{Change, Timer};
 use self::daemon::Daemon;
@@ -78,6 +80,7 @@ pub struct World<'p, S, W> {
     store: Store,
     clients: Clients,
     faults: Faults,
+    alarms: Alarms,
     witness: W,
     chance: Named,
     /// The next write fails because of this fault.
@@ -136,6 +139,7 @@ pub struct Counts {
 /// What is planned.
 #[derive(Clone, Debug)]
 enum Work {
+    Alarm(Box<Alarm>),
     Connect { process: u64 },
     ConnectTimeout { number: Number },
     Container(Timer),
@@ -185,6 +189,7 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
             store: Store::default(),
             clients: Clients::new(plan),
             faults: Faults::new(plan.faults.len()),
+            alarms: Alarms::new(plan),
             witness,
             chance: Named::new(seed("world")),
             store_failure: None,
@@ -291,6 +296,7 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
 
     fn work(&mut self, work: Work) {
         match work {
+            Work::Alarm(alarm) => self.on_alarm(&alarm),
             Work::Connect { process } => self.connect(process),
             Work::ConnectTimeout { number } => self.on_connect_timeout(number),
             Work::Container(timer) => self.on_container_timer(timer),
@@ -336,6 +342,7 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
                 .map(|process| process.subject.scheduler()),
             clock: self.daemon.clock(self.now),
             awake_since: process.filter(|process| !process.suspended).map(|process| process.awake_since),
+            aimed_requests: self.clients.aimed(),
             mended: self.mended,
             calm_since: is_calm.then_some(self.disturbed_at),
         };
@@ -365,7 +372,7 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
             let to = self.roll[agent.0 as usize].standing;
             self.see(&Seen::Agent { agent, from, to });
             if to == AgentStanding::Registered {
-                self.moment(Moment::AgentReturn);
+                self.moment_of(Moment::AgentReturn, Span::ZERO, Some(agent));
             }
         }
     }

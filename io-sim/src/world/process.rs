@@ -165,6 +165,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
         });
         for (input, output) in taken.take(steps) {
             self.store.apply(output.records.iter().cloned());
+            self.watch_records(&output.records);
             self.announce(input, output);
             if !output.records.is_empty() {
                 self.see(&Seen::Written(&output.records));
@@ -204,7 +205,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
         for step in turn.steps {
             match step {
                 Step::Connected(number) => self.set_connection(Some(number)),
-                Step::Taken { input, output, .. } => {
+                Step::Taken { now, input, output } => {
                     match input {
                         Input::Disconnected => {
                             self.set_connection(None);
@@ -216,6 +217,9 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
                     for action in output.actions {
                         if self.verdict.is_some() {
                             return;
+                        }
+                        if let Action::Call(Call::Kill { task_id, .. }) = &action {
+                            self.watch_kill(task_id, now);
                         }
                         self.act(action);
                         done += 1;
@@ -273,6 +277,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
     }
 
     fn set_connection(&mut self, connection: Option<Number>) {
+        self.alarms.forget_kills();
         if let Some(process) = &mut self.daemon.process {
             process.connection = connection;
         }

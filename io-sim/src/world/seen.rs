@@ -134,6 +134,8 @@ pub struct Scene<'a> {
     pub clock: Timestamp,
     /// Since when the scheduler's process has run without being suspended; absent if it does not run.
     pub awake_since: Option<Timestamp>,
+    /// How many requests that wait for a moment have seen it come.
+    pub aimed_requests: usize,
     /// Whether everything is mended.
     pub mended: bool,
     /// Since when nothing has been broken and the scheduler has been subscribed; absent if that is not so.

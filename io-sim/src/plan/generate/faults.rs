@@ -1,5 +1,6 @@
 //! Faults: which kinds a run has, how many of each, and when.
 
+use super::aims::around;
 use super::{below, index_below, pick_span, pods};
 use crate::plan::{Boundary, Direction, ExitStatus, Fault, Moment, Planned, Span, Target};
 use crate::random::Random;
@@ -19,8 +20,9 @@ const fn kind(most: u64, moments: &'static [Moment], make: Make) -> Kind {
 }
 
 use Moment::{
-    Accept, Acknowledge, AgentReturn, ContainerStart, DeploymentStep, Kill, Offers, Reply, Subscribed, Tick,
-    Unreachable, Update, Write, WriteAccept, WriteKill, WriteReply,
+    Accept, Acknowledge, AgentReturn, BackOffEnd, ContainerStart, DeploymentStep, ExpungeTimer,
+    InactiveTimer, Kill, KillRetry, Offers, Reply, Subscribed, Tick, Unreachable, Update, Write, WriteAccept,
+    WriteKill, WriteReply,
 };
 
 const KINDS: &[Kind] = &[
@@ -81,12 +83,14 @@ const KINDS: &[Kind] = &[
         by: pick_span(random, Span::from_millis(1), Span::from_secs(120)),
         back: random.chance(500),
     }),
-    kind(6, &[Accept, Kill, Acknowledge, Offers, WriteAccept], |_, _| Fault::ConnectionBroken {}),
+    kind(6, &[Accept, Kill, Acknowledge, Offers, WriteAccept, KillRetry, BackOffEnd], |_, _| {
+        Fault::ConnectionBroken {}
+    }),
     kind(2, &[], |random, _| Fault::ConnectionDelayed {
         extra: pick_span(random, Span::from_millis(10), Span::from_secs(5)),
         lasts: short(random),
     }),
-    kind(3, &[Accept, Kill, Unreachable], |random, _| Fault::ConnectionPartitioned {
+    kind(3, &[Accept, Kill, Unreachable, InactiveTimer], |random, _| Fault::ConnectionPartitioned {
         direction: [Direction::Both, Direction::Calls, Direction::Events][index_below(random, 3)],
         lasts: if random.chance(600) { short(random) } else { long(random) },
     }),
@@ -112,13 +116,25 @@ const KINDS: &[Kind] = &[
         agent: below(random, agents),
         lasts: long(random),
     }),
-    kind(3, &[WriteAccept, Accept, Kill, Reply, DeploymentStep, Unreachable, AgentReturn], |random, _| {
-        Fault::LeaderChanged { by: another_clock(random), back: random.chance(500) }
-    }),
-    kind(2, &[Accept, Kill, Unreachable, AgentReturn], |_, _| Fault::MasterFailover {}),
+    kind(
+        3,
+        &[
+            WriteAccept,
+            Accept,
+            Kill,
+            Reply,
+            DeploymentStep,
+            Unreachable,
+            AgentReturn,
+            InactiveTimer,
+            ExpungeTimer,
+        ],
+        |random, _| Fault::LeaderChanged { by: another_clock(random), back: random.chance(500) },
+    ),
+    kind(2, &[Accept, Kill, Unreachable, AgentReturn, InactiveTimer], |_, _| Fault::MasterFailover {}),
     kind(1, &[Accept], |random, _| Fault::MasterStopped { lasts: long(random) }),
-    kind(6, &[Offers, WriteAccept, Accept, AgentReturn], |random, agents| Fault::OffersRescinded {
-        agent: random.chance(700).then(|| below(random, agents)),
+    kind(6, &[Offers, WriteAccept, Accept, AgentReturn, BackOffEnd], |random, agents| {
+        Fault::OffersRescinded { agent: random.chance(700).then(|| below(random, agents)) }
     }),
     kind(
         12,
@@ -136,6 +152,10 @@ const KINDS: &[Kind] = &[
             Unreachable,
             AgentReturn,
             DeploymentStep,
+            InactiveTimer,
+            ExpungeTimer,
+            BackOffEnd,
+            KillRetry,
         ],
         |random, _| Fault::SchedulerCrashed {
             boundary: boundary(random),
@@ -143,8 +163,8 @@ const KINDS: &[Kind] = &[
             lasts: if random.chance(800) { short(random) } else { long(random) },
         },
     ),
-    kind(2, &[Kill], |random, _| Fault::SchedulerSuspended { lasts: short(random) }),
-    kind(2, &[WriteAccept, WriteKill, WriteReply], |random, _| Fault::StoreFails {
+    kind(2, &[Kill, InactiveTimer], |random, _| Fault::SchedulerSuspended { lasts: short(random) }),
+    kind(2, &[WriteAccept, WriteKill, WriteReply, ExpungeTimer], |random, _| Fault::StoreFails {
         applied: random.chance(500),
         lasts: short(random),
     }),
@@ -153,7 +173,9 @@ const KINDS: &[Kind] = &[
         lasts: short(random),
     }),
     kind(6, &[Update], |random, agents| Fault::UpdateDoubled { of: target(random, agents) }),
-    kind(8, &[Kill, ContainerStart], |random, agents| Fault::UpdateLost { of: target(random, agents) }),
+    kind(8, &[Kill, ContainerStart, KillRetry], |random, agents| Fault::UpdateLost {
+        of: target(random, agents),
+    }),
 ];
 
 /// The faults of a run on so many agents.
@@ -173,7 +195,8 @@ pub(super) fn faults(random: &mut Random, agents: usize, mended_at: Span) -> Vec
             let on = aimed.then(|| kind.moments[index_below(random, kind.moments.len())]);
             let late = aimed && random.chance(300);
             let after = if late { Span::from_millis(random.between(0, 2000)) } else { Span::ZERO };
-            faults.push(Planned { at, on, after, what });
+            let (before, after) = on.map_or((Span::ZERO, after), |on| around(random, on, after));
+            faults.push(Planned { at, on, before, after, until: None, what });
         }
     }
     faults.sort_by_key(|planned| planned.at);

@@ -4,6 +4,7 @@
 //! leaves room for what is on, and combinations come up that a mixture of everything would hide. Each part of
 //! the plan draws from a stream of its own, so that a new kind of fault does not change anybody's workload.
 
+mod aims;
 mod faults;
 mod pods;
 
@@ -43,7 +44,9 @@ pub fn generate(seed: u64) -> Plan {
     if rarities.volumes {
         faults::rename_agents(&mut faults, &mut stream("names"), agents, mended_at);
     }
-    let workload = workload(&mut stream("workload"), rarities, agents, mended_at);
+    aims::aim_ends(&mut stream("ends"), &mut faults);
+    let mut workload = workload(&mut stream("workload"), rarities, agents, mended_at);
+    aims::aim_requests(&mut stream("aims"), &mut workload);
     Plan {
         about: format!("seed {seed}"),
         seed,
