@@ -18,9 +18,10 @@ use podium_core::view::{InstanceStatus, PodInstanceState};
 
 use super::definitions::{Definitions, replaces};
 use super::feasibility;
-use super::ledger::{Copy, Group, Ledger};
+use super::ledger::{Copy, Group, GroupKey, Ledger};
 use super::{Violation, short};
 use crate::cluster::AgentStanding;
+use crate::plan::Fault;
 use crate::world::{Scene, Seen};
 
 const NAME: &str = "convergence";
@@ -43,6 +44,36 @@ pub(super) struct Convergence {
     satisfied: bool,
     /// The pod that was not as it should be the last time.
     suspect: Option<PodId>,
+    orphans: Orphans,
+}
+
+/// What ran out of the master's reach when the framework was torn down. If another master takes over before its agent
+/// returns, nobody knows any more that it is to end: Mesos keeps it for the framework's `failover_timeout`.
+#[derive(Clone, Debug, Default)]
+struct Orphans {
+    out_of_reach: BTreeSet<GroupKey>,
+    forgotten: BTreeSet<GroupKey>,
+}
+
+impl Orphans {
+    fn see(&mut self, fault: &Fault, ledger: &Ledger, scene: &Scene<'_>) {
+        match fault {
+            Fault::FrameworkTornDown {} => {
+                let standings: Vec<AgentStanding> =
+                    scene.cluster.standings().map(|(_, standing)| standing).collect();
+                let is_away = |group: &Group| {
+                    group.agent.and_then(|agent| standings.get(agent.0 as usize))
+                        != Some(&AgentStanding::Registered)
+                };
+                let away = ledger.groups.iter().filter(|(_, group)| group.is_live() && is_away(group));
+                self.out_of_reach.extend(away.map(|(key, _)| *key));
+            }
+            Fault::MasterFailover {} | Fault::MasterStopped { .. } => {
+                self.forgotten.append(&mut self.out_of_reach);
+            }
+            _ => {}
+        }
+    }
 }
 
 impl Convergence {
@@ -57,6 +88,7 @@ impl Convergence {
         }
         self.definitions.see(seen, scene);
         match seen {
+            Seen::FaultBegan { fault, .. } => self.orphans.see(fault, ledger, scene),
             Seen::Mended => {
                 self.mended_at = Some(scene.now);
                 self.next_look = Some(scene.now);
@@ -156,12 +188,18 @@ impl Convergence {
             }
         }
         // Every copy that is wanted is one of them.
-        let live = ledger.groups.values().filter(|group| group.is_live()).count();
+        let live = self.live(ledger).count();
         let wanted: usize = api.pods().map(|spec| spec.instances() as usize).sum();
         if live != wanted {
             return Some(Missing::End);
         }
         self.unlike(api).or_else(|| api.pods().find_map(|spec| self.old_copy(spec, ledger, scene)))
+    }
+
+    /// The groups that run and that somebody could end.
+    fn live<'a>(&'a self, ledger: &'a Ledger) -> impl Iterator<Item = &'a Group> {
+        let groups = ledger.groups.iter().filter(|(_, group)| group.is_live());
+        groups.filter(|(key, _)| !self.orphans.forgotten.contains(key)).map(|(_, group)| group)
     }
 
     /// A pod that has another definition than clients were told.
@@ -227,7 +265,7 @@ impl Convergence {
                 return Err(old);
             }
         }
-        match stray(ledger, scene) {
+        match stray(self.live(ledger), scene) {
             Some(_) => Err(Missing::End),
             None => Ok(excused),
         }
@@ -273,12 +311,12 @@ fn all_are_answered(ledger: &Ledger, scene: &Scene<'_>) -> bool {
 }
 
 /// A group that runs, and no copy is shown that it belongs to.
-fn stray<'a>(ledger: &'a Ledger, scene: &Scene<'_>) -> Option<&'a Group> {
+fn stray<'a>(mut live: impl Iterator<Item = &'a Group>, scene: &Scene<'_>) -> Option<&'a Group> {
     let is_shown = |group: &Group| {
         let status = scene.api.and_then(|api| api.pod_status(&group.instance.pod, scene.clock));
         status.is_some_and(|status| status.instances.iter().any(|it| it.id == group.instance))
     };
-    ledger.groups.values().find(|group| group.is_live() && !is_shown(group))
+    live.find(|group| !is_shown(group))
 }
 
 /// Whether the master has all agents on its books.
@@ -350,7 +388,7 @@ impl Missing {
                 format!("{} is still of version {version}, which was replaced", short(instance))
             }
             Self::End => {
-                let name = stray(ledger, scene)
+                let name = stray(ledger.groups.values().filter(|group| group.is_live()), scene)
                     .map_or_else(|| "some instance".to_owned(), |group| short(&group.instance));
                 format!("{name} still runs, and nobody wants it")
             }
