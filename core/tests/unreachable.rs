@@ -604,3 +604,22 @@ fn a_copy_that_was_out_of_reach_for_a_moment_does_not_go_for_another_that_return
     driver.confirm_kills();
     assert_eq!(driver.picture(), ["v1.1 s2 Stable", "v1.1 s3 Stable", "v1.1 s4 Stable"]);
 }
+
+/// A replacement that has run for a second counts as much as the one that returns, whatever else goes first.
+#[test]
+fn what_on_return_says_holds_for_a_replacement_that_has_only_just_started() {
+    for (on_return, left) in [("REPLACEMENT", "s2"), ("ORIGINAL", "s1")] {
+        let strategy =
+            json!({"inactiveAfterSeconds": 60, "expungeAfterSeconds": 6000, "onReturn": on_return});
+        let mut driver =
+            Driver::running(pod_with("/p", 1, 1, &json!({"scheduling": {"unreachableStrategy": strategy}})));
+        driver.update_all(0, TaskState::TaskUnreachable);
+        driver.wait(60.0);
+        driver.offer("s2", 8.0, 8192.0);
+        driver.run(1);
+        driver.wait(1.0);
+        driver.update_all(0, TaskState::TaskRunning);
+        driver.confirm_kills();
+        assert_eq!(driver.picture(), [format!("v1.1 {left} Stable")]);
+    }
+}

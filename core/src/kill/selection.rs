@@ -42,7 +42,11 @@ pub(crate) fn select_victims<'a>(
     let mut ranked: Vec<Candidate<'a>> = candidates
         .into_iter()
         .map(|(instance, stage)| Candidate {
-            usefulness: usefulness(instance, stage),
+            usefulness: match preference {
+                Preference::KillSelection(_) => usefulness(instance, stage),
+                // Who was replaced is to go, or to stay, although its replacement has only just come.
+                Preference::OnReturn(..) => usefulness(instance, stage).min(SERVES),
+            },
             turn: Turn::of(instance, preference),
             instance,
         })
@@ -175,6 +179,9 @@ pub(super) fn age(instance: &Instance) -> (Timestamp, Uuid) {
     (instance.active_since.unwrap_or(instance.created), instance.id.uuid)
 }
 
+/// The usefulness of what serves, if nothing more is asked.
+const SERVES: u8 = 7;
+
 /// How much would be lost with a copy; the least goes first.
 pub(super) fn usefulness(instance: &Instance, stage: Stage) -> u8 {
     match stage {
@@ -188,7 +195,7 @@ pub(super) fn usefulness(instance: &Instance, stage: Stage) -> u8 {
         Stage::Launching => 5,
         Stage::Unready => 6,
         // Whether it stays so is not known yet, unless it only comes back from where nobody saw it.
-        Stage::Ready if instance.tasks.iter().all(|task| task.returned_from.is_none()) => 7,
+        Stage::Ready if instance.tasks.iter().all(|task| task.returned_from.is_none()) => SERVES,
         Stage::Ready | Stage::Available => 8,
     }
 }

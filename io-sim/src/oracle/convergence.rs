@@ -47,29 +47,24 @@ pub(super) struct Convergence {
     orphans: Orphans,
 }
 
-/// What ran out of the master's reach when the framework was torn down. If another master takes over before its agent
-/// returns, nobody knows any more that it is to end: Mesos keeps it for the framework's `failover_timeout`.
+/// What ran when the framework was torn down. What agents have not ended when another master takes over, since they were
+/// out of reach or the word is still on its way, nobody knows any more to have to end: Mesos keeps it for the framework's
+/// `failover_timeout`.
 #[derive(Clone, Debug, Default)]
 struct Orphans {
-    out_of_reach: BTreeSet<GroupKey>,
+    doomed: BTreeSet<GroupKey>,
     forgotten: BTreeSet<GroupKey>,
 }
 
 impl Orphans {
-    fn see(&mut self, fault: &Fault, ledger: &Ledger, scene: &Scene<'_>) {
+    fn see(&mut self, fault: &Fault, ledger: &Ledger) {
         match fault {
             Fault::FrameworkTornDown {} => {
-                let standings: Vec<AgentStanding> =
-                    scene.cluster.standings().map(|(_, standing)| standing).collect();
-                let is_away = |group: &Group| {
-                    group.agent.and_then(|agent| standings.get(agent.0 as usize))
-                        != Some(&AgentStanding::Registered)
-                };
-                let away = ledger.groups.iter().filter(|(_, group)| group.is_live() && is_away(group));
-                self.out_of_reach.extend(away.map(|(key, _)| *key));
+                let live = ledger.groups.iter().filter(|(_, group)| group.is_live());
+                self.doomed.extend(live.map(|(key, _)| *key));
             }
             Fault::MasterFailover {} | Fault::MasterStopped { .. } => {
-                self.forgotten.append(&mut self.out_of_reach);
+                self.forgotten.append(&mut self.doomed);
             }
             _ => {}
         }
@@ -88,7 +83,7 @@ impl Convergence {
         }
         self.definitions.see(seen, scene);
         match seen {
-            Seen::FaultBegan { fault, .. } => self.orphans.see(fault, ledger, scene),
+            Seen::FaultBegan { fault, .. } => self.orphans.see(fault, ledger),
             Seen::Mended => {
                 self.mended_at = Some(scene.now);
                 self.next_look = Some(scene.now);

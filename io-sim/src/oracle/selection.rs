@@ -189,9 +189,6 @@ impl<'a> Choice<'a> {
         if !matches!(victim.usefulness, Use::Waits | Use::Unhealthy | Use::Serves) {
             return None;
         }
-        if self.is_proven(victim) && self.has_just_started(kept) {
-            return Some("although the other one has only just started".to_owned());
-        }
         if let Some(on_return) = self.spec.scheduling.unreachable_strategy.on_return() {
             let mut copies = self.ledger.copies_of(&self.spec.id);
             if victim.has_returned() || kept.has_returned() {
@@ -203,8 +200,16 @@ impl<'a> Choice<'a> {
                 return None;
             }
         }
+        if self.is_proven(victim) && self.has_just_started(kept) {
+            return Some("although the other one has only just started".to_owned());
+        }
         let (from, to) = (self.places(victim)?, self.places(kept)?);
-        if from == to { self.objection_by_age(victim, kept) } else { self.objection_by_place(&from, &to) }
+        match from == to {
+            true => self.objection_by_age(victim, kept),
+            // One that may not be relied on yet goes first wherever it is.
+            false if victim.usefulness == Use::Serves && !self.is_proven(victim) => None,
+            false => self.objection_by_place(&from, &to),
+        }
     }
 
     /// Whether a copy that serves has run for a good while.
