@@ -383,7 +383,7 @@ fn a_framework_that_was_removed_goes_on_under_another_id() {
     driver.calls.clear();
     driver.subscribe_as("fw-2");
     let former = vec![FrameworkId::from("fw")];
-    let identity = Identity { id: Some(FrameworkId::from("fw-2")), former };
+    let identity = Identity { id: Some(FrameworkId::from("fw-2")), former, since: Some(driver.now) };
     assert_eq!(driver.store[&Key::Framework], Entry::Framework(identity));
     let is_question = |call: &Call| matches!(call, Call::Reconcile { tasks } if tasks.len() == 2);
     assert!(driver.calls.iter().any(is_question), "Mesos knows what became of them: {:?}", driver.calls);

@@ -191,3 +191,23 @@ fn a_rollout_goes_on_once_mesos_has_said_how_its_copies_are() {
     driver.event(Event::Update(old));
     assert_eq!(driver.kills(), ["/p.a.1"]);
 }
+
+/// Without word from Mesos nobody goes, and whoever scaled the pod down is not told that it is done.
+#[test]
+fn scaling_down_without_a_connection_is_not_done_before_the_copies_go() {
+    let mut driver = Driver::running(pod("/p", 1, 3));
+    let _ = driver.step(podium_core::Input::Disconnected);
+    driver.update_pod(pod("/p", 1, 1));
+    assert_eq!(driver.picture(), ["v1.1 s1 Stable"; 3]);
+    assert_eq!(driver.deployments().len(), 1);
+    let well: Vec<TaskStatus> = (0..3).map(|n| driver.status(n, "a", TaskState::TaskRunning)).collect();
+    driver.subscribe();
+    driver.wait(0.1);
+    let words = "ScalePod /p: waits for word from Mesos of what became of its instances since it was last heard of them";
+    assert_eq!(driver.deployments(), [words]);
+    for status in well {
+        driver.event(Event::Update(status));
+    }
+    driver.confirm_kills();
+    assert_eq!((driver.picture(), driver.deployments().len()), (vec!["v1.1 s1 Stable".to_owned()], 0));
+}

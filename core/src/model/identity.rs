@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::FrameworkId;
+use super::time::Timestamp;
 
 /// This framework's ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,11 +14,14 @@ pub struct Identity {
     /// reserved under them is there still, and ours.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former: Vec<FrameworkId>,
+    /// Since when it has had the present one, if it had another before: what was launched earlier was ended with that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 impl From<FrameworkId> for Identity {
     fn from(id: FrameworkId) -> Self {
-        Self { id: Some(id), former: Vec::new() }
+        Self { id: Some(id), ..Self::default() }
     }
 }
 

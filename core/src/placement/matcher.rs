@@ -128,7 +128,7 @@ fn match_resident(asker: Asker<'_>, pool: &Pool, site: &Site<'_>, random: u64) -
         return Err(why);
     }
     let ports = ports::choose(spec, &pool.stacks, &stacks, random).map_err(NoMatch::Ports)?;
-    if may_still_be_ending(instance, pool, site.now) || residence::may_be_in_use(instance, spec, site.now) {
+    if may_still_be_ending(instance, pool, site.now) || residence::may_be_in_use(instance, spec, site) {
         return Err(NoMatch::ExecutorStillAlive);
     }
     Ok(Match { draws: draw(spec, &pool.stacks, &stacks), ports, disks })

@@ -29,11 +29,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::pool::Pool;
-use super::{Launch, NoMatch};
+use super::{Launch, NoMatch, Site};
 use crate::config::{Config, UnknownTasks};
 use crate::model::identity::Identity;
 use crate::model::ids::{FrameworkId, InstanceId, Uuid, new_uuid};
-use crate::model::instance::{Goal, Instance};
+use crate::model::instance::{Goal, Instance, Task};
 use crate::model::mesos::{
     DiskInfo, DiskSourceType, OperationInfo, Persistence, Reservation, Resource, ResourceKind, ResourceValue,
 };
@@ -41,7 +41,6 @@ use crate::model::number::Scalar;
 use crate::model::pod::{PersistentVolume, PersistentVolumeType, PodSpec, ScalarResources};
 use crate::model::regex::JavaRegex;
 use crate::model::residence::{LocalVolume, reservation, resident_of};
-use crate::model::time::Timestamp;
 use crate::record::Leftover;
 use crate::scheduler::Scheduler;
 use crate::view::UnknownReservation;
@@ -53,9 +52,10 @@ use crate::view::UnknownReservation;
 /// unless set otherwise) takes the agent's word for what is reserved there, when it is back.
 const RELEASE_TIME: Duration = Duration::from_secs(300);
 
-/// So long beyond its containers' grace an executor takes at most to end, after its agent was told to end it
+/// So long beyond its containers' grace what ran for a removed framework takes at most to end: the agent may hear of it late
+/// without being given up (75 s, see [`RELEASE_TIME`]), and then gives the executor time
 /// (`--executor_shutdown_grace_period`, 5 s unless set otherwise).
-const ENDING_TIME: Duration = Duration::from_secs(15);
+const ENDING_TIME: Duration = Duration::from_secs(90);
 
 /// Where a copy with persistent volumes lives.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -128,13 +128,14 @@ pub(super) fn find_home(
     Ok((volumes, stacks.map(|(index, _)| index).collect()))
 }
 
-/// Whether the last launch of `instance`, which ended by the word of somebody who may be wrong, may still use its volumes.
-/// What Mesos knows to be in use it does not offer; but what ran for a framework that it removed is free to it as soon as
-/// it has told the agent to end that.
-pub(super) fn may_be_in_use(instance: &Instance, spec: &PodSpec, now: Timestamp) -> bool {
-    let in_doubt = instance.tasks.iter().filter(|task| !task.has_surely_ended());
+/// Whether the last launch of `instance` may still use its volumes. What Mesos knows to be in use it does not offer; but what
+/// ran for a framework that it removed is free to it as soon as it has told the agent to end that.
+pub(super) fn may_be_in_use(instance: &Instance, spec: &PodSpec, site: &Site<'_>) -> bool {
+    let Some(since) = site.identity.since else { return false };
+    let was_removed = |task: &&Task| task.staged_at < since && !task.has_surely_ended();
+    let ended = instance.tasks.iter().filter(was_removed).map(|task| task.since).max();
     let grace = spec.longest_kill_grace_period().unwrap_or_default().saturating_add(ENDING_TIME);
-    in_doubt.map(|task| task.since).max().is_some_and(|since| now.since(since) < grace)
+    ended.is_some_and(|ended| site.now.since(ended) < grace)
 }
 
 /// What one copy of `spec` takes of its agent in all: beside what it uses, its volumes on the agent's own disk.

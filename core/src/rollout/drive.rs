@@ -104,6 +104,7 @@ impl Scheduler {
     }
 
     fn drive_pod(&mut self, id: &PodId) {
+        self.held.remove(id);
         let Some(pod) = self.state.pod(id) else { return };
         let deployment = pod.deployment.as_ref().and_then(|id| self.state.deployments().get(id));
         let next = deployment.and_then(|deployment| deployment.next_action(id));

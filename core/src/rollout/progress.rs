@@ -74,7 +74,9 @@ impl Scheduler {
     }
 
     pub(super) fn is_done(&self, action: &DeploymentAction) -> bool {
-        self.state.pod(&action.pod).is_none_or(|pod| blocker(pod, action).is_none())
+        // Some of its copies would have to go.
+        !self.held.contains(&action.pod)
+            && self.state.pod(&action.pod).is_none_or(|pod| blocker(pod, action).is_none())
     }
 
     /// What the deployment that changes `pod` waits for there, in words.
@@ -86,13 +88,13 @@ impl Scheduler {
             let (at, of) = (deployment.current_step + 1, deployment.steps.len());
             return Some(format!("waits for its turn: its deployment is at step {at} of {of}"));
         }
-        let blocker = blocker(found, action)?;
         if self.is_connected() && self.held.contains(pod) {
             return Some(
                 "waits for word from Mesos of what became of its instances since it was last heard of them"
                     .to_owned(),
             );
         }
+        let blocker = blocker(found, action)?;
         let starts_copies = matches!(blocker, Blocker::Ready(_) | Blocker::Replaced(_));
         match self.unmet_dependency(pod).filter(|_| starts_copies) {
             Some(unmet) => Some(self.describe(&unmet)),

@@ -130,6 +130,7 @@ impl State {
     /// Keeps this framework's id.
     pub(crate) fn set_framework_id(&mut self, id: FrameworkId) {
         self.identity.id = Some(id);
+        self.identity.since = (!self.identity.former.is_empty()).then_some(self.now);
         self.changes.keys.insert(Key::Framework);
     }
 

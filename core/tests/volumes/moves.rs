@@ -77,7 +77,7 @@ fn volumes_of_a_framework_that_was_removed_are_its_successors() {
     gone.task_id = driver.instance(0).0.task_id("b", 1);
     driver.event(Event::Update(gone));
     assert_eq!(unknown(&driver), vec![]);
-    driver.wait(14.0);
+    driver.wait(89.0);
     assert_eq!(offer(&mut driver, "s1", &kept), [], "what ran may take so long to end, and uses them");
     driver.wait(1.0);
     let went_back = offer(&mut driver, "s1", &kept);

@@ -193,7 +193,7 @@ impl Witness for Jury {
             self.events.see(seen, &self.ledger, scene)?;
         }
         self.offers.see(seen, scene)?;
-        self.single.see(seen, &self.ledger)?;
+        self.single.see(seen, &self.ledger, scene)?;
         capacity::see(seen, &self.ledger, scene)?;
         self.selection.see(seen, &self.ledger, scene)?;
         self.unreachable.see(seen, &self.ledger, scene)?;

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::RefUnwindSafe;
+use std::time::Duration;
 
 use podium_core::model::deployment::Deployment;
 use podium_core::model::event::ApiEventKind;
@@ -22,6 +23,9 @@ use crate::world::{Scene, Seen};
 
 const NAME: &str = "rehearsal";
 
+/// After so long Mesos has been asked about everything, and has answered.
+const ASKED_AFTER: Duration = Duration::from_secs(60);
+
 /// Nothing in a scheduler is a cell.
 const _: fn() = || {
     fn has_no_cells<T: RefUnwindSafe>() {}
@@ -33,6 +37,8 @@ const _: fn() = || {
 pub(super) struct Rehearsal {
     /// The request that was tried and is about to be made, and what came of that.
     tried: Option<(Command, Result<Preview, Refusal>)>,
+    /// Since when there is a subscription.
+    subscribed: Option<Timestamp>,
     /// The deployments of which a dry run said what they would do, as long as all goes well.
     foreseen: BTreeMap<DeploymentId, Foreseen>,
     /// The copies that there are, with their goals and conditions.
@@ -68,7 +74,12 @@ impl Rehearsal {
                 let preview = api.rehearse(Command::clone(command)).play(scene.clock);
                 self.tried = Some((Command::clone(command), preview));
             }
-            Seen::Died { .. } => self.tried = None,
+            Seen::Died { .. } => {
+                self.tried = None;
+                self.subscribed = None;
+            }
+            Seen::Disconnected => self.subscribed = None,
+            Seen::Subscribed => self.subscribed = Some(scene.now),
             Seen::Decided { command, result } => {
                 let Some((_, preview)) = self.tried.take().filter(|(tried, _)| tried == *command) else {
                     return Ok(());
@@ -125,8 +136,13 @@ impl Rehearsal {
             // Whoever kills copies changes what deployments do to them.
             self.foreseen.clear();
         }
+        // What is known of copies may be old news, and who goes is decided by what Mesos says.
+        let knows_its_copies = self.subscribed.is_some_and(|at| scene.now.since(at) >= ASKED_AFTER);
         let Preview { plan, .. } = preview;
-        let Some(id) = response.deployment().filter(|_| plan.is_complete && plan.waits_for.is_none()) else {
+        let Some(id) = response
+            .deployment()
+            .filter(|_| knows_its_copies && plan.is_complete && plan.waits_for.is_none())
+        else {
             return;
         };
         let Some(Entry::Deployment(deployment)) = scene.store.get(&Key::Deployment(id.clone())) else {
