@@ -148,7 +148,17 @@ impl Default for Config {
     }
 }
 
+/// The pause after the first attempt to end something; it doubles with each further one.
+const FIRST_KILL_PAUSE: Duration = Duration::from_secs(2);
+
 impl Config {
+    /// How long a container is given to end after it was asked to, having been asked so often before: 2 s, 4 s, 8 s and so
+    /// on up to `--kill_retry_timeout`.
+    pub fn kill_pause(&self, asked_before: u32) -> Duration {
+        let pause = FIRST_KILL_PAUSE.saturating_mul(2u32.saturating_pow(asked_before));
+        pause.min(self.kill_retry_timeout).max(Duration::from_millis(1))
+    }
+
     /// How the framework presents itself to Mesos, apart from its id and roles.
     pub(crate) fn framework_info(&self) -> FrameworkInfo {
         let mut capabilities = vec![

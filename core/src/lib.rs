@@ -46,7 +46,6 @@ pub mod view;
 
 pub use config::Config;
 pub use input::{Command, CommandId, Input, Origin, SecretsReport};
-pub use kill::pause_after as pause_between_kills;
 pub use marks::{Mark, Marks};
 pub use output::{Accept, Action, Output, Refusal, Response};
 pub use record::{Entry, Key, Record};

@@ -9,7 +9,7 @@ use crate::kill::Strays;
 use crate::marks::{Mark, Marks};
 use crate::model::event::{ApiEvent, ApiEventKind};
 use crate::model::ids::{AgentId, FrameworkId, PodId, Role, TaskId, Uuid};
-use crate::model::mesos::{Call, Event, FrameworkInfo, MasterInfo, Offer, Operation};
+use crate::model::mesos::{Call, Event, FrameworkInfo, MasterInfo, Operation};
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
 use crate::output::{Accept, Action, Output};
@@ -155,7 +155,10 @@ impl Scheduler {
 
     /// Takes one input. A time earlier than one seen before counts as that one: time never goes back.
     pub fn step(&mut self, now: Timestamp, input: Input) -> Output {
-        self.begin_step(now);
+        self.now = self.now.max(now);
+        self.state.begin_step(self.now);
+        self.portion = Portion::new(self.config.portion);
+        self.state.refresh_waiting(self.now, self.config.portion);
         match input {
             Input::Command { id, origin, command } => self.on_command(id, origin, *command),
             Input::Disconnected => self.on_disconnected(),
@@ -165,25 +168,6 @@ impl Scheduler {
             Input::Secrets(report) => self.on_secrets(report),
             Input::Tick => {}
         }
-        self.end_step()
-    }
-
-    /// The same as a step with the event that brings `offers`, for a driver that needs them afterwards: they are only
-    /// looked at.
-    pub fn step_with_offers(&mut self, now: Timestamp, offers: &[Offer]) -> Output {
-        self.begin_step(now);
-        self.on_offers(offers);
-        self.end_step()
-    }
-
-    fn begin_step(&mut self, now: Timestamp) {
-        self.now = self.now.max(now);
-        self.state.begin_step(self.now);
-        self.portion = Portion::new(self.config.portion);
-        self.state.refresh_waiting(self.now, self.config.portion);
-    }
-
-    fn end_step(&mut self) -> Output {
         self.on_instances_due();
         self.drive_pods();
         self.end_overdue_deployments();

@@ -8,7 +8,7 @@ use harness::{Driver, checked_pod, from_json, pod, pod_id, pod_with};
 use podium_core::model::ids::Role;
 use podium_core::model::mesos::{
     Attribute, AttributeValue, Call, Event, FaultDomain, LaunchGroup, Offer, OperationInfo, Resource,
-    ResourceKind, StatusReason, TaskState, TaskStatus, Unavailability,
+    ResourceKind, TaskState, TaskStatus, Unavailability,
 };
 use podium_core::model::number::Scalar;
 use podium_core::placement::Reason;
@@ -30,20 +30,6 @@ fn groups(calls: &[Call]) -> Vec<&LaunchGroup> {
             _ => None,
         })
         .collect()
-}
-
-/// The seconds that the copies of `/p` still wait for their back-off.
-fn delay(driver: &Driver) -> u64 {
-    driver.scheduler.queue(driver.now)[0].delay.time_left_seconds
-}
-
-/// The next launch of the only copy, as soon as its back-off is over, runs for `seconds` and then ends so.
-fn run_again(driver: &mut Driver, seconds: f64, end: TaskState) {
-    driver.wait(4000.0);
-    driver.offer("s1", 8.0, 8192.0);
-    driver.run(0);
-    driver.wait(seconds);
-    driver.update_all(0, end);
 }
 
 #[test]
@@ -111,17 +97,6 @@ fn a_launch_is_kept_together_with_being_asked_for() {
     let [Action::Accept(accept), ..] = &output.actions[..] else { panic!("{:?}", output.actions) };
     assert_eq!(accept.launches[0].instance, instance.id);
     assert_eq!((accept.launches[0].incarnation, instance.incarnation), (1, 1));
-}
-
-#[test]
-fn offers_that_are_lent_are_answered_like_those_that_are_given() {
-    let mut driver = Driver::connected();
-    driver.create(pod("/p", 2, 1));
-    let offers = vec![driver.make_offer("s1", 8.0, 8192.0)];
-    let lent = driver.scheduler.clone().step_with_offers(driver.now, &offers);
-    let given = driver.scheduler.step(driver.now, Input::Event(Box::new(Event::Offers(offers))));
-    assert!(matches!(given.actions[..], [Action::Accept(_), ..]), "{:?}", given.actions);
-    assert_eq!(lent, given);
 }
 
 #[test]
@@ -423,79 +398,6 @@ fn one_slow_container_does_not_condemn_a_group_that_makes_progress() {
 }
 
 #[test]
-fn a_pod_that_finishes_on_purpose_is_not_punished() {
-    let mut driver = Driver::running(pod("/p", 1, 1));
-    driver.update_all(0, TaskState::TaskFinished);
-    for _ in 0..20 {
-        assert_eq!(delay(&driver), 1);
-        run_again(&mut driver, 0.0, TaskState::TaskFinished);
-    }
-}
-
-#[test]
-fn copies_that_fail_together_and_those_that_are_sent_away_are_not_punished_for_their_number() {
-    let mut driver = Driver::running(pod("/p", 1, 100));
-    for n in 0..100 {
-        driver.crash(n);
-    }
-    assert_eq!(delay(&driver), 1);
-    let mut driver = Driver::running(pod("/p", 1, 1));
-    let mut status = driver.status(0, "a", TaskState::TaskKilled);
-    status.reason = Some(StatusReason::ReasonAgentDraining);
-    driver.event(Event::Update(status));
-    assert_eq!(groups(&driver.offer("s2", 8.0, 8192.0)).len(), 1);
-}
-
-#[test]
-fn copies_that_start_do_not_make_others_wait_longer() {
-    let mut driver = Driver::running(pod("/p", 1, 3));
-    driver.crash(0);
-    driver.wait(0.5);
-    driver.crash(1);
-    driver.wait(0.999);
-    driver.offer("s1", 0.2, 8192.0);
-    assert_eq!(driver.picture()[..2], ["v1.1 s1 Pending"; 2]);
-    driver.wait(0.001);
-    driver.offer("s1", 0.2, 8192.0);
-    driver.run(0);
-    assert_eq!(driver.picture(), ["v1.2 s1 Stable", "v1.1 s1 Pending", "v1.1 s1 Stable"]);
-    driver.offer("s1", 0.2, 8192.0);
-    assert_eq!(driver.instance(1).1, 2);
-}
-
-#[test]
-fn success_takes_the_delay_back() {
-    let mut driver = Driver::running(pod("/p", 1, 1));
-    driver.crash(0);
-    for _ in 0..40 {
-        run_again(&mut driver, 1.0, TaskState::TaskFailed);
-    }
-    let grown = delay(&driver);
-    assert!(grown > 200, "{grown}");
-    run_again(&mut driver, 1000.0, TaskState::TaskFailed);
-    assert_eq!(delay(&driver), 1);
-}
-
-#[test]
-fn a_crash_loop_does_not_begin_anew_with_another_leader() {
-    let mut driver = Driver::running(pod("/p", 1, 1));
-    driver.crash(0);
-    for _ in 0..10 {
-        run_again(&mut driver, 1.0, TaskState::TaskFailed);
-    }
-    assert_eq!(delay(&driver), 4);
-    driver.restart();
-    driver.subscribe();
-    assert_eq!(delay(&driver), 4);
-    driver.offer("s1", 8.0, 8192.0);
-    assert_eq!(driver.picture(), ["v1.11 s1 Pending"]);
-    run_again(&mut driver, 1.0, TaskState::TaskFailed);
-    assert_eq!(delay(&driver), 4);
-    driver.command(Command::ResetDelay { pod: pod_id("/p") }).unwrap();
-    assert_eq!(delay(&driver), 0);
-}
-
-#[test]
 fn every_offer_of_a_burst_is_answered_at_once_and_only_once() {
     let mut driver = Driver::connected();
     driver.create(pod("/p", 1, 100));
@@ -684,24 +586,6 @@ fn a_copy_whose_last_launch_is_still_ending_holds_up_no_other() {
     driver.offer_all(vec![offer]);
     assert_eq!(driver.picture(), ["v1.1 s1 Pending", "v2.1 s1 Pending"], "the other one is launched");
     assert_eq!(driver.scheduler.queue(driver.now)[0].count, 1);
-}
-
-#[test]
-fn a_shorter_longest_delay_applies_to_the_one_that_runs() {
-    let backoff = |longest| {
-        let backoff = json!({"backoff": 600, "backoffFactor": 2, "maxLaunchDelay": longest});
-        pod_with("/p", 1, 1, &json!({"scheduling": {"backoff": backoff}}))
-    };
-    let mut driver = Driver::running(backoff(3600));
-    driver.crash(0);
-    assert_eq!(delay(&driver), 600);
-    driver.update_pod(backoff(10));
-    assert_eq!(delay(&driver), 10);
-    driver.update_pod(backoff(3600));
-    assert!(delay(&driver) <= 10, "a longer one does not");
-    driver.wait(10.0);
-    driver.offer("s1", 8.0, 8192.0);
-    assert_eq!(driver.picture(), ["v3.2 s1 Pending"]);
 }
 
 #[test]

@@ -11,22 +11,19 @@ mod selection;
 mod strays;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
 pub(crate) use self::ranks::{Ranks, Versions};
 pub(crate) use self::selection::{Preference, select_victims};
 pub(crate) use self::strays::Strays;
+use crate::config::Config;
 use crate::marks::Mark;
 use crate::model::ids::{AgentId, TaskId, Uuid};
 use crate::model::instance::Task;
 use crate::model::mesos::Call;
 use crate::model::time::Timestamp;
 use crate::scheduler::Scheduler;
-
-/// The pause after the first attempt; it doubles with each further one.
-const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
 /// So many requests are repeated before the executor itself is shut down. With the default settings that
 /// comes after two minutes, and never before the containers' grace periods are over: a shutdown knows none.
@@ -112,12 +109,7 @@ impl KillQueue {
     }
 
     /// The next instance to be asked, with the number of attempts made before and since when they have been made.
-    fn next(
-        &mut self,
-        now: Timestamp,
-        chunk: usize,
-        longest_pause: Duration,
-    ) -> Option<(Uuid, u32, Timestamp)> {
+    fn next(&mut self, now: Timestamp, config: &Config) -> Option<(Uuid, u32, Timestamp)> {
         let (uuid, made, place, since) = match self.timers.first().copied() {
             Some((at, uuid)) if at <= now => {
                 self.timers.pop_first();
@@ -125,25 +117,20 @@ impl KillQueue {
                 self.chunk -= usize::from(asked.count_towards_chunk());
                 (uuid, asked.made, asked.place, asked.since)
             }
-            _ if self.chunk < chunk => {
+            _ if self.chunk < config.kill_chunk_size => {
                 let (place, uuid) = self.waiting.pop_first()?;
                 self.places.remove(&uuid);
                 (uuid, 0, place, now)
             }
             _ => return None,
         };
-        let next = now + pause_after(made, longest_pause);
+        let next = now + config.kill_pause(made);
         let attempts = Attempts { made: made + 1, next, place, since };
         self.chunk += usize::from(attempts.count_towards_chunk());
         self.in_flight.insert(uuid, attempts);
         self.timers.insert((next, uuid));
         Some((uuid, made, since))
     }
-}
-
-/// How long to wait for the end of somebody who had been asked to end so often before.
-pub fn pause_after(made: u32, longest: Duration) -> Duration {
-    FIRST_PAUSE.saturating_mul(2u32.saturating_pow(made)).min(longest).max(Duration::from_millis(1))
 }
 
 /// The call that asks for the end of a task.
@@ -157,8 +144,7 @@ impl Scheduler {
         if !self.is_connected() {
             return;
         }
-        let (chunk, longest_pause) = (self.config.kill_chunk_size, self.config.kill_retry_timeout);
-        while let Some((uuid, attempts, since)) = self.state.kills.next(self.now, chunk, longest_pause) {
+        while let Some((uuid, attempts, since)) = self.state.kills.next(self.now, &self.config) {
             let Some(instance) = self.state.instance(uuid) else {
                 self.state.kills.remove(uuid);
                 continue;

@@ -5,9 +5,9 @@
 //! is shut down. Nothing of it is stored, since whatever is alive is reported anew after each subscription.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use super::{ATTEMPTS_BEFORE_SHUTDOWN, kill_call, pause_after};
+use super::{ATTEMPTS_BEFORE_SHUTDOWN, kill_call};
+use crate::config::Config;
 use crate::marks::Mark;
 use crate::model::ids::{InstanceId, TaskId};
 use crate::model::mesos::{Call, TaskStatus};
@@ -48,7 +48,7 @@ impl Strays {
     }
 
     /// `status` says that the task is alive. It is being asked to end.
-    fn heard_of(&mut self, status: &TaskStatus, now: Timestamp) {
+    fn heard_of(&mut self, status: &TaskStatus, now: Timestamp, config: &Config) {
         if let Some(known) = self.tasks.get_mut(&status.task_id) {
             known.shown.state = status.state;
             known.shown.agent_id.clone_from(&status.agent_id);
@@ -61,17 +61,17 @@ impl Strays {
             since: now,
             kills: 1,
         };
-        let next = now + pause_after(0, Duration::MAX);
+        let next = now + config.kill_pause(0);
         self.timers.insert((next, status.task_id.clone()));
         self.tasks.insert(status.task_id.clone(), Stray { shown, next });
     }
 
     /// The next one to be asked again.
-    fn next(&mut self, now: Timestamp, longest_pause: Duration) -> Option<StrayTask> {
+    fn next(&mut self, now: Timestamp, config: &Config) -> Option<StrayTask> {
         self.timers.first().filter(|(at, _)| *at <= now)?;
         let (_, task_id) = self.timers.pop_first()?;
         let stray = self.tasks.get_mut(&task_id)?;
-        stray.next = now + pause_after(stray.shown.kills, longest_pause);
+        stray.next = now + config.kill_pause(stray.shown.kills);
         stray.shown.kills += 1;
         self.timers.insert((stray.next, task_id));
         Some(stray.shown.clone())
@@ -82,7 +82,7 @@ impl Scheduler {
     /// Asks a task without a place to end, now and until it has.
     pub(crate) fn hunt(&mut self, status: &TaskStatus) {
         self.call(kill_call(status.task_id.clone(), status.agent_id.clone()));
-        self.strays.heard_of(status, self.now);
+        self.strays.heard_of(status, self.now, &self.config);
     }
 
     /// Asks those again that are due to be asked. Does nothing without a connection.
@@ -91,7 +91,7 @@ impl Scheduler {
             return;
         }
         for _ in 0..self.config.portion {
-            let Some(stray) = self.strays.next(self.now, self.config.kill_retry_timeout) else { return };
+            let Some(stray) = self.strays.next(self.now, &self.config) else { return };
             self.mark(Mark::KillRepeated);
             self.call(kill_call(stray.task_id.clone(), stray.agent_id.clone()));
             if stray.kills > ATTEMPTS_BEFORE_SHUTDOWN {

@@ -9,6 +9,7 @@ use super::pod_status::{
     HealthCondition, InstanceStatus, LocalVolumeStatus, NetworkStatus, PodInstanceState, PodState, PodStatus,
     ResourceAmounts, TerminationHistory,
 };
+use crate::model::ids::Role;
 use crate::model::ids::{PodId, Uuid};
 use crate::model::instance::{Condition, Goal, Instance, KillReason, Task, Termination};
 use crate::model::pod::{Container, PodSpec, Probe, ScalarResources};
@@ -168,9 +169,12 @@ impl Scheduler {
         };
         let home = instance.residence.as_ref().and(instance.agent.as_ref());
         let waits = match home {
-            Some(agent) => self.what_holds_up(pod, now).unwrap_or_else(|| {
-                format!("waits for its persistent volumes on agent {} to be offered", agent.host)
-            }),
+            Some(agent) => {
+                let why = self.what_holds_up(pod, &instance.role, now);
+                why.or_else(|| self.why_home_refuses(pod, instance)).unwrap_or_else(|| {
+                    format!("waits for its persistent volumes on agent {} to be offered", agent.host)
+                })
+            }
             None => {
                 let why = why_pod_waits.get_or_init(|| self.why_pod_waits(pod, now));
                 why.clone().unwrap_or_else(|| "waits for an offer".to_owned())
@@ -180,7 +184,7 @@ impl Scheduler {
     }
 
     /// What would have to happen before offers are of any use to copies of `pod` that wait.
-    fn what_holds_up(&self, pod: &Pod, now: Timestamp) -> Option<String> {
+    fn what_holds_up(&self, pod: &Pod, role: &Role, now: Timestamp) -> Option<String> {
         let delay = pod.state.delay.filter(|delay| delay.until > now);
         if let Some(delay) = delay {
             let seconds = delay.until.since(now).as_secs_f64();
@@ -192,16 +196,26 @@ impl Scheduler {
         if !self.is_connected() {
             return Some("waits for a connection to the Mesos master".to_owned());
         }
-        let role = &pod.spec()?.role;
         let why = self.demand.refusal(role)?;
         Some(format!(
             "waits for the role '{role}', which the Mesos master does not let this framework have: {why}"
         ))
     }
 
+    /// Why `instance` is not launched where its volumes are, although they were offered.
+    fn why_home_refuses(&self, pod: &Pod, instance: &Instance) -> Option<String> {
+        let asker = Asker { pod, spec: pod.spec()?, instance };
+        let mut pools = self.agents.offered_to(&instance.role);
+        let home = pools.find(|pool| instance.agent_id() == Some(&pool.agent.agent_id))?;
+        let why =
+            match_instance(asker, home, &self.site(), 0).err().filter(|why| *why != NoMatch::Reservation)?;
+        let why = Refusals { whys: vec![why], are_cut: false }.sentence(&pod.constraints)?;
+        Some(format!("its persistent volumes were offered on agent {}, but {why}", home.agent.host))
+    }
+
     /// Why copies of `pod` that wait are not launched.
     pub(crate) fn why_pod_waits(&self, pod: &Pod, now: Timestamp) -> Option<String> {
-        if let Some(why) = self.what_holds_up(pod, now) {
+        if let Some(why) = self.what_holds_up(pod, &pod.spec()?.role, now) {
             return Some(why);
         }
         let why = self.refusals_now(pod)?.sentence(&pod.constraints);

@@ -14,7 +14,7 @@ use podium_core::config::UnknownTasks;
 use podium_core::model::ids::Role;
 use podium_core::model::mesos::{
     Call, Label, LaunchGroup, Offer, Operation, OperationInfo, Reservation, ReservationType, Resource,
-    ResourceValue, TaskState,
+    ResourceValue, TaskState, Unavailability,
 };
 use podium_core::model::pod::PodSpec;
 use podium_core::{Command, Config, Entry, Input, Refusal, Scheduler};
@@ -686,4 +686,18 @@ fn the_kill_that_makes_room_for_an_update_is_repeated() {
     driver.restart();
     driver.subscribe();
     assert_eq!(driver.kills(), ["/db.a.1", "/db.b.1"], "also by the next leader");
+}
+
+#[test]
+fn a_copy_whose_volumes_are_offered_and_refused_says_why() {
+    let (mut driver, kept) = running(one());
+    driver.crash(0);
+    driver.wait(5.0);
+    let message = |driver: &Driver| driver.instances()[0].message.clone().unwrap();
+    assert!(message(&driver).ends_with("waits for its persistent volumes on agent s1.example to be offered"));
+    let mut offer = make_offer(&mut driver, "s1", 8.0, &kept);
+    offer.unavailability = Some(Unavailability { start: driver.now, duration: None });
+    driver.offer_all(vec![offer]);
+    let why = "its persistent volumes were offered on agent s1.example, but 1 agent leaves for maintenance";
+    assert!(message(&driver).ends_with(why), "{}", message(&driver));
 }

@@ -15,7 +15,7 @@ use podium_core::model::ids::{InstanceId, PodId, TaskId};
 use podium_core::model::instance::{Condition, Goal, Instance};
 use podium_core::model::pod::UnreachableStrategy;
 use podium_core::model::time::Timestamp;
-use podium_core::{Entry, Key, Record, pause_between_kills};
+use podium_core::{Entry, Key, Record};
 use rustc_hash::FxHashMap;
 
 use super::subject::Subject;
@@ -93,7 +93,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
             return;
         }
         let (made, due) = self.alarms.kills.entry(task_id.clone()).or_insert((0, clock));
-        *due = clock + pause_between_kills(*made, self.config.kill_retry_timeout);
+        *due = clock + self.config.kill_pause(*made);
         *made += 1;
         let due = *due;
         self.plan_alarms(Moment::KillRetry, &Owner::Task(task_id.clone()), due);

@@ -215,7 +215,7 @@ impl<S: Subject> Process<S> {
     }
 
     fn step(&mut self, now: Timestamp, input: Input) -> Step {
-        let output = self.subject.step_with(now, &input);
+        let output = self.subject.step(now, input.clone());
         self.deadline = self.subject.deadline();
         Step::Taken { now, input, output }
     }

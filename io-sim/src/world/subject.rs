@@ -1,6 +1,5 @@
 //! What the world drives: the scheduler, or one that misbehaves on purpose.
 
-use podium_core::model::mesos::Event;
 use podium_core::model::time::Timestamp;
 use podium_core::{Config, Entry, Input, Output, RestoreError, Scheduler};
 
@@ -18,11 +17,6 @@ pub trait Subject: Clone {
     /// See [`Scheduler::step`].
     fn step(&mut self, now: Timestamp, input: Input) -> Output;
 
-    /// The same with an input that is still needed.
-    fn step_with(&mut self, now: Timestamp, input: &Input) -> Output {
-        self.step(now, input.clone())
-    }
-
     /// See [`Scheduler::deadline`].
     fn deadline(&self) -> Option<Timestamp> {
         self.scheduler().deadline()
@@ -39,16 +33,6 @@ impl Subject for Scheduler {
 
     fn step(&mut self, now: Timestamp, input: Input) -> Output {
         Self::step(self, now, input)
-    }
-
-    fn step_with(&mut self, now: Timestamp, input: &Input) -> Output {
-        // Offers are the largest of all inputs, and the most frequent of the large ones.
-        if let Input::Event(event) = input
-            && let Event::Offers(offers) = &**event
-        {
-            return self.step_with_offers(now, offers);
-        }
-        Self::step(self, now, input.clone())
     }
 
     fn scheduler(&self) -> &Scheduler {
