@@ -211,6 +211,11 @@ impl Group {
         }
     }
 
+    /// The ids of its tasks.
+    pub(super) fn task_ids(&self) -> impl Iterator<Item = TaskId> {
+        self.members.keys().map(|name| self.instance.task_id(name, self.incarnation))
+    }
+
     /// Whether it serves, as far as anybody can say: all of it runs, or has finished, and all that has a health
     /// check by `spec` is healthy.
     pub(super) fn serves(&self, spec: &PodSpec) -> bool {

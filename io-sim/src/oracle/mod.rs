@@ -33,6 +33,7 @@ mod feasibility;
 mod history;
 mod launch;
 mod ledger;
+mod news;
 mod offers;
 mod placement;
 mod rehearsal;
@@ -53,6 +54,7 @@ use self::events::Events;
 use self::expectations::Expectations;
 use self::history::History;
 use self::ledger::Ledger;
+use self::news::News;
 use self::offers::Offers;
 use self::placement::Placement;
 use self::rehearsal::Rehearsal;
@@ -135,6 +137,7 @@ pub struct Jury {
     is_deaf: bool,
     expectations: Expectations,
     history: History,
+    news: News,
     offers: Offers,
     placement: Placement,
     rehearsal: Rehearsal,
@@ -194,6 +197,7 @@ impl Witness for Jury {
         }
         self.offers.see(seen, scene)?;
         self.single.see(seen, &self.ledger, scene)?;
+        self.news.see(seen, &self.ledger, scene)?;
         capacity::see(seen, &self.ledger, scene)?;
         self.selection.see(seen, &self.ledger, scene)?;
         self.unreachable.see(seen, &self.ledger, scene)?;

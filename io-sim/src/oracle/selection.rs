@@ -88,7 +88,7 @@ impl Selection {
 }
 
 /// Whether a copy ends now that was wanted, and not because a client said that this one shall.
-fn is_ended(change: &CopyChange, ledger: &Ledger) -> bool {
+pub(super) fn is_ended(change: &CopyChange, ledger: &Ledger) -> bool {
     let is_wanted = change.is.as_ref().is_some_and(|copy| copy.wanted);
     change.was.as_ref().is_some_and(|was| was.wanted && !is_wanted && !ledger.is_killed(was))
 }
