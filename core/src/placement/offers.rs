@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::matcher::{Asker, Match, match_instance};
 use super::pool::Pool;
-use super::residence::find_home;
+use super::residence::{find_home, residents_of};
 use super::{Home, Launch, NoMatch, Release};
 use crate::model::ids::{AgentId, OfferId, PodId, Role, Uuid};
 use crate::model::instance::{Condition, Task};
@@ -143,17 +143,21 @@ impl Scheduler {
     /// those that have no home yet, and one that lives elsewhere does not come, nor one that was passed over there.
     fn whose_turn(&self, turn: &Turn, pool: &Pool, is_passed: impl Fn(Uuid) -> bool) -> Option<Uuid> {
         let waiting = &self.state.pod(&turn.pod)?.waiting;
+        let is_open = |uuid: &Uuid| !is_passed(*uuid);
         if !turn.spec.is_resident() {
-            return waiting.iter().copied().find(|uuid| !is_passed(*uuid));
+            return waiting.after(None).find(is_open);
         }
-        let in_turn = || waiting.iter().filter(|uuid| !is_passed(**uuid));
-        let copies = || in_turn().filter_map(|uuid| self.state.instance(*uuid));
-        let mut residents = copies().filter(|copy| copy.residence.is_some());
-        let at_home = residents.find(|copy| find_home(copy, pool, self.state.identity()).is_ok());
+        let identity = self.state.identity();
+        let is_at_home = |uuid: &Uuid| {
+            self.state.instance(*uuid).is_some_and(|copy| find_home(copy, pool, identity).is_ok())
+        };
+        let at_home = residents_of(pool, identity)
+            .filter(|uuid| waiting.has_resident(*uuid) && is_open(uuid) && is_at_home(uuid))
+            .min();
         // Those that have a home may wait for offers to a role that the pod had before.
         let is_for_new = pool.role == turn.spec.role;
-        let chosen = at_home.or_else(|| copies().find(|copy| copy.residence.is_none() && is_for_new));
-        chosen.or_else(|| copies().find(|copy| copy.residence.is_some())).map(|copy| copy.id.uuid)
+        let free = || waiting.free().filter(|_| is_for_new).find(is_open);
+        at_home.or_else(free).or_else(|| waiting.residents().find(is_open))
     }
 
     /// Launches the instance `uuid` on `pool` if it fits.

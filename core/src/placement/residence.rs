@@ -128,6 +128,12 @@ pub(super) fn find_home(
     Ok((volumes, stacks.map(|(index, _)| index).collect()))
 }
 
+/// Those whose volumes are in `pool`, some more than once.
+pub(super) fn residents_of(pool: &Pool, identity: &Identity) -> impl Iterator<Item = Uuid> {
+    let residents = pool.disks.iter().filter_map(|disk| resident_of(identity, &disk.reservations));
+    residents.map(|resident| resident.uuid)
+}
+
 /// Whether the last launch of `instance` may still use its volumes. What Mesos knows to be in use it does not offer; but what
 /// ran for a framework that it removed is free to it as soon as it has told the agent to end that.
 pub(super) fn may_be_in_use(instance: &Instance, spec: &PodSpec, site: &Site<'_>) -> bool {
@@ -360,14 +366,12 @@ impl Scheduler {
     fn note_released(&mut self, pool: &Pool, released: Vec<InstanceId>) {
         let now = self.now;
         let is_over = |leftover: &&Leftover| {
-            leftover.agent.agent_id == pool.agent.agent_id
-                && leftover.role == pool.role
-                && !released.contains(&leftover.instance)
+            !released.contains(&leftover.instance)
                 && now.since(leftover.since) >= RELEASE_TIME
                 && !pool.executor_ids.contains(&leftover.instance.executor_id())
         };
-        let over: Vec<Uuid> =
-            self.state.leftovers().filter(is_over).map(|leftover| leftover.instance.uuid).collect();
+        let left = self.state.leftovers_on(&pool.agent.agent_id, &pool.role);
+        let over: Vec<Uuid> = left.filter(is_over).map(|leftover| leftover.instance.uuid).collect();
         for uuid in over {
             self.state.drop_leftover(uuid);
         }

@@ -99,8 +99,7 @@ impl Scheduler {
     /// The roles that copies wait for which may be launched now, and those for which something is reserved that
     /// nobody needs any more: it can only be given back when it is offered.
     fn needed_roles(&self) -> BTreeSet<Role> {
-        let leftovers = self.state.leftovers().map(|leftover| &leftover.role);
-        self.state.waiting().wanted_roles().chain(leftovers).cloned().collect()
+        self.state.waiting().wanted_roles().chain(self.state.roles_of_leftovers()).cloned().collect()
     }
 
     /// Somebody may be launched at once who had to wait before, or offers may have been missed.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::State;
-use crate::model::ids::{InstanceId, Uuid};
+use crate::model::ids::{AgentId, InstanceId, Role, Uuid};
 use crate::model::instance::{Instance, Termination};
 use crate::model::time::Timestamp;
 use crate::record::{Forgotten, Key, Leftover};
@@ -58,26 +58,40 @@ impl State {
 
     /// What is kept on agents for instances that are gone.
     pub(crate) fn leftovers(&self) -> impl Iterator<Item = &Leftover> {
-        self.leftovers.values()
+        self.leftovers.iter()
+    }
+
+    /// What is kept on `agent` for instances that are gone, reserved for `role`.
+    pub(crate) fn leftovers_on<'a>(
+        &'a self,
+        agent: &AgentId,
+        role: &Role,
+    ) -> impl Iterator<Item = &'a Leftover> {
+        self.leftovers.on(agent, role)
+    }
+
+    /// The roles that something is reserved for which is kept for instances that are gone.
+    pub(crate) fn roles_of_leftovers(&self) -> impl Iterator<Item = &Role> {
+        self.leftovers.roles()
     }
 
     /// Whether an instance is, or is known to be gone.
     pub(crate) fn has_record_of(&self, uuid: Uuid) -> bool {
         self.instance(uuid).is_some()
             || self.forgotten.contains_key(&uuid)
-            || self.leftovers.contains_key(&uuid)
+            || self.leftovers.get(uuid).is_some()
     }
 
     /// Notes that something is kept for an instance that is gone, or that it was seen again.
     pub(crate) fn put_leftover(&mut self, leftover: Leftover) {
         self.changes.keys.insert(Key::Leftover(leftover.instance.clone()));
         self.changes.waiting_changed = true;
-        self.leftovers.insert(leftover.instance.uuid, leftover);
+        self.leftovers.insert(leftover);
     }
 
     /// Nothing is kept any more for an instance that is gone.
     pub(crate) fn drop_leftover(&mut self, uuid: Uuid) {
-        if let Some(leftover) = self.leftovers.remove(&uuid) {
+        if let Some(leftover) = self.leftovers.remove(uuid) {
             self.changes.keys.insert(Key::Leftover(leftover.instance));
             self.changes.waiting_changed = true;
         }

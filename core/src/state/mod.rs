@@ -19,11 +19,13 @@ mod deployments;
 mod gone;
 mod groups;
 mod in_use;
+mod leftovers;
 mod overdue;
 mod pod;
 mod restore;
 mod tally;
 mod waiting;
+mod waiting_copies;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -35,9 +37,11 @@ use self::deployments::Deployments;
 pub(crate) use self::groups::Groups;
 use self::in_use::InUse;
 pub(crate) use self::in_use::Usage;
+use self::leftovers::Leftovers;
 use self::overdue::OverdueWords;
 pub(crate) use self::pod::{Pod, Pods};
 pub(crate) use self::tally::{Stage, Tally};
+use self::waiting_copies::WaitingCopies;
 use crate::admission::{Change, change};
 use crate::config::Config;
 use crate::kill::{KillQueue, Ranks};
@@ -93,7 +97,7 @@ pub(crate) struct State {
     /// By uuid. Never iterated: order comes from the pods.
     instances: FxHashMap<Uuid, Slot>,
     forgotten: BTreeMap<Uuid, Forgotten>,
-    leftovers: BTreeMap<Uuid, Leftover>,
+    leftovers: Leftovers,
     groups: Groups,
     deployments: Deployments,
     /// Which action of its current step each deployment was last found to wait for.
@@ -461,7 +465,7 @@ impl State {
                 Some(&self.identity).filter(|own| !own.is_empty()).cloned().map(Entry::Framework)
             }
             Key::Group(id, version) => self.groups.definition(id, *version).cloned().map(Entry::Group),
-            Key::Leftover(id) => self.leftovers.get(&id.uuid).cloned().map(Entry::Leftover),
+            Key::Leftover(id) => self.leftovers.get(id.uuid).cloned().map(Entry::Leftover),
             Key::Instance(id) => {
                 self.instances.get(&id.uuid).map(|slot| Entry::Instance(slot.instance.clone()))
             }
@@ -500,7 +504,7 @@ impl State {
         }
         // What any copy does may open a place to those that wait.
         if !pod.waiting.is_empty() {
-            pod.waiting.remove(&instance.id.uuid);
+            pod.waiting.remove(instance);
             self.changes.waiting.insert(instance.id.pod.clone());
         }
         Some(derived)
@@ -529,7 +533,7 @@ impl State {
         if let Some(agent) = place_of(instance, pod, is_current) {
             pod.placed.add(agent);
         }
-        if stage == Stage::Waiting && pod.waiting.insert(uuid) {
+        if stage == Stage::Waiting && pod.waiting.add(instance) {
             self.changes.waiting.insert(instance.id.pod.clone());
             self.changes.demand = true;
             if pod.waiting.len() == 1 {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::{Stage, Tally};
+use super::{Stage, Tally, WaitingCopies};
 use crate::admission::{Change, change};
 use crate::kill::Ranks;
 use crate::model::ids::{DeploymentId, PodId, Uuid};
@@ -30,8 +30,8 @@ pub(crate) struct Pod {
     pub(crate) terminations: Vec<Arc<Termination>>,
     /// Its instances, oldest first.
     pub(crate) instances: BTreeSet<Uuid>,
-    /// Those of them that wait for an offer, oldest first.
-    pub(crate) waiting: BTreeSet<Uuid>,
+    /// Those of them that wait for an offer.
+    pub(crate) waiting: WaitingCopies,
     /// How many of them are in which stage.
     pub(crate) tally: Tally,
     /// Them in the order in which they would have to go, while copies are chosen again and again.
@@ -60,7 +60,7 @@ impl Pod {
             versions: BTreeMap::new(),
             terminations: Vec::new(),
             instances: BTreeSet::new(),
-            waiting: BTreeSet::new(),
+            waiting: WaitingCopies::default(),
             tally: Tally::default(),
             ranks: None,
             compatible: BTreeSet::new(),

@@ -19,9 +19,7 @@ impl State {
                 self.forgotten.insert(forgotten.instance.uuid, forgotten);
             }
             Entry::Framework(identity) => self.identity = identity,
-            Entry::Leftover(leftover) => {
-                self.leftovers.insert(leftover.instance.uuid, leftover);
-            }
+            Entry::Leftover(leftover) => self.leftovers.insert(leftover),
             Entry::Group(group) => self.groups.insert(group),
             Entry::Instance(instance) => {
                 let uuid = instance.id.uuid;

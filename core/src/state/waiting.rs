@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Pod, State};
-use crate::model::ids::{PodId, Role, Uuid};
-use crate::model::instance::Instance;
+use crate::model::ids::{PodId, Role};
 use crate::model::time::Timestamp;
 use crate::placement::NoMatch;
 use crate::queue::{Roles, WaitingPods};
@@ -26,7 +25,7 @@ impl State {
         for id in &changed {
             if let Some(pod) = self.pods.get(id) {
                 let lacks_secret = missing_secret(pod, &self.missing_secrets).is_some();
-                let roles = awaited_roles(pod, |uuid| self.instances.get(&uuid).map(|slot| &*slot.instance));
+                let roles = awaited_roles(pod);
                 self.waiting.update(pod, roles, lacks_secret, now);
             }
         }
@@ -67,14 +66,14 @@ impl State {
 }
 
 /// The roles whose offers copies of `pod` wait for.
-fn awaited_roles<'a>(pod: &Pod, instance: impl Fn(Uuid) -> Option<&'a Instance>) -> Roles {
+fn awaited_roles(pod: &Pod) -> Roles {
     let Some(spec) = pod.spec() else { return Roles::new() };
     if !spec.is_resident() {
         return Roles::from_elem(spec.role.clone(), 1);
     }
-    let waiting = pod.waiting.iter().filter_map(|uuid| instance(*uuid));
-    let awaited = waiting.map(|copy| if copy.residence.is_some() { &copy.role } else { &spec.role });
-    awaited.collect::<BTreeSet<&Role>>().into_iter().cloned().collect()
+    let of_free = pod.waiting.free().next().map(|_| &spec.role);
+    let awaited: BTreeSet<&Role> = pod.waiting.roles_of_residents().chain(of_free).collect();
+    awaited.into_iter().cloned().collect()
 }
 
 fn missing_secret<'a>(pod: &Pod, missing: &'a BTreeMap<String, String>) -> Option<(&'a str, &'a str)> {

@@ -60,7 +60,7 @@ impl Scheduler {
             for ((_, sum), (_, stage)) in census.instances.iter_mut().zip(STAGES) {
                 *sum += pod.tally.get(stage);
             }
-            if let Some(oldest) = pod.waiting.first().and_then(|uuid| self.state.instance(*uuid)) {
+            if let Some(oldest) = pod.waiting.after(None).next().and_then(|uuid| self.state.instance(uuid)) {
                 census.waiting_pods += 1;
                 census.oldest_wait = census.oldest_wait.max(now.since(oldest.since));
             }

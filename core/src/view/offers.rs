@@ -116,7 +116,7 @@ impl Scheduler {
     /// it; of many agents, some. Nothing if no copy of it waits.
     pub fn last_unused_offers(&self, pod: &PodId) -> Vec<UnusedOffer> {
         let waiting = self.state.pod(pod).and_then(|pod| {
-            let instance = self.state.instance(*pod.waiting.first()?)?;
+            let instance = self.state.instance(pod.waiting.after(None).next()?)?;
             Some(Asker { pod, spec: pod.spec()?, instance })
         });
         let Some(asker) = waiting else { return Vec::new() };

@@ -1,6 +1,5 @@
 //! What waits to be launched, as `GET /v2/queue` shows it.
 
-use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,10 +64,9 @@ impl Scheduler {
 
     /// The copies of a pod that wait, and since when, oldest first; those after `after`, if that is given.
     pub fn waiting_copies(&self, id: &PodId, after: Option<Uuid>) -> impl Iterator<Item = (Uuid, Timestamp)> {
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let pods = self.state.pod(id).into_iter();
-        let waiting = pods.flat_map(move |pod| pod.waiting.range((start, Bound::Unbounded)));
-        waiting.filter_map(|uuid| Some((*uuid, self.state.instance(*uuid)?.since)))
+        let waiting = pods.flat_map(move |pod| pod.waiting.after(after));
+        waiting.filter_map(|uuid| Some((uuid, self.state.instance(uuid)?.since)))
     }
 
     /// What waits of a pod at `now`, if something does, the longest `since` then, as [`Self::waiting_copies`] tells;

@@ -23,9 +23,6 @@ use crate::state::{Pod, Stage};
 /// So many agents are asked when it is explained why a pod waits: enough for people, and a bound on the cost.
 pub(super) const EXPLAINED_AGENTS: usize = 1000;
 
-/// So many copies that wait are looked at to find out whether all of them have persistent volumes.
-const EXPLAINED_COPIES: usize = 1000;
-
 impl Scheduler {
     /// The state of a pod at `now`.
     pub fn pod_status(&self, id: &PodId, now: Timestamp) -> Option<PodStatus> {
@@ -243,10 +240,9 @@ impl Scheduler {
         (count > 0).then_some(text)
     }
 
-    /// A copy that waits and may go anywhere. It is looked for among the newest ones, which have not been anywhere yet.
+    /// A copy that waits and may go anywhere.
     fn newest_without_home<'a>(&'a self, pod: &Pod) -> Option<&'a Instance> {
-        let newest = pod.waiting.iter().rev().take(EXPLAINED_COPIES);
-        newest.filter_map(|uuid| self.state.instance(*uuid)).find(|instance| instance.residence.is_none())
+        self.state.instance(pod.waiting.free().next_back()?)
     }
 
     /// Why the agents would refuse a copy of `pod`, going by what each had to offer when it was last offered.
@@ -255,7 +251,7 @@ impl Scheduler {
         let spec = pod.spec()?;
         // One that may go anywhere, if there is one: the others only wait for their own agents.
         let free = self.newest_without_home(pod);
-        let instance = free.or_else(|| self.state.instance(*pod.waiting.first()?))?;
+        let instance = free.or_else(|| self.state.instance(pod.waiting.residents().next()?))?;
         let asker = Asker { pod, spec, instance };
         let role = if instance.residence.is_some() { &instance.role } else { &spec.role };
         let mut pools = self.agents.offered_to(role);
