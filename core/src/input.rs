@@ -89,7 +89,7 @@ pub enum Command {
     CreatePod {
         /// Its definition; the version is set when it is accepted.
         pod: PodSpec,
-        /// Cancel deployments that are in the way.
+        /// Take the pods out of deployments that are in the way.
         force: bool,
         /// Whether its author named the role. If not, the group decides
         /// ([`Admitted::role_given`](crate::admission::Admitted::role_given)).
@@ -99,14 +99,14 @@ pub enum Command {
     DeleteGroup {
         /// The group; the root stands for everything.
         id: GroupId,
-        /// Cancel deployments that are in the way.
+        /// Take the pods out of deployments that are in the way.
         force: bool,
     },
     /// End a pod and all its copies (`DELETE /v2/pods/{id}`).
     DeletePod {
         /// The pod.
         id: PodId,
-        /// Cancel deployments that are in the way.
+        /// Take the pods out of deployments that are in the way.
         force: bool,
     },
     /// Say whether the pods of a group may only use the role of its name (`PATCH /v2/groups/{id}`).
@@ -149,7 +149,7 @@ pub enum Command {
     UpdatePod {
         /// Its new definition; the version is set when it is accepted.
         pod: PodSpec,
-        /// Cancel deployments that are in the way.
+        /// Take the pods out of deployments that are in the way.
         force: bool,
         /// Whether its author named the role. If not, the group decides
         /// ([`Admitted::role_given`](crate::admission::Admitted::role_given)).

@@ -12,6 +12,8 @@ pub enum Mark {
     AgentLossHeard,
     /// A deployment was cancelled and everything left as it was.
     DeploymentAbandoned,
+    /// A forced change took pods out of a deployment that changes others, too.
+    DeploymentCurtailed,
     /// A forced change took the place of a deployment that was on its way.
     DeploymentSuperseded,
     /// A deployment was cancelled and another one leads back.
@@ -60,9 +62,10 @@ pub enum Mark {
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::AgentLossHeard,
         Self::DeploymentAbandoned,
+        Self::DeploymentCurtailed,
         Self::DeploymentSuperseded,
         Self::DeploymentReverted,
         Self::DependencyAwaited,

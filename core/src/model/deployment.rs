@@ -1,6 +1,6 @@
 //! Deployments: accepted changes on their way to becoming true.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -93,6 +93,17 @@ impl Deployment {
     pub fn next_action(&self, pod: &PodId) -> Option<(&DeploymentAction, bool)> {
         let steps = self.steps.get(self.current_step..)?;
         steps.iter().enumerate().find_map(|(ahead, step)| Some((step.action(pod)?, ahead == 0)))
+    }
+
+    /// Leaves `pods` alone from now on. What it does to others stays in its order.
+    pub(crate) fn release(&mut self, pods: &BTreeSet<PodId>) {
+        self.original.retain(|pod, _| !pods.contains(pod));
+        for step in &mut self.steps {
+            step.actions.retain(|action| !pods.contains(&action.pod));
+        }
+        let done = self.steps.iter().take(self.current_step).filter(|step| step.actions.is_empty()).count();
+        self.steps.retain(|step| !step.actions.is_empty());
+        self.current_step -= done;
     }
 
     /// Whether no step after the current one does anything to `pod`.

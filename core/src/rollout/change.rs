@@ -255,25 +255,40 @@ impl Scheduler {
         (deployment, version)
     }
 
-    /// Makes sure that no deployment changes any of `pods`, cancelling those that do if `force` is given.
+    /// Makes sure that no deployment changes any of `pods`. If `force` is given they are taken out of those that do: what
+    /// these do to others goes on, in its order, and one that has no other pods is cancelled.
     pub(super) fn lock<'a>(
         &mut self,
         pods: impl IntoIterator<Item = &'a PodId>,
         force: bool,
     ) -> Result<(), Refusal> {
-        let pods = pods.into_iter().filter_map(|pod| self.state.pod(pod));
-        let holders: BTreeSet<DeploymentId> = pods.filter_map(|pod| pod.deployment.clone()).collect();
+        let mut holders: BTreeMap<DeploymentId, BTreeSet<PodId>> = BTreeMap::new();
+        for pod in pods.into_iter().filter_map(|pod| self.state.pod(pod)) {
+            if let Some(holder) = &pod.deployment {
+                holders.entry(holder.clone()).or_default().insert(pod.state.id.clone());
+            }
+        }
         if !force && !holders.is_empty() {
-            return Err(Refusal::Locked { deployments: holders.into_iter().collect() });
+            return Err(Refusal::Locked { deployments: holders.into_keys().collect() });
         }
         // A stuck cluster must still be changeable by force.
         if !force && self.state.deployments().len() >= self.config.max_running_deployments {
             return Err(Refusal::TooManyDeployments { limit: self.config.max_running_deployments });
         }
-        for holder in holders {
-            if let Some(deployment) = self.state.remove_deployment(&holder) {
+        for (holder, pods) in holders {
+            let Some(mut deployment) = self.state.remove_deployment(&holder) else { continue };
+            let is_all = deployment.affected_pods().all(|pod| pods.contains(pod));
+            if is_all {
                 self.mark(Mark::DeploymentSuperseded);
                 self.announce_failure(&deployment, "The upgrade has been cancelled");
+            } else {
+                self.mark(Mark::DeploymentCurtailed);
+                deployment.release(&pods);
+                if let Some(current_step) = deployment.steps.get(deployment.current_step).cloned() {
+                    let plan = DeploymentPlan::from(&deployment);
+                    self.publish(ApiEventKind::DeploymentInfo { plan, current_step });
+                }
+                self.state.put_deployment(deployment);
             }
         }
         Ok(())

@@ -218,6 +218,45 @@ fn being_deleted() -> Driver {
 }
 
 #[test]
+fn a_pod_created_anew_by_force_leaves_the_others_to_end_in_their_order() {
+    let mut driver = Driver::connected();
+    depend(&mut driver, "/shop/web", "/shop/db");
+    depend(&mut driver, "/shop/db", "/shop/disk");
+    for id in ["/shop/disk", "/shop/db/a", "/shop/web/x"] {
+        driver.create(pod(id, 1, 1));
+    }
+    for _ in 0..3 {
+        launch(&mut driver);
+    }
+    driver.calls.clear();
+    delete(&mut driver, "/shop").unwrap();
+    let create = Command::CreatePod { pod: pod("/shop/web/x", 1, 1), force: true, role_given: false };
+    driver.command(create).unwrap();
+    let deletion = |driver: &Driver| {
+        let deployment = &driver.scheduler.deployments()[0];
+        let pods = deployment.affected_pods.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        format!("step {} of {}: {pods}", deployment.current_step, deployment.steps.len())
+    };
+    assert_eq!(
+        driver.scheduler.deployments().len(),
+        2,
+        "the rest of the deletion, and what takes the pod out of it"
+    );
+    assert_eq!(deletion(&driver), "step 1 of 2: /shop/db/a /shop/disk");
+    assert_eq!(driver.kills(), ["/shop/web/x.a.1", "/shop/db/a.a.1"], "the disk waits for the database");
+    driver.restart();
+    assert_eq!(deletion(&driver), "step 1 of 2: /shop/db/a /shop/disk");
+}
+
+#[test]
+fn a_deletion_that_is_cancelled_by_force_ends_everything_at_once() {
+    let mut driver = being_deleted();
+    driver.cancel(true);
+    assert_eq!(driver.kills(), ["/all/shop/web.a.1", "/all/db/a.a.1"]);
+    assert_eq!(driver.deployments(), [""; 0]);
+}
+
+#[test]
 fn a_deletion_of_several_groups_can_be_taken_back() {
     let mut driver = being_deleted();
     driver.cancel(false);
@@ -245,7 +284,8 @@ fn a_pod_created_anew_before_its_turn_to_end_gets_new_copies() {
     driver.wait(5.0);
     assert_eq!(driver.kills().last().unwrap(), "/all/db/a.a.1", "its copy is replaced, not taken over");
     driver.update_all(0, TaskState::TaskKilled);
-    assert_eq!((driver.picture(), driver.deployments()), (vec!["v2.1 s1 Stable".to_owned()], vec![]));
+    let rest = "StopPod /all/shop/web: waits for 1 instance to end".to_owned();
+    assert_eq!((driver.picture(), driver.deployments()), (vec!["v2.1 s1 Stable".to_owned()], vec![rest]));
 }
 
 #[test]
@@ -253,5 +293,6 @@ fn a_pod_created_anew_as_it_was_before_its_turn_to_end_keeps_its_copies() {
     let mut driver = being_deleted();
     let create = Command::CreatePod { pod: pod("/all/db/a", 1, 1), force: true, role_given: false };
     driver.command(create).unwrap();
-    assert_eq!((driver.picture(), driver.deployments()), (vec!["v1.1 s1 Stable".to_owned()], vec![]));
+    let rest = "StopPod /all/shop/web: waits for 1 instance to end".to_owned();
+    assert_eq!((driver.picture(), driver.deployments()), (vec!["v1.1 s1 Stable".to_owned()], vec![rest]));
 }

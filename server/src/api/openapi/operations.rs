@@ -73,7 +73,7 @@ const fn query(name: &'static str, kind: Kind, description: &'static str) -> Par
 const POD: Parameter = path("id", Kind::Id, "The pod's path");
 const GROUP: Parameter = path("id", Kind::Id, "The group's path");
 const VERSION: Parameter = path("version", Kind::Timestamp, "The version's time");
-const FORCE: Parameter = query("force", Kind::Flag, "Cancel deployments that are in the way");
+const FORCE: Parameter = query("force", Kind::Flag, "Take the pods out of deployments that are in the way; one that has no others is cancelled");
 const DRY_RUN: Parameter = query("dryRun", Kind::Flag, "Only say what would happen");
 const WIPE: Parameter =
     query("wipe", Kind::Flag, "Replace the instances by new ones, and give up their volumes");
@@ -188,7 +188,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         method: "DELETE",
         path: "/v2/deployments/{id}",
         id: "cancelDeployment",
-        summary: "Stop a change and go back, or, by force, leave everything as it is",
+        summary: "Stop a change and go back, or, by force, leave everything as it is (what is deleted ends at once)",
         parameters: &[
             path("id", Kind::Word, "The deployment's id"),
             query("force", Kind::Flag, "Leave everything as it is"),
