@@ -284,10 +284,6 @@ impl Scheduler {
             } else {
                 self.mark(Mark::DeploymentCurtailed);
                 deployment.release(&pods);
-                if let Some(current_step) = deployment.steps.get(deployment.current_step).cloned() {
-                    let plan = DeploymentPlan::from(&deployment);
-                    self.publish(ApiEventKind::DeploymentInfo { plan, current_step });
-                }
                 self.state.put_deployment(deployment);
             }
         }
