@@ -185,7 +185,7 @@ fn delete(pods: usize) {
     let (rest, longest) = driver.finish(deleting);
     let (deleted, longest) = (first + rest, longest.max(first));
     let ended = driver.time(ending, tasks.iter().map(|task| update(task, TaskState::TaskKilled)));
-    assert_eq!(driver.scheduler.deployments(), [], "nothing is left to be done");
+    assert_eq!(driver.scheduler.deployments(driver.now), [], "nothing is left to be done");
     println!("| {pods} | {deleted:.1?} | {longest:.1?} | {} |", per_second(pods, ended));
 }
 

@@ -31,7 +31,7 @@ fn deployments_of_different_pods_have_nothing_to_do_with_each_other() {
             driver.update_pod(changed(pod(id, 1, 1), "2"));
         }
         let of = |driver: &Driver, id: &str| {
-            let deployments = driver.scheduler.deployments();
+            let deployments = driver.scheduler.deployments(driver.now);
             deployments.into_iter().find(|deployment| deployment.affected_pods == [pod_id(id)])
         };
         let (b, spec) = (of(&driver, "/b"), driver.status_of("/b").spec);
@@ -200,20 +200,20 @@ fn a_limit_on_deployments_never_stops_what_is_forced() {
     driver.force_pod(changed(pod("/p", 1, 1), "2"));
     driver.command(Command::CreatePod { pod: pod("/q", 1, 1), force: true, role_given: false }).unwrap();
     driver.cancel(false);
-    assert_eq!(driver.scheduler.deployments().len(), 2);
+    assert_eq!(driver.scheduler.deployments(driver.now).len(), 2);
 }
 
 #[test]
 fn a_deployment_that_is_accepted_is_seen_and_can_be_cancelled_at_once() {
     let mut driver = Driver::connected();
     let Response::PodCreated { deployment, .. } = driver.create(pod("/p", 1, 1)) else { panic!() };
-    assert_eq!(driver.scheduler.deployments()[0].id, deployment);
+    assert_eq!(driver.scheduler.deployments(driver.now)[0].id, deployment);
     assert_eq!(
         driver.deployments(),
         ["ScalePod /p: waits for 1 instance to be ready: 0 are so, 1 is waiting to be launched"]
     );
     driver.command(Command::CancelDeployment { id: deployment.clone(), force: true }).unwrap();
-    assert_eq!(driver.scheduler.deployments(), []);
+    assert_eq!(driver.scheduler.deployments(driver.now), []);
     let unknown = driver.command(Command::CancelDeployment { id: deployment.clone(), force: true });
     assert_eq!(unknown, Err(Refusal::UnknownDeployment(deployment)));
 }
@@ -290,7 +290,8 @@ fn deployments_are_listed_in_the_order_in_which_they_began() {
     let mut driver = Driver::connected();
     let began: Vec<DeploymentId> =
         (0..20).map(|n| driver.create(pod(&format!("/p-{n}"), 1, 1)).deployment().unwrap().clone()).collect();
-    let listed: Vec<DeploymentId> = driver.scheduler.deployments().into_iter().map(|d| d.id).collect();
+    let listed: Vec<DeploymentId> =
+        driver.scheduler.deployments(driver.now).into_iter().map(|d| d.id).collect();
     assert_eq!(listed, began);
 }
 
@@ -298,7 +299,7 @@ fn deployments_are_listed_in_the_order_in_which_they_began() {
 fn a_refused_change_leaves_the_lock_where_it_was() {
     let mut driver = Driver::running(pod("/p", 1, 1));
     driver.update_pod(pod("/p", 1, 2));
-    let holder = driver.scheduler.deployments()[0].id.clone();
+    let holder = driver.scheduler.deployments(driver.now)[0].id.clone();
     for _ in 0..2 {
         let refused =
             driver.command(Command::UpdatePod { pod: pod("/p", 1, 3), force: false, role_given: false });

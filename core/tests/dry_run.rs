@@ -194,7 +194,7 @@ fn a_plan_says_for_whom_it_waits_and_what_comes_then() {
 fn force_names_what_it_would_cancel() {
     let mut driver = Driver::connected();
     driver.create(pod("/p", 1, 1));
-    let holder = driver.scheduler.deployments()[0].id.clone();
+    let holder = driver.scheduler.deployments(driver.now)[0].id.clone();
     let refused = preview(&driver, &update(pod("/p", 1, 2), false)).unwrap_err();
     assert_eq!(refused, Refusal::Locked { deployments: vec![holder.clone()] });
     let plan = preview(&driver, &update(pod("/p", 1, 2), true)).unwrap().plan;

@@ -208,7 +208,7 @@ fn what_has_finished_needs_no_health() {
     let mut driver = started(checked(&["a", "b"], &["a"]));
     driver.update(0, "a", TaskState::TaskFinished);
     assert_eq!(instance(&driver).0, PodInstanceState::Stable);
-    assert_eq!(driver.scheduler.deployments(), []);
+    assert_eq!(driver.scheduler.deployments(driver.now), []);
 }
 
 /// The executor ends a group because of the health check of its container `a`, as a real one does: three

@@ -389,12 +389,12 @@ fn an_instance_that_is_ending_is_not_done_before_the_last_of_its_containers() {
     let ends =
         [TaskState::TaskKilling, TaskState::TaskKilled, TaskState::TaskFinished, TaskState::TaskFailed];
     for (task, end) in tasks.iter().zip(ends) {
-        assert_eq!(driver.scheduler.deployments().len(), 1, "{}", short(task));
+        assert_eq!(driver.scheduler.deployments(driver.now).len(), 1, "{}", short(task));
         driver.event(Event::Update(TaskStatus::new(task.clone(), end)));
     }
     assert_eq!(driver.scheduler.instance_count(), 1, "one is still ending");
     driver.event(Event::Update(TaskStatus::new(tasks[0].clone(), TaskState::TaskKilled)));
-    assert_eq!((driver.scheduler.instance_count(), driver.scheduler.deployments().len()), (0, 0));
+    assert_eq!((driver.scheduler.instance_count(), driver.scheduler.deployments(driver.now).len()), (0, 0));
 }
 
 #[test]

@@ -279,7 +279,7 @@ fn view(scheduler: &Scheduler, now: Timestamp) -> View {
         // What became of offers is of interest for as long as somebody looks at it: it is not kept.
         item.processed_offers_summary = ProcessedOffersSummary::default();
     }
-    (statuses, scheduler.deployments(), queue)
+    (statuses, scheduler.deployments(now), queue)
 }
 
 /// The world around the scheduler, as far as it is needed to make things happen and to judge.
@@ -315,7 +315,7 @@ impl World {
     fn happen(&mut self, happening: &Happening) {
         match happening {
             Happening::Cancel { deployment, force } => {
-                let deployments = self.driver.scheduler.deployments();
+                let deployments = self.driver.scheduler.deployments(self.driver.now);
                 if !deployments.is_empty() {
                     let id = deployment.get(&deployments).id.clone();
                     self.command(Command::CancelDeployment { id, force: *force });
@@ -626,7 +626,7 @@ fn the_lots_lead_far() {
         world.happen(&Happening::Subscribe);
         for happening in &history {
             world.happen(happening);
-            let deployments = world.driver.scheduler.deployments();
+            let deployments = world.driver.scheduler.deployments(world.driver.now);
             let mut see = |what, is_so: bool| *seen.entry(what).or_default() += u32::from(is_so);
             see(
                 "a rollout",

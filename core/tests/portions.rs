@@ -188,7 +188,7 @@ fn the_pods_of_a_large_group_end_in_portions_and_in_one_deployment() {
     assert!(instances_in(&deleted) <= PORTION, "{}", instances_in(&deleted));
     assert_eq!(driver.scheduler.pods().count(), 0, "all of them are gone from the API");
     assert!(portions(&mut driver).iter().all(|portion| *portion <= PORTION));
-    assert_eq!((driver.scheduler.instance_count(), driver.scheduler.deployments()), (0, vec![]));
+    assert_eq!((driver.scheduler.instance_count(), driver.scheduler.deployments(driver.now)), (0, vec![]));
 }
 
 #[test]
@@ -201,7 +201,7 @@ fn a_crash_between_two_portions_loses_none() {
     let _ = command(&mut driver, Command::DeletePod { id: pod_id("/p"), force: true });
     driver.restart();
     driver.finish();
-    assert_eq!((driver.scheduler.instance_count(), driver.scheduler.deployments()), (0, vec![]));
+    assert_eq!((driver.scheduler.instance_count(), driver.scheduler.deployments(driver.now)), (0, vec![]));
 }
 
 #[test]

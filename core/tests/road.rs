@@ -37,7 +37,7 @@ fn a_pod_from_its_creation_to_its_end() {
     driver.update_all(0, TaskState::TaskStarting);
     driver.update_all(0, TaskState::TaskRunning);
     assert_eq!(states(&driver), [PodInstanceState::Stable]);
-    assert_eq!(driver.scheduler.deployments(), []);
+    assert_eq!(driver.scheduler.deployments(driver.now), []);
     driver.command(Command::DeletePod { id: pod_id("/p"), force: false }).unwrap();
     insta::assert_snapshot!(driver.story());
 }
@@ -152,7 +152,7 @@ fn a_change_of_definition_replaces_copies_within_its_capacities() {
     driver.wait(5.0);
     driver.confirm_kills();
     assert_eq!(states(&driver), [PodInstanceState::Stable; 2]);
-    assert_eq!(driver.scheduler.deployments(), []);
+    assert_eq!(driver.scheduler.deployments(driver.now), []);
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn nothing_is_left_of_a_deleted_pod_but_its_history() {
     driver.command(Command::DeletePod { id: pod_id("/p"), force: false }).unwrap();
     assert_eq!(driver.confirm_kills(), 6);
     assert_eq!(driver.scheduler.instance_count(), 0);
-    assert_eq!(driver.scheduler.deployments(), []);
+    assert_eq!(driver.scheduler.deployments(driver.now), []);
     assert_eq!(driver.scheduler.pod_versions(&pod_id("/p")).len(), 1);
     driver.wait(100_000.0);
     let keys: Vec<String> = driver.store.keys().map(|key| key.to_string()).collect();

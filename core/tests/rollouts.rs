@@ -236,7 +236,7 @@ fn finish(driver: &mut Driver) -> String {
             }
         }
         driver.wait(5.0);
-        if driver.scheduler.deployments().is_empty() {
+        if driver.scheduler.deployments(driver.now).is_empty() {
             break;
         }
     }
@@ -266,12 +266,12 @@ fn a_restart_midway_resumes_the_rollout_where_it_was() {
 fn a_restart_between_two_steps_does_not_do_the_first_again() {
     let mut driver = Driver::connected();
     driver.create(pod("/p", 1, 1));
-    let before = driver.scheduler.deployments();
+    let before = driver.scheduler.deployments(driver.now);
     assert_eq!(before[0].current_step, 2, "the pod was begun, now it is scaled");
     driver.restart();
     driver.subscribe();
     driver.wait(0.0);
-    assert_eq!(driver.scheduler.deployments(), before);
+    assert_eq!(driver.scheduler.deployments(driver.now), before);
 }
 
 #[test]
@@ -306,12 +306,27 @@ fn a_deployment_without_progress_says_why() {
         [
             "RestartPod /p: waits for 3 instances of the new version to be ready: 0 are so, 2 are waiting to be \
           launched, 1 is running, but not for long enough; the last to end was TASK_FAILED: Command exited \
-          with status 1"
+          with status 1; waits 1.0 s more before the next launch (back-off)"
         ]
     );
+    let message = driver.status_of("/p").message;
+    assert!(
+        message.is_some_and(|message| driver.deployments()[0].contains(&message)),
+        "each of the instances says why it waits"
+    );
+}
+
+#[test]
+fn a_deployment_says_why_its_new_copies_are_not_placed() {
+    let mut driver = Driver::running(pod("/p", 1, 3));
+    driver.update_pod(changed(pod("/p", 1, 3), "2"));
+    driver.offer("s2", 0.05, 8192.0);
     assert_eq!(
-        driver.status_of("/p").message.as_deref(),
-        driver.deployments()[0].strip_prefix("RestartPod /p: ")
+        driver.deployments(),
+        [
+            "RestartPod /p: waits for 3 instances of the new version to be ready: 0 are so, 3 are waiting to be \
+             launched; needs 0.15 more cpus on 1 agent"
+        ]
     );
 }
 
@@ -448,9 +463,9 @@ fn what_a_cancelled_rollout_leaves_behind_the_next_change_repairs() {
 fn saying_the_same_again_while_it_is_being_done_changes_nothing() {
     let mut driver = Driver::running(pod("/p", 1, 2));
     driver.update_pod(changed(pod("/p", 1, 2), "2"));
-    let before = driver.scheduler.deployments();
+    let before = driver.scheduler.deployments(driver.now);
     driver.update_pod(changed(pod("/p", 1, 2), "2"));
-    assert_eq!(driver.scheduler.deployments(), before);
+    assert_eq!(driver.scheduler.deployments(driver.now), before);
 }
 
 #[test]

@@ -292,7 +292,7 @@ fn a_copy_that_gets_lost_while_it_ends_does_not_hold_up_a_deletion() {
     let statuses: Vec<_> =
         ["a", "b"].iter().map(|name| driver.status(0, name, TaskState::TaskUnreachable)).collect();
     driver.delete_pod("/p");
-    assert_eq!(driver.scheduler.deployments().len(), 1);
+    assert_eq!(driver.scheduler.deployments(driver.now).len(), 1);
     for status in statuses {
         driver.event(Event::Update(status));
     }
@@ -472,7 +472,7 @@ fn the_deletion_of_a_pod_that_is_out_of_reach_is_done_at_once() {
     let late = driver.status(0, "a", TaskState::TaskRunning);
     driver.update_all(0, TaskState::TaskUnreachable);
     driver.delete_pod("/p");
-    assert_eq!((driver.scheduler.deployments().len(), driver.scheduler.instance_count()), (0, 0));
+    assert_eq!((driver.scheduler.deployments(driver.now).len(), driver.scheduler.instance_count()), (0, 0));
     driver.calls.clear();
     driver.event(Event::Update(late));
     assert_eq!(driver.kills(), ["/p.a.1"]);

@@ -119,7 +119,7 @@ async fn tasks_are_looked_at_in_pieces_as_well() {
     let tasks = master.launch_on(make_large_offer("large"), &server.driver, TaskState::TaskRunning).await;
     assert_eq!(tasks.len(), RUNNING as usize + 2);
     eventually(async || {
-        let running = |scheduler: &Scheduler, _| scheduler.deployments().is_empty();
+        let running = |scheduler: &Scheduler, now| scheduler.deployments(now).is_empty();
         server.driver.query(running).await.unwrap().then_some(())
     })
     .await;

@@ -37,7 +37,7 @@ impl Scheduler {
 
     fn end_overdue(&mut self, deployment: &Deployment) {
         let pods: Vec<PodId> = deployment.affected_pods().cloned().collect();
-        let waits_for = pods.iter().find_map(|pod| self.what_deployment_waits_for(pod));
+        let waits_for = pods.iter().find_map(|pod| self.why_deployment_waits(pod, self.now));
         let waits_for = waits_for.unwrap_or_else(|| "it was not done".to_owned());
         // A pod that did not exist before is not deleted: somebody will want to see what is the matter with it.
         let leads_back = deployment.deadline.is_some_and(|d| d.action == DeadlineAction::RollBack)

@@ -81,6 +81,15 @@ impl Scheduler {
 
     /// What the deployment that changes `pod` waits for there, in words.
     pub(crate) fn what_deployment_waits_for(&self, pod: &PodId) -> Option<String> {
+        self.what_holds_up_deployment(pod, None)
+    }
+
+    /// The same, and why copies that it waits for are not placed at `now`, which is a look at many agents.
+    pub(crate) fn why_deployment_waits(&self, pod: &PodId, now: Timestamp) -> Option<String> {
+        self.what_holds_up_deployment(pod, Some(now))
+    }
+
+    fn what_holds_up_deployment(&self, pod: &PodId, explained_at: Option<Timestamp>) -> Option<String> {
         let found = self.state.pod(pod)?;
         let deployment = self.state.deployments().get(found.deployment.as_ref()?)?;
         let (action, is_now) = deployment.next_action(pod)?;
@@ -95,11 +104,18 @@ impl Scheduler {
             );
         }
         let blocker = blocker(found, action)?;
-        let starts_copies = matches!(blocker, Blocker::Ready(_) | Blocker::Replaced(_));
-        match self.unmet_dependency(pod).filter(|_| starts_copies) {
-            Some(unmet) => Some(self.describe(&unmet)),
-            None => Some(blocker.describe(found, deployment.version)),
+        let mut text = blocker.describe(found, deployment.version);
+        if matches!(blocker, Blocker::Ready(_) | Blocker::Replaced(_)) {
+            if let Some(unmet) = self.unmet_dependency(pod) {
+                return Some(self.describe(&unmet));
+            }
+            if !found.waiting.is_empty()
+                && let Some(why) = explained_at.and_then(|now| self.why_pod_waits(found, now))
+            {
+                text += &format!("; {why}");
+            }
         }
+        Some(text)
     }
 }
 

@@ -68,11 +68,27 @@ impl From<&Step> for StepStatus {
     }
 }
 
+/// Of so many pods it is said why their copies are not placed; of others only that they wait.
+const EXPLAINED_PODS: usize = 20;
+
 impl Scheduler {
-    /// The deployments on their way, oldest first.
-    pub fn deployments(&self) -> Vec<DeploymentStatus> {
-        let deployments = self.state.deployments().values();
-        deployments.map(|d| DeploymentStatus::new(d, |pod| self.what_deployment_waits_for(pod))).collect()
+    /// The deployments on their way at `now`, oldest first.
+    pub fn deployments(&self, now: Timestamp) -> Vec<DeploymentStatus> {
+        // To find out why copies are not placed is a look at many agents.
+        let mut explained = 0..EXPLAINED_PODS;
+        let mut waits_for = |pod: &PodId| {
+            let is_explained = self.has_copies_waiting(pod) && explained.next().is_some();
+            if is_explained {
+                self.why_deployment_waits(pod, now)
+            } else {
+                self.what_deployment_waits_for(pod)
+            }
+        };
+        self.state.deployments().values().map(|d| DeploymentStatus::new(d, &mut waits_for)).collect()
+    }
+
+    fn has_copies_waiting(&self, pod: &PodId) -> bool {
+        self.state.pod(pod).is_some_and(|pod| !pod.waiting.is_empty())
     }
 
     /// How many deployments are on their way.
@@ -83,7 +99,7 @@ impl Scheduler {
 
 impl DeploymentStatus {
     /// Shows `deployment`; `waits_for` says what an action of it waits for.
-    fn new(deployment: &Deployment, waits_for: impl Fn(&PodId) -> Option<String>) -> Self {
+    fn new(deployment: &Deployment, mut waits_for: impl FnMut(&PodId) -> Option<String>) -> Self {
         let current = deployment.steps.get(deployment.current_step);
         Self {
             id: deployment.id.clone(),

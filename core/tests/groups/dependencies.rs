@@ -46,8 +46,8 @@ fn waiting_survives_a_restart() {
     let mut driver = shop();
     let before = driver.deployments();
     driver.restart();
-    assert_eq!(driver.deployments(), before);
     driver.subscribe();
+    assert_eq!(driver.deployments(), before);
     assert_eq!(copies(&driver, "/shop/web/nginx"), 0);
     launch(&mut driver);
     assert_eq!(copies(&driver, "/shop/web/nginx"), 1);
@@ -140,7 +140,7 @@ fn force_ends_waiting_only_where_it_is_meant_to() {
     let mut driver = shop();
     driver.force_pod(pod("/shop/web/nginx", 1, 2));
     assert_eq!(copies(&driver, "/shop/web/nginx"), 0, "the new deployment waits as well");
-    let deployments = driver.scheduler.deployments();
+    let deployments = driver.scheduler.deployments(driver.now);
     let id = deployments.into_iter().find(|d| d.affected_pods[0] == pod_id("/shop/web/nginx")).unwrap().id;
     driver.command(Command::CancelDeployment { id, force: true }).unwrap();
     assert_eq!(copies(&driver, "/shop/web/nginx"), 2, "nothing is left that could wait");
@@ -233,12 +233,12 @@ fn a_pod_created_anew_by_force_leaves_the_others_to_end_in_their_order() {
     let create = Command::CreatePod { pod: pod("/shop/web/x", 1, 1), force: true, role_given: false };
     driver.command(create).unwrap();
     let deletion = |driver: &Driver| {
-        let deployment = &driver.scheduler.deployments()[0];
+        let deployment = &driver.scheduler.deployments(driver.now)[0];
         let pods = deployment.affected_pods.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         format!("step {} of {}: {pods}", deployment.current_step, deployment.steps.len())
     };
     assert_eq!(
-        driver.scheduler.deployments().len(),
+        driver.scheduler.deployments(driver.now).len(),
         2,
         "the rest of the deletion, and what takes the pod out of it"
     );

@@ -58,7 +58,7 @@ fn take(driver: &mut Driver, step: Step) {
         Step::DeleteGroup { group, force } => {
             driver.command(Command::DeleteGroup { id: GroupId::from(PATHS[group]), force }).map(drop)
         }
-        Step::Cancel { nth, force } => match driver.scheduler.deployments().get(nth) {
+        Step::Cancel { nth, force } => match driver.scheduler.deployments(driver.now).get(nth) {
             Some(deployment) => {
                 let id = deployment.id.clone();
                 driver.command(Command::CancelDeployment { id, force }).map(drop)

@@ -194,7 +194,7 @@ impl Driver {
 
     /// Cancels the only deployment.
     pub(crate) fn cancel(&mut self, force: bool) -> Response {
-        let id = self.scheduler.deployments()[0].id.clone();
+        let id = self.scheduler.deployments(self.now)[0].id.clone();
         self.command(Command::CancelDeployment { id, force }).unwrap()
     }
 
@@ -358,7 +358,7 @@ impl Driver {
     /// What each deployment is doing, and what it waits for.
     pub(crate) fn deployments(&self) -> Vec<String> {
         self.scheduler
-            .deployments()
+            .deployments(self.now)
             .iter()
             .flat_map(|deployment| deployment.current_actions.clone())
             .map(|action| {

@@ -348,7 +348,7 @@ impl Missing {
             Self::Scheduler => "the scheduler does not run".to_owned(),
             Self::Answers => "some request of a client has not been answered".to_owned(),
             Self::Deployment(id) => {
-                let deployments = scene.api.map(Scheduler::deployments).unwrap_or_default();
+                let deployments = scene.api.map(|api| api.deployments(scene.clock)).unwrap_or_default();
                 let Some(deployment) = deployments.iter().find(|deployment| deployment.id == *id) else {
                     return format!("deployment {id} is not done");
                 };

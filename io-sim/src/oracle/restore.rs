@@ -76,7 +76,7 @@ fn compare(live: &Scheduler, scene: &Scene<'_>) -> Result<(), Violation> {
     if !restored.pods().eq(live.pods()) {
         return differs("the definitions of the pods would be other ones".to_owned());
     }
-    let (before, after) = (live.deployments(), restored.deployments());
+    let (before, after) = (live.deployments(scene.clock), restored.deployments(scene.clock));
     let outline = |all: &[podium_core::view::DeploymentStatus]| -> Vec<_> {
         all.iter().map(|it| (it.id.clone(), it.version, it.steps.clone(), it.current_step)).collect()
     };

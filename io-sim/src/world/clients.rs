@@ -124,7 +124,7 @@ fn command_of(
     Ok(match request {
         Request::Cancel { pod, force } => {
             let id = PodId::from(pod.as_str());
-            let deployments = api.deployments();
+            let deployments = api.deployments(now);
             let of_pod = deployments.into_iter().find(|deployment| deployment.affected_pods.contains(&id));
             let deployment = of_pod.ok_or(Answer::Pointless)?;
             Command::CancelDeployment { id: deployment.id, force: *force }

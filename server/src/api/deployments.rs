@@ -14,14 +14,14 @@ use super::{Api, Asked, headers, json, path, unexpected};
 
 /// `GET /v2/deployments`
 pub(super) async fn list(State(api): State<Api>) -> Result<Response, ApiError> {
-    let deployments = api.driver.query(|scheduler, _| scheduler.deployments()).await?;
+    let deployments = api.driver.query(|scheduler, now| scheduler.deployments(now)).await?;
     Ok(json(StatusCode::OK, &deployments))
 }
 
 /// `GET /v2/deployments/{id}`: where the `Location` of a `DELETE` leads. Marathon has no such thing.
 pub(super) async fn read(State(api): State<Api>, request: Request) -> Result<Response, ApiError> {
     let id = named(&Asked::of(&request))?;
-    let deployments = api.driver.query(|scheduler, _| scheduler.deployments()).await?;
+    let deployments = api.driver.query(|scheduler, now| scheduler.deployments(now)).await?;
     let found = deployments.into_iter().find(|deployment| deployment.id == id);
     Ok(json(StatusCode::OK, &found.ok_or(Refusal::UnknownDeployment(id))?))
 }

@@ -73,7 +73,11 @@ const fn query(name: &'static str, kind: Kind, description: &'static str) -> Par
 const POD: Parameter = path("id", Kind::Id, "The pod's path");
 const GROUP: Parameter = path("id", Kind::Id, "The group's path");
 const VERSION: Parameter = path("version", Kind::Timestamp, "The version's time");
-const FORCE: Parameter = query("force", Kind::Flag, "Take the pods out of deployments that are in the way; one that has no others is cancelled");
+const FORCE: Parameter = query(
+    "force",
+    Kind::Flag,
+    "Take the pods out of deployments that are in the way; one that has no others is cancelled",
+);
 const DRY_RUN: Parameter = query("dryRun", Kind::Flag, "Only say what would happen");
 const WIPE: Parameter =
     query("wipe", Kind::Flag, "Replace the instances by new ones, and give up their volumes");
