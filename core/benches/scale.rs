@@ -15,6 +15,9 @@
     reason = "the benchmark stands outside: it measures time and reads its arguments"
 )]
 
+#[path = "support/mod.rs"]
+mod support;
+
 use std::alloc::{GlobalAlloc, Layout};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,14 +25,12 @@ use std::time::{Duration, Instant};
 
 use mimalloc::MiMalloc;
 use podium_core::admission::{Rules, read_pod};
-use podium_core::model::ids::{AgentId, FrameworkId, GroupId, OfferId, Role, TaskId};
-use podium_core::model::mesos::{
-    Event, Offer, PortRange, Resource, ResourceKind, StatusSource, StatusUuid, TaskState, TaskStatus,
-};
-use podium_core::model::number::Scalar;
+use podium_core::model::ids::{AgentId, GroupId, TaskId};
+use podium_core::model::mesos::{Event, TaskState};
 use podium_core::model::pod::PodSpec;
 use podium_core::model::time::Timestamp;
-use podium_core::{Action, Command, CommandId, Config, Input, Origin, Output, Scheduler};
+use podium_core::{Command, Config, Input, Output, Scheduler};
+use support::{Driver, launched, update};
 
 /// The `podium` program's allocator, which here counts the bytes that are allocated and not freed.
 struct Counting;
@@ -62,6 +63,11 @@ unsafe impl GlobalAlloc for Counting {
         // SAFETY: the caller's contract is the allocator's.
         unsafe { MiMalloc.realloc(pointer, layout, size) }
     }
+}
+
+/// How many bytes are allocated now.
+fn allocated() -> usize {
+    ALLOCATED.load(Ordering::Relaxed)
 }
 
 #[global_allocator]
@@ -125,16 +131,16 @@ fn main() {
 /// Places `instances` two-container instances of 100 pods on a twentieth as many agents, then starts them all.
 fn place(instances: usize) {
     let agents = (instances / 20).max(1);
-    let mut driver = Driver::connected();
-    let before = ALLOCATED.load(Ordering::Relaxed);
+    let mut driver = Driver::connected(Config::default());
+    let before = allocated();
     for n in 0..PODS {
-        driver.create(pod(&format!("/p{n}"), 0.1, instances / PODS));
+        driver.create(creating, pod(&format!("/p{n}"), 0.1, instances / PODS));
     }
     let mut tasks: Vec<(TaskId, AgentId)> = Vec::with_capacity(2 * instances);
     let mut took = Duration::ZERO;
     let mut offered = 0;
     while tasks.len() < 2 * instances {
-        let input = driver.offers(offered, agents);
+        let input = driver.offers(offered, OFFERS_PER_EVENT, agents);
         offered += OFFERS_PER_EVENT;
         let start = Instant::now();
         let output = placing(&mut driver.scheduler, driver.now, input);
@@ -151,35 +157,32 @@ fn place(instances: usize) {
     let took = driver.time(repeating, again.map(|task| update(task, TaskState::TaskRunning)));
     let repeated = per_second(repeated, took);
     drop(tasks);
-    let bytes = ALLOCATED.load(Ordering::Relaxed).saturating_sub(before) / instances;
+    let bytes = allocated().saturating_sub(before) / instances;
     println!("| {instances} | {agents} | {placed} | {updated} | {repeated} | {bytes} |");
 }
 
 /// Offers that are too small for any of `pods` different pods that wait.
 fn unplaceable(pods: usize) {
-    let mut driver = Driver::connected();
+    let mut driver = Driver::connected(Config::default());
     let rounds = 20;
     let start = Instant::now();
     for n in 0..pods {
-        driver.create(pod(&format!("/p{n}"), 20.0 + n as f64 / 1000.0, 1));
+        driver.create(creating, pod(&format!("/p{n}"), 20.0 + n as f64 / 1000.0, 1));
     }
     let created = per_second(pods, start.elapsed());
-    let inputs: Vec<Input> = (0..rounds).map(|_| driver.offers(0, OFFERS_PER_EVENT)).collect();
+    let inputs: Vec<Input> =
+        (0..rounds).map(|_| driver.offers(0, OFFERS_PER_EVENT, OFFERS_PER_EVENT)).collect();
     let took = driver.time(declining, inputs.into_iter());
     println!("| {pods} | {created} | {} |", per_second(rounds * OFFERS_PER_EVENT, took));
 }
 
-fn per_second(count: usize, took: Duration) -> String {
-    format!("{:.0}", count as f64 / took.as_secs_f64())
-}
-
 /// Deletes a group of `pods` pods, all in one deployment, and has their copies end one after another.
 fn delete(pods: usize) {
-    let mut driver = Driver::connected();
+    let mut driver = Driver::connected(Config::default());
     for n in 0..pods {
-        driver.create(pod(&format!("/g/p{n}"), 0.1, 1));
+        driver.create(creating, pod(&format!("/g/p{n}"), 0.1, 1));
     }
-    let tasks = driver.start(pods);
+    let tasks = driver.start(starting, pods);
     let command = driver.command(Command::DeleteGroup { id: GroupId::from("/g"), force: true });
     let first = driver.time(deleting, [command].into_iter());
     let (rest, longest) = driver.finish(deleting);
@@ -191,12 +194,12 @@ fn delete(pods: usize) {
 
 /// Starts `copies` copies of one pod, then wants a tenth of them.
 fn scale_down(copies: usize) {
-    let mut driver = Driver::connected();
+    let mut driver = Driver::connected(Config::default());
     let create = Command::CreatePod { pod: pod("/p", 0.1, copies), force: true, role_given: false };
     let input = driver.command(create);
     driver.time(starting, [input].into_iter());
     driver.finish(starting);
-    driver.start(copies);
+    driver.start(starting, copies);
     let update = Command::UpdatePod { pod: pod("/p", 0.1, copies / 10), force: true, role_given: false };
     let input = driver.command(update);
     let first = driver.time(scaling, [input].into_iter());
@@ -206,47 +209,17 @@ fn scale_down(copies: usize) {
     println!("| {copies} | {:.1?} | {:.1?} |", first + rest, longest.max(first));
 }
 
-/// The tasks that `output` launches, each with its agent.
-fn launched(output: &Output) -> impl Iterator<Item = (TaskId, AgentId)> + '_ {
-    let launches = output.actions.iter().filter_map(|action| match action {
-        Action::Accept(accept) => Some(&accept.launches),
-        _ => None,
-    });
-    launches.flatten().flat_map(|launch| {
-        let containers = launch.spec.containers.iter();
-        containers.map(|container| {
-            let task = launch.instance.task_id(&container.name, launch.incarnation);
-            (task, launch.agent.agent_id.clone())
-        })
-    })
-}
-
-struct Driver {
-    scheduler: Scheduler,
-    now: Timestamp,
-    commands: u64,
-    offers: u64,
+/// So many a second.
+fn per_second(count: usize, took: Duration) -> String {
+    format!("{:.0}", count as f64 / took.as_secs_f64())
 }
 
 impl Driver {
-    fn connected() -> Self {
-        let mut scheduler = Scheduler::new(Config::default(), 1);
-        let now = Timestamp::from_millis(1_600_000_000_000);
-        let framework_id = FrameworkId::from("fw");
-        let subscribed = Event::Subscribed { framework_id, heartbeat_interval: None, master: None };
-        let _ = scheduler.step(now, Input::Event(Box::new(subscribed)));
-        Self { scheduler, now, commands: 0, offers: 0 }
-    }
-
-    fn create(&mut self, pod: PodSpec) {
+    /// Creates a pod.
+    fn create(&mut self, step: Step, pod: PodSpec) {
         let input = self.command(Command::CreatePod { pod, force: true, role_given: false });
-        let _ = creating(&mut self.scheduler, self.now, input);
-        self.finish(creating);
-    }
-
-    fn command(&mut self, command: Command) -> Input {
-        self.commands += 1;
-        Input::Command { id: CommandId(self.commands), origin: Origin::default(), command: Box::new(command) }
+        let _ = step(&mut self.scheduler, self.now, input);
+        self.finish(step);
     }
 
     /// Has the scheduler do what it left for later steps. How long that takes, and the longest step of it.
@@ -261,46 +234,22 @@ impl Driver {
     }
 
     /// Has the `instances` that wait placed and started. Their tasks, each with its agent.
-    fn start(&mut self, instances: usize) -> Vec<(TaskId, AgentId)> {
+    fn start(&mut self, step: Step, instances: usize) -> Vec<(TaskId, AgentId)> {
         let mut tasks = Vec::with_capacity(2 * instances);
         for agent in 0..instances.div_ceil(20) {
             let offers = Input::Event(Box::new(Event::Offers(vec![self.offer(agent, 16.0)])));
-            tasks.extend(launched(&starting(&mut self.scheduler, self.now, offers)));
+            tasks.extend(launched(&step(&mut self.scheduler, self.now, offers)));
         }
         assert_eq!(tasks.len(), 2 * instances, "everything fits");
-        self.time(starting, tasks.iter().map(|task| update(task, TaskState::TaskRunning)));
-        self.finish(starting);
+        self.time(step, tasks.iter().map(|task| update(task, TaskState::TaskRunning)));
+        self.finish(step);
         tasks
     }
 
-    /// A batch of offers, one from each of the `agents` from the one numbered `first` on.
-    fn offers(&mut self, first: usize, agents: usize) -> Input {
-        let offers = (first..first + OFFERS_PER_EVENT).map(|n| self.offer(n % agents, 16.0)).collect();
+    /// A batch of `count` offers, one from each of the `agents` from the one numbered `first` on.
+    fn offers(&mut self, first: usize, count: usize, agents: usize) -> Input {
+        let offers = (first..first + count).map(|n| self.offer(n % agents, 16.0)).collect();
         Input::Event(Box::new(Event::Offers(offers)))
-    }
-
-    fn offer(&mut self, agent: usize, cpus: f64) -> Offer {
-        self.offers += 1;
-        let role = Role::from("*");
-        let scalar =
-            |kind, amount| Resource::scalar(kind, Scalar::from_f64(amount)).allocated_to(role.clone());
-        Offer {
-            id: OfferId::from(format!("O{}", self.offers)),
-            framework_id: FrameworkId::from("fw"),
-            agent_id: AgentId::from(format!("S{agent}")),
-            hostname: format!("agent-{agent}"),
-            role: Some(role.clone()),
-            resources: vec![
-                scalar(ResourceKind::Cpus, cpus),
-                scalar(ResourceKind::Mem, 65_536.0),
-                scalar(ResourceKind::Disk, 100_000.0),
-                Resource::ports(vec![PortRange { begin: 31_000, end: 32_000 }]).allocated_to(role.clone()),
-            ],
-            attributes: Vec::new(),
-            executor_ids: Vec::new(),
-            domain: None,
-            unavailability: None,
-        }
     }
 
     /// How long it takes to step through `inputs`. They are made in lots, so that they do not crowd the memory.
@@ -318,14 +267,6 @@ impl Driver {
             took += start.elapsed();
         }
     }
-}
-
-fn update((task, agent): &(TaskId, AgentId), state: TaskState) -> Input {
-    let mut status = TaskStatus::new(task.clone(), state);
-    status.agent_id = Some(agent.clone());
-    status.source = Some(StatusSource::SourceExecutor);
-    status.uuid = Some(StatusUuid::from_u128(7));
-    Input::Event(Box::new(Event::Update(status)))
 }
 
 /// A pod of two containers that use `cpus` in all, executor apart.
