@@ -7,8 +7,8 @@
 //! whatever kind goes on. A crash in between loses nothing: all of it follows from what is durable.
 //!
 //! What is never cut: the command itself, which is accepted whole or not at all; the answer to a batch of offers,
-//! because no offer is kept; and the choice of copies that go where all of a pod's have to be compared, because they
-//! are to stay spread (`GROUP_BY`), or one came back (`onReturn`).
+//! because no offer is kept; and the first choice of copies that go, which puts all of their pod's in order
+//! (`kill/ranks.rs`).
 
 /// What a step may still do for pods: an instance made or ended costs one, and so does a look at a pod.
 #[derive(Clone, Copy, Debug)]

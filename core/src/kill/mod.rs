@@ -6,16 +6,22 @@
 //! one that comes before a container has been started, so a container that starts after it was asked to end is
 //! asked again at once. When repeating does not help, the executor itself is shut down.
 
+#[cfg(debug_assertions)]
+mod plainly;
 mod ranks;
 mod selection;
 mod strays;
+#[cfg(all(test, debug_assertions))]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::FxHashMap;
 
-pub(crate) use self::ranks::{Ranks, Versions};
-pub(crate) use self::selection::{Preference, select_victims};
+#[cfg(debug_assertions)]
+pub(crate) use self::plainly::choose as choose_plainly;
+pub(crate) use self::ranks::Ranks;
+pub(crate) use self::selection::{Among, Choice, Preference, Versions};
 pub(crate) use self::strays::Strays;
 use crate::config::Config;
 use crate::marks::Mark;

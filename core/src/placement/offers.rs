@@ -151,9 +151,11 @@ impl Scheduler {
         let is_at_home = |uuid: &Uuid| {
             self.state.instance(*uuid).is_some_and(|copy| find_home(copy, pool, identity).is_ok())
         };
-        let at_home = residents_of(pool, identity)
-            .filter(|uuid| waiting.has_resident(*uuid) && is_open(uuid) && is_at_home(uuid))
-            .min();
+        let residents = residents_of(pool, identity);
+        let mut residents: Vec<Uuid> =
+            residents.filter(|uuid| waiting.has_resident(*uuid) && is_open(uuid)).collect();
+        residents.sort_unstable();
+        let at_home = residents.into_iter().find(is_at_home);
         // Those that have a home may wait for offers to a role that the pod had before.
         let is_for_new = pool.role == turn.spec.role;
         let free = || waiting.free().filter(|_| is_for_new).find(is_open);

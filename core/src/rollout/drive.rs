@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use super::capacity::Capacity;
-use crate::kill::{Preference, Versions, select_victims};
+use crate::kill::{Among, Choice, Preference, Versions};
 use crate::marks::Mark;
 use crate::model::deployment::ActionKind;
 use crate::model::ids::{InstanceId, PodId, Uuid, new_uuid};
@@ -80,9 +80,6 @@ impl Scheduler {
             self.note_stability(&id);
             self.advance_deployment_of(&id);
             self.note_settled(&id);
-            if self.state.pod(&id).is_some_and(|pod| pod.deployment.is_none()) {
-                self.state.forget_ranks(&id);
-            }
         }
         if self.state.changes.touched.is_empty() {
             self.drive_cursor = None;
@@ -113,14 +110,9 @@ impl Scheduler {
             // Those that depend on it end first, in an earlier step.
             if next.is_none_or(|(_, is_now, _)| is_now) {
                 let wanted = pod.tally.all() - pod.tally.get(Stage::Stopping);
-                let oldest_first = Preference::KillSelection(KillSelection::OldestFirst);
-                self.decommission(
-                    id,
-                    wanted,
-                    oldest_first,
-                    GoalReason::DeletingPod,
-                    (Versions::All, |_| true),
-                );
+                let preference = Preference::KillSelection(KillSelection::OldestFirst);
+                let all = Choice { of: Versions::All, among: Among::All, preference };
+                self.decommission(id, wanted, all, GoalReason::DeletingPod);
             }
             return;
         };
@@ -155,41 +147,28 @@ impl Scheduler {
                 None => by_selection,
             };
             let of = if replacing { Versions::Current } else { Versions::All };
-            self.decommission(
-                id,
-                moves.surplus,
-                preference,
-                GoalReason::OverCapacity,
-                (of, |stage| stage != Stage::Inactive),
-            );
+            let choice = Choice { of, among: Among::NotInactive, preference };
+            self.decommission(id, moves.surplus, choice, GoalReason::OverCapacity);
         }
         if moves.inactive > 0 {
-            self.decommission(
-                id,
-                moves.inactive,
-                by_selection,
-                GoalReason::OverCapacity,
-                (Versions::All, |stage| stage == Stage::Inactive),
-            );
+            let choice = Choice { of: Versions::All, among: Among::Inactive, preference: by_selection };
+            self.decommission(id, moves.inactive, choice, GoalReason::OverCapacity);
         }
+        let older = |among| Choice { of: Versions::Older, among, preference: by_selection };
         if moves.old_unready > 0 {
             self.mark(Mark::OldUnready);
-            self.decommission(
-                id,
-                moves.old_unready,
-                by_selection,
-                GoalReason::Upgrading,
-                (Versions::Older, |stage| !stage.serves()),
-            );
+            // What ends already and has volumes comes back as the new version by itself.
+            let (count, among) = match spec.is_resident() {
+                true => (
+                    moves.old_unready.saturating_sub(tally.old.get(Stage::Ending)),
+                    Among::NotServingNorEnding,
+                ),
+                false => (moves.old_unready, Among::NotServing),
+            };
+            self.decommission(id, count, older(among), GoalReason::Upgrading);
         }
         if moves.old_ready > 0 {
-            self.decommission(
-                id,
-                moves.old_ready,
-                by_selection,
-                GoalReason::Upgrading,
-                (Versions::Older, Stage::serves),
-            );
+            self.decommission(id, moves.old_ready, older(Among::Serving), GoalReason::Upgrading);
         }
     }
 
@@ -212,26 +191,19 @@ impl Scheduler {
         self.state.insert(&self.config, instance);
     }
 
-    /// Decommissions `count` of those copies of a pod that stay and that `eligible` names: the least useful, and of
-    /// those by `preference`.
-    fn decommission(
-        &mut self,
-        id: &PodId,
-        count: u32,
-        preference: Preference,
-        reason: GoalReason,
-        eligible: (Versions, impl Fn(Stage) -> bool),
-    ) {
-        // Copies with volumes come back as the new version, to the same volumes. Until they have ended they are chosen
-        // again each time: what is left to be done lies behind them, and only that is work.
+    /// Decommissions the first `count` of a pod's copies that go, by `choice`.
+    fn decommission(&mut self, id: &PodId, count: u32, choice: Choice, reason: GoalReason) {
+        // Copies with volumes come back as the new version, to the same volumes.
         let come_back = reason == GoalReason::Upgrading
             && self.state.pod(id).and_then(Pod::spec).is_some_and(|spec| spec.is_resident());
         let count = count as usize;
+        // Those out of reach that were asked to end are chosen again each time: what is left to be done lies behind them,
+        // and only that is work.
         let most = if come_back { count } else { count.min(self.portion.left()) };
         if most == 0 {
             return;
         }
-        let mut victims = self.victims(id, most, preference, eligible);
+        let mut victims = self.state.choose(id, choice, most);
         let returns = |instance: &Instance| come_back && instance.residence.is_some();
         victims.retain(|uuid| {
             let instance = self.state.instance(*uuid);
@@ -245,40 +217,6 @@ impl Scheduler {
                 self.decommission_instance(uuid, reason);
             }
         }
-    }
-
-    /// The first `count` to go of those copies of a pod that stay and that `eligible` names.
-    fn victims(
-        &mut self,
-        id: &PodId,
-        count: usize,
-        preference: Preference,
-        (of, is_eligible): (Versions, impl Fn(Stage) -> bool),
-    ) -> Vec<Uuid> {
-        let spreads = self.state.pod(id).is_some_and(|pod| pod.constraints.spread_copies());
-        let ranked = match preference {
-            Preference::KillSelection(selection) if !spreads => Some(selection),
-            // Who else is there decides too.
-            _ => None,
-        };
-        if ranked.is_some() {
-            self.state.keep_ranks(id);
-        }
-        let Some(pod) = self.state.pod(id) else { return Vec::new() };
-        let candidate = |instance| {
-            let stage = pod.stage(instance);
-            let is_candidate = stage != Stage::Stopping
-                && of.include(pod.counts_as_current(instance, stage))
-                && is_eligible(stage);
-            is_candidate.then_some((instance, stage))
-        };
-        let all = || self.state.instances_of(pod).filter_map(candidate).collect();
-        let select = |candidates| select_victims(candidates, preference, &pod.constraints, count);
-        let (Some(ranks), Some(selection)) = (&pod.ranks, ranked) else { return select(all()) };
-        let first = ranks.first(of, selection, count, |uuid| candidate(self.state.instance(uuid)?));
-        let victims = select(first);
-        debug_assert_eq!(victims, select(all()), "ranks change nothing but the time that it takes");
-        victims
     }
 
     /// Ends an instance for good. One that never ran, or has ended, is gone at once; one that is out of reach

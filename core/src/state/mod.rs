@@ -44,7 +44,7 @@ pub(crate) use self::tally::{Stage, Tally};
 use self::waiting_copies::WaitingCopies;
 use crate::admission::{Change, change};
 use crate::config::Config;
-use crate::kill::{KillQueue, Ranks};
+use crate::kill::{Choice, KillQueue, Ranks};
 use crate::lifecycle;
 use crate::model::deployment::Deployment;
 use crate::model::event::ApiEventKind;
@@ -224,24 +224,23 @@ impl State {
         pod.instances.range((start, Bound::Unbounded)).filter_map(|uuid| self.instance(*uuid))
     }
 
-    /// Keeps a pod's copies ranked from now on, until [`Self::forget_ranks`].
-    pub(crate) fn keep_ranks(&mut self, id: &PodId) {
-        let Some(pod) = self.pods.get(id).filter(|pod| pod.ranks.is_none()) else { return };
-        let mut ranks = Box::<Ranks>::default();
-        for instance in self.instances_of(pod) {
+    /// The first `count` of a pod's copies that go, by `choice`.
+    pub(crate) fn choose(&mut self, id: &PodId, choice: Choice, count: usize) -> Vec<Uuid> {
+        let Some(ranks) = self.pods.get_mut(id).map(|pod| pod.ranks.take()) else { return Vec::new() };
+        let Some(pod) = self.pods.get(id) else { return Vec::new() };
+        let ranked = |instance| {
             let stage = pod.stage(instance);
-            ranks.add(instance, pod.counts_as_current(instance, stage), stage);
-        }
+            (instance, stage, pod.counts_as_current(instance, stage))
+        };
+        let copies = || self.instances_of(pod).map(ranked);
+        let mut ranks = ranks.unwrap_or_else(|| Box::new(Ranks::of(copies())));
+        let chosen = ranks.choose(choice, count, copies, &pod.constraints);
+        #[cfg(debug_assertions)]
+        assert_eq!(chosen, crate::kill::choose_plainly(copies(), choice, &pod.constraints, count));
         if let Some(pod) = self.pods.get_mut(id) {
             pod.ranks = Some(ranks);
         }
-    }
-
-    /// A pod's copies are not chosen from any more.
-    pub(crate) fn forget_ranks(&mut self, id: &PodId) {
-        if let Some(pod) = self.pods.get_mut(id) {
-            pod.ranks = None;
-        }
+        chosen
     }
 
     /// The number of all instances.
@@ -497,7 +496,7 @@ impl State {
         let derived = Derived::of(instance, pod);
         pod.tally.remove(derived.is_current, derived.stage);
         if let Some(ranks) = &mut pod.ranks {
-            ranks.remove(instance, derived.is_current, derived.stage);
+            ranks.remove((instance, derived.stage, derived.is_current), &pod.constraints);
         }
         if let Some(agent) = place_of(instance, pod, derived.is_current) {
             pod.placed.remove(agent);
@@ -528,7 +527,10 @@ impl State {
         }
         pod.tally.add(is_current, stage);
         if let Some(ranks) = &mut pod.ranks {
-            ranks.add(instance, is_current, stage);
+            ranks.add((instance, stage, is_current), &pod.constraints);
+            if ranks.are_useless() {
+                pod.ranks = None;
+            }
         }
         if let Some(agent) = place_of(instance, pod, is_current) {
             pod.placed.add(agent);

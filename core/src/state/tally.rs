@@ -29,11 +29,6 @@ pub(crate) enum Stage {
 impl Stage {
     const COUNT: usize = 9;
 
-    /// Whether instances in this stage serve: they run and are, as far as anyone can say, healthy.
-    pub(crate) fn serves(self) -> bool {
-        matches!(self, Self::Ready | Self::Available)
-    }
-
     /// The stage of `instance`; `has_health_checks` says whether its definition has any.
     pub(crate) fn of(instance: &Instance, has_health_checks: bool) -> Self {
         if instance.goal != Goal::Running {
