@@ -3,12 +3,17 @@
 use podium_tests::{Browser, Folder, eventually, run};
 use serde_json::json;
 
-/// Writes the page of what `podium sim` is told with `args`, and opens it.
+/// Writes the page of what `podium sim` is told with `args`, which violates nothing, and opens it.
 fn open(folder: &Folder, args: &[&str]) -> (Browser, String) {
+    open_judged(folder, args, true)
+}
+
+/// Writes the page of what `podium sim` is told with `args`, and opens it.
+fn open_judged(folder: &Folder, args: &[&str], is_content: bool) -> (Browser, String) {
     let file = folder.path().join("page.html");
     let file = file.to_str().expect("the folder's name is plain");
     let outcome = run(&[&["sim"], args, &["--html", file]].concat());
-    assert!(outcome.status.success(), "{outcome:?}");
+    assert_eq!(outcome.status.success(), is_content, "{outcome:?}");
     let url = format!("file://{file}");
     let page = Browser::open(&url, [1500, 900]);
     // It unpacks what it shows first.
@@ -76,6 +81,49 @@ fn a_search_finds_moments_and_steps_lead_on() {
     page.click("#theme");
     assert!(page.evaluate("document.documentElement.dataset.theme") != json!(null));
     assert_eq!(page.console(), [] as [serde_json::Value; 0]);
+}
+
+#[test]
+fn what_was_violated_is_shown_at_its_moment() {
+    let folder = Folder::new();
+    let plan = folder.path().join("plan.json");
+    let pod = json!({
+        "id": "/p",
+        "scaling": { "kind": "fixed", "instances": 2 },
+        "containers": [{ "name": "a", "resources": { "cpus": 0.1, "mem": 32 } }],
+    });
+    let wrong = json!({
+        "cluster": { "agents": [{ "cpus": 1, "mem": 1024 }] },
+        "workload": [{ "at": "1s", "do": { "create": { "pod": pod } } }],
+        "expect": [
+            { "at": "1m", "that": { "pod": { "id": "/p", "stable": 2 } } },
+            { "at": "2m7s", "that": { "pod": { "id": "/p", "stable": 3 } } },
+        ],
+    });
+    std::fs::write(&plan, wrong.to_string()).expect("the folder can be written to");
+    let plan = plan.to_str().expect("the folder's name is plain");
+    let (page, url) = open_judged(&folder, &["run", plan], false);
+    let sentence = "expectation: expect[1], at 2m7s: of pod /p, 2 instances are stable instead of 3";
+    assert_eq!(page.text("#verdict"), sentence);
+
+    let shows_it = || {
+        assert_eq!(page.text("#oracle"), sentence);
+        let shown = page.text("#moment");
+        assert!(shown.contains("at 127.") && shown.contains("ORACLE"), "{shown}");
+    };
+    page.click("#verdict");
+    shows_it();
+    // What came before was in order.
+    page.click("#moment button[title^='The moment before']");
+    assert_eq!(page.text("#oracle"), "no rule was violated");
+    // The chart ends with it.
+    page.evaluate(
+        "(() => { const box = document.getElementById('chart').getBoundingClientRect();
+            document.getElementById('chart').dispatchEvent(new MouseEvent('click',
+                { clientX: box.right, clientY: box.bottom - 1, bubbles: true })); return 0; })()",
+    );
+    shows_it();
+    assert_eq!((page.console(), page.requests()), (Vec::new(), vec![url]));
 }
 
 #[test]

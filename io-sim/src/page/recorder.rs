@@ -125,7 +125,8 @@ impl Recorder {
     pub(crate) fn note_violation(&mut self, violation: &Violation, at: u64) {
         self.now = at;
         self.trace.note_violation(violation, at);
-        if self.moments.is_empty() {
+        // What is judged because time has passed has a moment of its own.
+        if self.moments.last().is_none_or(|last| last.at < at) {
             self.add_moment(String::new());
         }
         self.tell();
