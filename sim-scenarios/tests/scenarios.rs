@@ -2,6 +2,7 @@
 
 use podium_core::Scheduler;
 use podium_sim::oracle::Jury;
+use podium_sim::plan::Planned;
 use podium_sim::run::run_traced;
 use podium_sim::world::World;
 
@@ -12,7 +13,15 @@ fn every_scenario_ends_as_it_says() {
     for scenario in scenarios {
         let report = run_traced(&scenario.plan);
         assert_eq!(report.violation, None, "{}", scenario.name);
-        let trace = report.trace.expect("it was asked for").short();
+        let trace = report.trace.expect("it was asked for");
+        for Planned { what, .. } in &scenario.plan.faults {
+            let planned =
+                scenario.plan.faults.iter().filter(|other| other.what.name() == what.name()).count();
+            let begun =
+                trace.lines().iter().filter(|line| line.who == "fault" && line.to == what.name()).count();
+            assert_eq!(begun, planned, "{}: {} never happens", scenario.name, what.name());
+        }
+        let trace = trace.short();
         insta::with_settings!({ snapshot_suffix => scenario.name, description => scenario.plan.about }, {
             insta::assert_snapshot!(trace);
         });
