@@ -10,6 +10,9 @@
 //!                             └─ a timer fires ───────────► ✗   violation: this path is the answer
 //! ```
 //!
+//! Some oracles are patient: what a few events lead to they judge minutes later. With [`Bounds::finish`] each of the
+//! deepest states is therefore run on as usual to the plan's end.
+//!
 //! What can happen next is [`World::choices`]; the oracles judge each event as they do in every run. States are the
 //! same if they are equal but for the time of day and for random names (see `canonical`); that an executor takes a
 //! millisecond more or less to say something is no difference either.
@@ -44,11 +47,20 @@ pub struct Bounds {
     pub delay: Duration,
     /// Give up after so many states.
     pub states: u64,
+    /// Whether the deepest states are run on as usual to the plan's end, so that every oracle judges what came of them.
+    /// What the plan still has in store breaks then, at its time.
+    pub finish: bool,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { from: Duration::ZERO, depth: 10, delay: Duration::from_millis(100), states: u64::MAX }
+        Self {
+            from: Duration::ZERO,
+            depth: 10,
+            delay: Duration::from_millis(100),
+            states: u64::MAX,
+            finish: false,
+        }
     }
 }
 
@@ -61,6 +73,8 @@ pub struct Findings {
     pub events: u64,
     /// Events that led to a state that was seen before.
     pub merged: u64,
+    /// States that were run on to the plan's end.
+    pub finished: u64,
     /// Whether everything within the depth was seen.
     pub complete: bool,
     /// What was violated, if anything was.
@@ -72,7 +86,8 @@ pub struct Findings {
 pub struct Found {
     /// What was violated.
     pub violation: Violation,
-    /// The events, a line for each, with the time since the run began.
+    /// The events, a line for each, with the time since the run began; and a line more if it was found after them, on
+    /// the way to the plan's end.
     pub path: Vec<(Duration, String)>,
     /// Of all that could happen each time, what has this number did: for [`replay`].
     pub choices: Vec<usize>,
@@ -106,7 +121,7 @@ pub fn explore_watched<S: Subject + Debug>(
 ) -> Findings {
     let mut findings = search::<S>(plan, bounds, &mut watch);
     while let Some(found) = &findings.violation {
-        let Some(depth) = u32::try_from(found.path.len()).ok().and_then(|length| length.checked_sub(1))
+        let Some(depth) = u32::try_from(found.choices.len()).ok().and_then(|length| length.checked_sub(1))
         else {
             break;
         };
@@ -119,8 +134,8 @@ pub fn explore_watched<S: Subject + Debug>(
     findings
 }
 
-/// Goes one way through `plan`, with the scheduler: as usual first, then by these choices. Only [`Bounds::from`] and
-/// [`Bounds::delay`] count.
+/// Goes one way through `plan`, with the scheduler: as usual first, then by these choices, and to the end as usual if
+/// [`Bounds::finish`] says so. Neither [`Bounds::depth`] nor [`Bounds::states`] counts.
 ///
 /// # Errors
 /// There is no such choice: the plan or the code is another one.
@@ -144,11 +159,11 @@ pub fn replay_subject<S: Subject>(
             let possible = world.choices(bounds.delay);
             let Some(choice) = possible.get(number) else {
                 lost = Some(NoSuchChoice { place, number, possible: possible.len() });
-                break;
+                return Ok(());
             };
             world.choose(*choice)?;
         }
-        Ok(())
+        if bounds.finish { world.run() } else { Ok(()) }
     });
     lost.map_or(Ok(report), Err)
 }
@@ -205,7 +220,7 @@ impl Search<'_> {
             return true;
         }
         if left == 0 {
-            return true;
+            return !self.bounds.finish || self.run_on(world);
         }
         if self.seen.len() as u64 >= self.bounds.states {
             self.findings.complete = false;
@@ -219,22 +234,43 @@ impl Search<'_> {
             self.path.push((next.elapsed(), name));
             self.choices.push(number);
             if let Err(violation) = verdict {
-                let (path, choices) = (std::mem::take(&mut self.path), std::mem::take(&mut self.choices));
-                self.findings.violation = Some(Found { violation, path, choices });
+                self.found(violation);
                 return false;
             }
-            let so_far = Progress { states: self.seen.len() as u64, events: self.findings.events };
-            if (self.watch)(so_far).is_break() {
-                self.findings.complete = false;
-                return false;
-            }
-            if !self.visit(&next, left - 1) {
+            if !self.may_go_on() || !self.visit(&next, left - 1) {
                 return false;
             }
             self.path.pop();
             self.choices.pop();
         }
         true
+    }
+
+    /// Runs a copy of a state on to the plan's end. False when the search is over.
+    fn run_on<S: Subject + Debug>(&mut self, world: &World<'_, S, Jury>) -> bool {
+        let mut world = world.clone();
+        let begun = world.elapsed();
+        self.findings.finished += 1;
+        if let Err(violation) = caught(|| world.run()).flatten() {
+            self.path.push((begun, format!("everything goes on as usual, until {:?}", world.elapsed())));
+            self.found(violation);
+            return false;
+        }
+        self.may_go_on()
+    }
+
+    /// Notes what was violated, and the path to it.
+    fn found(&mut self, violation: Violation) {
+        let (path, choices) = (std::mem::take(&mut self.path), std::mem::take(&mut self.choices));
+        self.findings.violation = Some(Found { violation, path, choices });
+    }
+
+    /// Whether whoever watches wants to see more.
+    fn may_go_on(&mut self) -> bool {
+        let so_far = Progress { states: self.seen.len() as u64, events: self.findings.events };
+        let goes_on = (self.watch)(so_far).is_continue();
+        self.findings.complete &= goes_on;
+        goes_on
     }
 
     /// Whether the state was gone on from at least as far before; notes that it is now.

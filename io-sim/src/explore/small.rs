@@ -43,6 +43,8 @@ pub fn small_world(small: Small) -> Plan {
     });
     let plan = json!({
         "about": "A small world, to be explored.",
+        // One whose draws have a copy on the machine that is lost.
+        "seed": 2,
         "cluster": {
             "agents": vec![json!({ "cpus": 1, "mem": 1024 }); small.agents as usize],
             "latency": ["0s", "0s"],

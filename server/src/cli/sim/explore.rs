@@ -38,6 +38,9 @@ pub(super) struct ExploreArgs {
     /// Give up after so many states
     #[arg(long, value_name = "N", default_value_t = 10_000_000)]
     states: u64,
+    /// Run the deepest states on as usual to the plan's end, so that oracles that wait judge them, too
+    #[arg(long)]
+    finish: bool,
     /// Go only this way, which a violation came with, and print what happens
     #[arg(long, value_name = "CHOICES", conflicts_with_all = ["depth", "states"])]
     path: Option<Way>,
@@ -82,7 +85,8 @@ impl ExploreArgs {
             None => format!("--agents {}", self.agents),
         };
         let (from, delay, way) = (self.from, self.delay, Way(choices.to_vec()));
-        format!("podium sim explore {world} --from {from} --delay {delay} --path {way}")
+        let finish = if self.finish { " --finish" } else { "" };
+        format!("podium sim explore {world} --from {from} --delay {delay}{finish} --path {way}")
     }
 }
 
@@ -94,6 +98,7 @@ pub(super) fn run(args: &ExploreArgs, stop: &AtomicBool) -> Result<ExitCode, Fai
         depth: args.depth,
         delay: args.delay.to_duration(),
         states: args.states,
+        finish: args.finish,
     };
     if let Some(Way(choices)) = &args.path {
         let report = replay(&plan, bounds, choices).map_err(|lost| format!("--path: {lost}"))?;
@@ -126,11 +131,11 @@ fn describe(findings: &Findings, args: &ExploreArgs, took: Duration) -> String {
             text.push_str(&format!("to see it happen: {}\n", args.command(&found.choices)));
         }
     }
-    let Findings { states, events, merged, complete, .. } = findings;
+    let Findings { states, events, merged, finished, complete, .. } = findings;
     let rate = *states as f64 / took.as_secs_f64().max(1e-9);
     text.push_str(&format!(
-        "{states} states, {} events deep, {events} events tried, {merged} of them to states seen before, in {:.1} s \
-         ({rate:.0} states/s)\n",
+        "{states} states, {} events deep, {events} events tried, {merged} of them to states seen before, {finished} \
+         states run on to the end, in {:.1} s ({rate:.0} states/s)\n",
         args.depth,
         took.as_secs_f64(),
     ));
@@ -160,6 +165,7 @@ mod tests {
             depth: 4,
             delay: Span::from_millis(100),
             states: 100,
+            finish: false,
             path: None,
         };
         let found = Found {
@@ -167,8 +173,14 @@ mod tests {
             path: vec![(Duration::from_millis(1500), "the master gets Accept".to_owned())],
             choices: vec![3, 0, 12],
         };
-        let mut findings =
-            Findings { states: 10, events: 30, merged: 20, complete: true, violation: Some(found) };
+        let mut findings = Findings {
+            states: 10,
+            events: 30,
+            merged: 20,
+            finished: 5,
+            complete: true,
+            violation: Some(found),
+        };
         let describe =
             |findings: &Findings, args: &ExploreArgs| describe(findings, args, Duration::from_secs(2));
         assert_eq!(
@@ -176,12 +188,13 @@ mod tests {
             "     1.500  the master gets Accept\n\
              violated: single: an instance is live twice\n\
              to see it happen: podium sim explore --agents 2 --from 1s --delay 100ms --path 3.0.12\n\
-             10 states, 4 events deep, 30 events tried, 20 of them to states seen before, in 2.0 s (5 states/s)\n"
+             10 states, 4 events deep, 30 events tried, 20 of them to states seen before, 5 states run on to the end, \
+             in 2.0 s (5 states/s)\n"
         );
         args.file = Some("plan.json".into());
-        assert!(
-            describe(&findings, &args).contains("explore plan.json --from 1s --delay 100ms --path 3.0.12\n")
-        );
+        args.finish = true;
+        let way = "explore plan.json --from 1s --delay 100ms --finish --path 3.0.12\n";
+        assert!(describe(&findings, &args).contains(way));
         findings.violation = None;
         findings.complete = false;
         assert!(describe(&findings, &args).ends_with("so far: given up\n"));
