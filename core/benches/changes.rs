@@ -14,6 +14,7 @@
 )]
 
 #[path = "support/mod.rs"]
+#[macro_use]
 mod support;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -26,10 +27,19 @@ use podium_core::model::mesos::{Attribute, AttributeValue, Call, Event, Offer, R
 use podium_core::model::pod::PodSpec;
 use podium_core::{Action, Command, Config, Input};
 use serde_json::{Value, json};
-use support::{Driver, launched, update};
+use support::{Driver, Step, launched, update};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
+
+phase!(preparing);
+phase!(replacing);
+phase!(killing);
+phase!(scaling);
+phase!(spreading);
+phase!(returning);
+phase!(going_home);
+phase!(passing_leftovers);
 
 /// So many agents are offered together.
 const BATCH: usize = 100;
@@ -40,9 +50,9 @@ fn main() {
     for (title, run) in [
         ("update (maximumOverCapacity 0.1)", replace as fn(usize) -> Cost),
         ("kill of all copies", kill),
-        ("scaling down to a tenth", |n| scale_down(n, &json!([]))),
-        ("the same, GROUP_BY one of 10 racks", |n| scale_down(n, &json!([constraint("rack")]))),
-        ("the same, GROUP_BY @hostname", |n| scale_down(n, &json!([constraint("@hostname")]))),
+        ("scaling down to a tenth", |n| scale_down(n, &json!([]), scaling)),
+        ("the same, GROUP_BY one of 10 racks", |n| scale_down(n, &json!([constraint("rack")]), spreading)),
+        ("the same, GROUP_BY @hostname", |n| scale_down(n, &json!([constraint("@hostname")]), spreading)),
         ("return of copies that were replaced, onReturn", give_back),
         ("way back to volumes", go_home),
         ("offers while volumes of so many are left over", pass_leftovers),
@@ -72,6 +82,7 @@ struct Cost {
 /// A cluster that does what it is told: what is launched runs, and what is killed ends.
 struct Cluster {
     driver: Driver,
+    phase: Step,
     took: Duration,
     longest: Duration,
     /// What Mesos has to say.
@@ -91,6 +102,7 @@ impl Cluster {
         let (took, longest) = Default::default();
         let mut cluster = Self {
             driver,
+            phase: preparing,
             took,
             longest,
             news: VecDeque::new(),
@@ -101,8 +113,13 @@ impl Cluster {
         let create = Command::CreatePod { pod, force: true, role_given: false };
         cluster.command(create);
         cluster.settle();
-        (cluster.took, cluster.longest) = Default::default();
         cluster
+    }
+
+    /// From now on it counts what things cost.
+    fn begin(&mut self, phase: Step) {
+        self.phase = phase;
+        (self.took, self.longest) = Default::default();
     }
 
     fn command(&mut self, command: Command) {
@@ -112,7 +129,7 @@ impl Cluster {
 
     fn step(&mut self, input: Input) {
         let start = Instant::now();
-        let output = self.driver.scheduler.step(self.driver.now, input);
+        let output = (self.phase)(&mut self.driver.scheduler, self.driver.now, input);
         let took = start.elapsed();
         self.took += took;
         self.longest = self.longest.max(took);
@@ -203,6 +220,7 @@ fn replace(copies: usize) -> Cost {
         pod(copies, &json!({ "scheduling": { "upgrade": upgrade }, "labels": { "version": label } }))
     };
     let mut cluster = Cluster::running(with("1"));
+    cluster.begin(replacing);
     cluster.command(Command::UpdatePod { pod: with("2"), force: true, role_given: false });
     cluster.settle();
     assert_eq!(cluster.tasks.len(), 2 * copies, "each copy was replaced");
@@ -213,6 +231,7 @@ fn replace(copies: usize) -> Cost {
 fn kill(copies: usize) -> Cost {
     let mut cluster = Cluster::running(pod(copies, &json!({})));
     let instances = instances(&cluster);
+    cluster.begin(killing);
     cluster.command(Command::KillInstances { pod: PodId::from("/p"), instances, wipe: false });
     cluster.settle();
     cluster.cost(copies)
@@ -224,10 +243,11 @@ fn instances(cluster: &Cluster) -> Vec<InstanceId> {
 }
 
 /// Nine of ten copies end.
-fn scale_down(copies: usize, constraints: &Value) -> Cost {
+fn scale_down(copies: usize, constraints: &Value, phase: Step) -> Cost {
     let with =
         |copies| pod(copies, &json!({ "scheduling": { "placement": { "constraints": constraints } } }));
     let mut cluster = Cluster::running(with(copies));
+    cluster.begin(phase);
     cluster.command(Command::UpdatePod { pod: with(copies / 10), force: true, role_given: false });
     cluster.settle();
     cluster.cost(copies - copies / 10)
@@ -247,7 +267,7 @@ fn give_back(copies: usize) -> Cost {
     cluster.settle();
     cluster.driver.now = cluster.driver.now + Duration::from_secs(10);
     cluster.settle();
-    (cluster.took, cluster.longest) = Default::default();
+    cluster.begin(returning);
     cluster.news.extend(away.iter().map(|task| update(task, TaskState::TaskRunning)));
     cluster.settle();
     cluster.cost(away.len())
@@ -281,7 +301,7 @@ fn go_home(copies: usize) -> Cost {
         }
     }
     cluster.driver.now = cluster.driver.now + Duration::from_secs(2);
-    (cluster.took, cluster.longest) = Default::default();
+    cluster.begin(going_home);
     cluster.tasks.clear();
     let agents = cluster.fresh;
     for first in (0..agents).step_by(BATCH) {
@@ -297,7 +317,7 @@ fn pass_leftovers(copies: usize) -> Cost {
     let mut cluster = Cluster::running(resident(copies));
     cluster.command(Command::DeletePod { id: PodId::from("/p"), force: true });
     cluster.settle();
-    (cluster.took, cluster.longest) = Default::default();
+    cluster.begin(passing_leftovers);
     let batches = 100;
     for _ in 0..batches {
         let offers = (cluster.fresh..cluster.fresh + BATCH).map(|n| cluster.offer(n)).collect();

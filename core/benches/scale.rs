@@ -16,6 +16,7 @@
 )]
 
 #[path = "support/mod.rs"]
+#[macro_use]
 mod support;
 
 use std::alloc::{GlobalAlloc, Layout};
@@ -28,9 +29,8 @@ use podium_core::admission::{Rules, read_pod};
 use podium_core::model::ids::{AgentId, GroupId, TaskId};
 use podium_core::model::mesos::{Event, TaskState};
 use podium_core::model::pod::PodSpec;
-use podium_core::model::time::Timestamp;
-use podium_core::{Command, Config, Input, Output, Scheduler};
-use support::{Driver, launched, update};
+use podium_core::{Command, Config, Input};
+use support::{Driver, Step, launched, update};
 
 /// The `podium` program's allocator, which here counts the bytes that are allocated and not freed.
 struct Counting;
@@ -76,18 +76,6 @@ static ALLOCATOR: Counting = Counting;
 const PODS: usize = 100;
 const OFFERS_PER_EVENT: usize = 500;
 
-/// Defines the way into the scheduler of one phase.
-macro_rules! phase {
-    ($name:ident) => {
-        #[inline(never)]
-        fn $name(scheduler: &mut Scheduler, now: Timestamp, input: Input) -> Output {
-            // Keeps the compiler from making one function of all phases.
-            black_box(stringify!($name));
-            scheduler.step(now, input)
-        }
-    };
-}
-
 phase!(creating);
 phase!(placing);
 phase!(updating);
@@ -97,9 +85,6 @@ phase!(starting);
 phase!(deleting);
 phase!(scaling);
 phase!(ending);
-
-/// How an input is given to the scheduler.
-type Step = fn(&mut Scheduler, Timestamp, Input) -> Output;
 
 fn main() {
     let most = std::env::args().skip(1).find_map(|arg| arg.parse::<usize>().ok()).unwrap_or(1_000_000);

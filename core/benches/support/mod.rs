@@ -8,6 +8,25 @@ use podium_core::model::number::Scalar;
 use podium_core::model::time::Timestamp;
 use podium_core::{Action, Command, CommandId, Config, Input, Origin, Output, Scheduler};
 
+/// How an input is given to the scheduler.
+pub(crate) type Step = fn(&mut Scheduler, Timestamp, Input) -> Output;
+
+/// Defines the way into the scheduler of one phase.
+macro_rules! phase {
+    ($name:ident) => {
+        #[inline(never)]
+        fn $name(
+            scheduler: &mut podium_core::Scheduler,
+            now: podium_core::model::time::Timestamp,
+            input: podium_core::Input,
+        ) -> podium_core::Output {
+            // Keeps the compiler from making one function of all phases.
+            std::hint::black_box(stringify!($name));
+            scheduler.step(now, input)
+        }
+    };
+}
+
 /// The tasks that `output` launches, each with its agent.
 pub(crate) fn launched(output: &Output) -> impl Iterator<Item = (TaskId, AgentId)> + '_ {
     let launches = output.actions.iter().filter_map(|action| match action {
