@@ -145,7 +145,7 @@ impl Scheduler {
         let waiting = &self.state.pod(&turn.pod)?.waiting;
         let is_open = |uuid: &Uuid| !is_passed(*uuid);
         if !turn.spec.is_resident() {
-            return waiting.after(None).find(is_open);
+            return waiting.free().find(is_open).or_else(|| waiting.residents().find(is_open));
         }
         let identity = self.state.identity();
         let is_at_home = |uuid: &Uuid| {
