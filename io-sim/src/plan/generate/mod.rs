@@ -309,7 +309,19 @@ fn workload(
             8 => Request::DeleteGroup { group: group(random), force },
             _ => Request::EnforceRole { group: group(random), enforce: random.chance(500) },
         };
+        // Somebody wants one of its pods back while the others still end.
+        let wanted_back = match &what {
+            Request::DeleteGroup { group, .. } if random.chance(600) => {
+                pods::NAMES[..first].iter().find(|name| name.starts_with(&format!("{group}/")))
+            }
+            _ => None,
+        };
         orders.push(Planned::at(at, what));
+        if let Some(name) = wanted_back {
+            let pod = maker.make(random, name);
+            let soon = at + Span::from_millis(random.between(0, 3000));
+            orders.push(Planned::at(soon, Request::Create { pod, force: true }));
+        }
         // Some come in bursts.
         if random.chance(150) {
             let pod = name.to_owned();
