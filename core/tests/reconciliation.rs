@@ -89,6 +89,29 @@ fn a_round_goes_its_pace_whatever_is_asked_out_of_turn() {
     assert_eq!(questions(&mut driver).iter().map(Vec::len).collect::<Vec<_>>(), [10]);
 }
 
+/// A launch may be on its way still when the master is asked about it.
+#[test]
+fn a_round_is_about_the_copies_that_there_were_when_it_began() {
+    let mut driver = Driver::connected_with(Config { reconciliation_chunk: 2, ..Config::default() });
+    driver.create(pod("/a", 1, 3));
+    driver.create(pod("/b", 1, 1));
+    driver.offer("s1", 8.0, 8192.0);
+    for n in 0..4 {
+        driver.run(n);
+    }
+    driver.restart();
+    driver.subscribe();
+    driver.wait(0.001);
+    driver.create(pod("/aa", 1, 1));
+    driver.update_pod(pod("/a", 1, 4));
+    driver.offer("s2", 8.0, 8192.0);
+    for _ in 0..10 {
+        driver.wait(0.1);
+    }
+    let asked: Vec<String> = questions(&mut driver).concat().iter().map(harness::short).collect();
+    assert_eq!(asked, ["/a.a.1", "/a.a.1", "/a.a.1", "/b.a.1"]);
+}
+
 #[test]
 fn all_copies_on_an_agent_that_is_lost_are_asked_about_at_once() {
     let mut driver = Driver::connected();

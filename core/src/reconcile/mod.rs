@@ -21,10 +21,11 @@
 //! answered, or have had the time to be, which is counted from the last of them.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::time::Duration;
 
 use crate::marks::Mark;
-use crate::model::ids::{TaskId, Uuid};
+use crate::model::ids::{PodId, TaskId, Uuid};
 use crate::model::mesos::{Call, ReconcileTask};
 use crate::model::time::Timestamp;
 use crate::scheduler::Scheduler;
@@ -45,9 +46,11 @@ pub(crate) struct Reconciliation {
     urgent: VecDeque<Uuid>,
     /// When the next of them may be asked about.
     next_urgent: Option<Timestamp>,
-    /// Instances to be asked about, in order.
-    queue: VecDeque<Uuid>,
-    /// Whether to ask for everything Mesos knows once the queue is empty.
+    /// The next instance to be asked about in this round, with its pod. The others follow by pod and age.
+    next: Option<(PodId, Uuid)>,
+    /// When this round began. Instances that came later are not part of it.
+    began: Timestamp,
+    /// Whether to ask for everything Mesos knows once all have been asked about.
     implicit: bool,
     /// Questions without an answer so far.
     unanswered: BTreeSet<TaskId>,
@@ -117,20 +120,18 @@ impl Reconciliation {
     }
 
     fn is_done(&self) -> bool {
-        self.urgent.is_empty() && self.queue.is_empty() && self.repeated.is_empty()
+        self.urgent.is_empty() && self.next.is_none() && self.repeated.is_empty()
     }
 
-    /// The next instance to be asked about.
-    fn next(&mut self) -> Option<Uuid> {
+    /// The next instance to be asked about once more.
+    fn next_repeated(&mut self) -> Option<Uuid> {
         let uuid_of = |task: &TaskId| task.parse().ok().map(|id| id.uuid);
-        self.queue.pop_front().or_else(|| {
-            let uuid = uuid_of(&self.repeated.pop_first()?)?;
-            // All tasks of an instance are asked about together. Their ids begin with its own.
-            while self.repeated.first().is_some_and(|task| uuid_of(task) == Some(uuid)) {
-                self.repeated.pop_first();
-            }
-            Some(uuid)
-        })
+        let uuid = uuid_of(&self.repeated.pop_first()?)?;
+        // All tasks of an instance are asked about together. Their ids begin with its own.
+        while self.repeated.first().is_some_and(|task| uuid_of(task) == Some(uuid)) {
+            self.repeated.pop_first();
+        }
+        Some(uuid)
     }
 }
 
@@ -142,15 +143,33 @@ impl Scheduler {
     }
 
     fn start_round(&mut self) {
-        let queue = self.state.pods().iter().flat_map(|pod| &pod.instances).copied().collect();
         self.reconciliation = Reconciliation {
-            queue,
+            next: self.first_instance_after(None),
+            began: self.now,
             implicit: true,
             next_chunk: Some(self.now),
             next_round: Some(self.now + self.config.reconciliation_interval),
             trust: self.reconciliation.trust,
             ..Reconciliation::default()
         };
+    }
+
+    /// The first instance of the pods that come after `pod`.
+    fn first_instance_after(&self, pod: Option<&PodId>) -> Option<(PodId, Uuid)> {
+        let mut pods = self.state.pods().after(pod);
+        pods.find_map(|pod| Some((pod.state.id.clone(), *pod.instances.first()?)))
+    }
+
+    /// The next instance to be asked about in the round.
+    fn next_in_round(&mut self) -> Option<Uuid> {
+        let (pod, uuid) = self.reconciliation.next.take()?;
+        let instances = self.state.pod(&pod).map(|pod| &pod.instances);
+        let next = instances.and_then(|all| all.range((Bound::Excluded(uuid), Bound::Unbounded)).next());
+        self.reconciliation.next = match next {
+            Some(next) => Some((pod, *next)),
+            None => self.first_instance_after(Some(&pod)),
+        };
+        Some(uuid)
     }
 
     /// Asks about one instance, out of turn.
@@ -171,7 +190,7 @@ impl Scheduler {
             self.drop_old_forgotten();
         }
         if self.reconciliation.next_urgent.is_some_and(|at| at <= now) {
-            self.ask(|reconciliation| reconciliation.urgent.pop_front());
+            self.ask(|scheduler| scheduler.reconciliation.urgent.pop_front());
             let is_left = !self.reconciliation.urgent.is_empty();
             self.reconciliation.next_urgent = is_left.then(|| now + CHUNK_PAUSE);
         }
@@ -190,14 +209,14 @@ impl Scheduler {
     }
 
     /// Asks about the `next` copies, as many as one call has room for.
-    fn ask(&mut self, mut next: impl FnMut(&mut Reconciliation) -> Option<Uuid>) {
+    fn ask(&mut self, mut next: impl FnMut(&mut Self) -> Option<Uuid>) {
         let mut tasks = Vec::new();
         let chunk = self.config.reconciliation_chunk;
         for _ in 0..chunk {
             if tasks.len() >= chunk {
                 break;
             }
-            let Some(uuid) = next(&mut self.reconciliation) else { break };
+            let Some(uuid) = next(self) else { break };
             let Some(instance) = self.state.instance(uuid) else { continue };
             let alive = instance.tasks.iter().filter(|task| !task.condition.is_terminal());
             tasks.extend(alive.map(|task| ReconcileTask {
@@ -215,9 +234,17 @@ impl Scheduler {
 
     /// Asks the next questions of the round.
     fn send_chunk(&mut self) {
-        self.ask(Reconciliation::next);
+        let began = self.reconciliation.began;
+        self.ask(|scheduler| {
+            while let Some(uuid) = scheduler.next_in_round() {
+                if scheduler.state.instance(uuid).is_some_and(|instance| instance.created <= began) {
+                    return Some(uuid);
+                }
+            }
+            scheduler.reconciliation.next_repeated()
+        });
         let reconciliation = &mut self.reconciliation;
-        let is_left = !reconciliation.queue.is_empty() || !reconciliation.repeated.is_empty();
+        let is_left = reconciliation.next.is_some() || !reconciliation.repeated.is_empty();
         reconciliation.next_chunk = is_left.then(|| self.now + CHUNK_PAUSE);
         if !is_left && std::mem::take(&mut reconciliation.implicit) {
             self.call(Call::Reconcile { tasks: Vec::new() });
