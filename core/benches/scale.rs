@@ -1,5 +1,5 @@
-//! How the scheduler's cost grows: placing, status updates, offers that nobody can use, the end of many pods and of
-//! many copies, through `step`.
+//! How the scheduler's cost grows: placing, status updates, offers that nobody can use, and the end of many pods,
+//! through `step`.
 //!
 //! `cargo bench -p podium-core --bench scale [-- INSTANCES]` prints a table for 10⁴, 10⁵ and 10⁶ instances, or up
 //! to INSTANCES. One core, no store, no network: the cost of deciding alone. It is a program of its own and not a
@@ -83,7 +83,6 @@ phase!(repeating);
 phase!(declining);
 phase!(starting);
 phase!(deleting);
-phase!(scaling);
 phase!(ending);
 
 fn main() {
@@ -104,12 +103,6 @@ fn main() {
     println!("|---:|---:|---:|---:|");
     for pods in [1_000, 10_000] {
         delete(pods);
-    }
-    println!();
-    println!("| copies of a pod | to scale it down to a tenth | longest step of it |");
-    println!("|---:|---:|---:|");
-    for copies in [1_000, 10_000, 100_000].into_iter().filter(|n| *n <= most) {
-        scale_down(copies);
     }
 }
 
@@ -175,23 +168,6 @@ fn delete(pods: usize) {
     let ended = driver.time(ending, tasks.iter().map(|task| update(task, TaskState::TaskKilled)));
     assert_eq!(driver.scheduler.deployments(driver.now), [], "nothing is left to be done");
     println!("| {pods} | {deleted:.1?} | {longest:.1?} | {} |", per_second(pods, ended));
-}
-
-/// Starts `copies` copies of one pod, then wants a tenth of them.
-fn scale_down(copies: usize) {
-    let mut driver = Driver::connected(Config::default());
-    let create = Command::CreatePod { pod: pod("/p", 0.1, copies), force: true, role_given: false };
-    let input = driver.command(create);
-    driver.time(starting, [input].into_iter());
-    driver.finish(starting);
-    driver.start(starting, copies);
-    let update = Command::UpdatePod { pod: pod("/p", 0.1, copies / 10), force: true, role_given: false };
-    let input = driver.command(update);
-    let first = driver.time(scaling, [input].into_iter());
-    let (rest, longest) = driver.finish(scaling);
-    let [.., (_, stopping)] = driver.scheduler.census(driver.now).instances;
-    assert_eq!(stopping as usize, copies - copies / 10, "the others end");
-    println!("| {copies} | {:.1?} | {:.1?} |", first + rest, longest.max(first));
 }
 
 /// So many a second.
