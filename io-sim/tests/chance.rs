@@ -94,6 +94,22 @@ fn another_pod_on_other_machines_changes_no_latency() {
     ]));
 }
 
+/// Also those that the scheduler draws (ids, and thereby which of two equal copies comes first).
+#[test]
+fn a_pod_that_is_made_before_it_changes_no_order_of_its_copies() {
+    let order = |plan: &Plan| -> Vec<String> {
+        let report = run_traced(plan);
+        let trace = report.trace.unwrap();
+        let launched =
+            trace.lines().iter().filter(|line| line.who.starts_with("web#") && line.to == "Provisioned");
+        launched.map(|line| format!("{} {}", line.who, line.why)).collect()
+    };
+    let mut with = plan();
+    let create = Request::Create { pod: pod("/other", "r1"), force: false };
+    with.workload.insert(0, Planned::at(Span::from_secs(1), create));
+    assert_eq!(order(&plan()), order(&with));
+}
+
 #[test]
 fn requests_that_change_nothing_change_no_latency() {
     let reset = || Request::ResetDelay { pod: "/web".to_owned() };

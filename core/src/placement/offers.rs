@@ -165,10 +165,10 @@ impl Scheduler {
     /// Launches the instance `uuid` on `pool` if it fits.
     fn try_launch(&mut self, turn: &Turn, uuid: Uuid, pool: &mut Pool) -> Result<Launch, NoMatch> {
         let spec = &turn.spec;
-        let random = self.random.next_u64();
         let (Some(instance), Some(pod)) = (self.state.instance(uuid), self.state.pod(&turn.pod)) else {
             return Err(NoMatch::Role);
         };
+        let random = self.random.number_of(uuid, instance.incarnation);
         let asker = Asker { pod, spec, instance };
         let found = match_instance(asker, pool, &self.site(), random)?;
         found.take_from(pool);

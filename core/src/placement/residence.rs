@@ -253,8 +253,7 @@ impl Scheduler {
         let mut volumes = Vec::with_capacity(disks.len());
         let mut names = Vec::with_capacity(disks.len());
         for ((name, _), mut resource) in spec.persistent_volumes().zip(disks) {
-            let mut random = [0; 10];
-            self.random.fill(&mut random);
+            let random = self.random.id_part(&["volume", instance.pod.as_str(), name]);
             let volume = LocalVolume { name: name.to_owned(), uuid: new_uuid(self.now, random) };
             resource.reservations.push(reserve.clone());
             resource.allocation_role = Some(pool.role.clone());

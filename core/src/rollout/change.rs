@@ -332,8 +332,7 @@ impl Scheduler {
     /// millisecond, or of a clock that was set back, take the next milliseconds; the rest of each is random, because the
     /// one after the newest may have been that of a deployment that has ended since.
     pub(super) fn new_deployment_id(&mut self) -> DeploymentId {
-        let mut random = [0; 10];
-        self.random.fill(&mut random);
+        let random = self.random.id_part(&["deployment"]);
         let newest: Option<Uuid> =
             self.state.deployments().last_key_value().and_then(|(id, _)| id.as_str().parse().ok());
         let after = newest.and_then(time_of_uuid).map_or(Timestamp::EPOCH, Timestamp::next);

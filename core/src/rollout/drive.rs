@@ -184,8 +184,7 @@ impl Scheduler {
     }
 
     fn create_instance(&mut self, spec: &PodSpec) {
-        let mut random = [0; 10];
-        self.random.fill(&mut random);
+        let random = self.random.id_part(&["instance", spec.id.as_str()]);
         let id = InstanceId { pod: spec.id.clone(), uuid: new_uuid(self.now, random) };
         let instance = Instance::scheduled(id, spec.version, spec.role.clone(), self.now);
         self.state.insert(&self.config, instance);
