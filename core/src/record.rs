@@ -278,13 +278,17 @@ pub struct LaunchDelay {
     pub millis: u64,
     /// When it ends.
     pub until: Timestamp,
+    /// When the delay of the newest failure ended, if copies that finished have moved `until`: one that fails and was
+    /// launched before that is not counted again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures_until: Option<Timestamp>,
 }
 
 impl LaunchDelay {
     /// The same, but not longer than `longest` from `now` on.
     pub(crate) fn at_most(self, longest: Duration, now: Timestamp) -> Self {
         let millis = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
-        Self { millis: self.millis.min(millis), until: self.until.min(now + longest) }
+        Self { millis: self.millis.min(millis), until: self.until.min(now + longest), ..self }
     }
 }
 

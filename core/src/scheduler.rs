@@ -20,6 +20,7 @@ use crate::random::Random;
 use crate::reconcile::Reconciliation;
 use crate::record::Entry;
 use crate::rollout::Dependencies;
+use crate::secrets::LackedSecret;
 use crate::state::State;
 use crate::view::{StrayTask, UnknownReservation, UnknownTask};
 
@@ -54,6 +55,8 @@ pub struct Scheduler {
     pub(crate) drive_cursor: Option<PodId>,
     /// When to look again for the secrets that are missing.
     pub(crate) next_look_for_secrets: Option<Timestamp>,
+    /// Those that launches lacked, by their paths in the store.
+    pub(crate) lacked_secrets: BTreeMap<String, LackedSecret>,
     /// What the current step may still do for pods.
     pub(crate) portion: Portion,
     /// What the output being made will ask of the driver, answers apart.
@@ -120,6 +123,7 @@ impl Scheduler {
             held: BTreeSet::new(),
             drive_cursor: None,
             next_look_for_secrets: None,
+            lacked_secrets: BTreeMap::new(),
             portion: Portion::unlimited(),
             actions: Vec::new(),
             marks: Marks::default(),

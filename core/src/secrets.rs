@@ -14,17 +14,30 @@
 //!
 //! What is missing is not durable: after a restart the next launch finds out again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::input::SecretsReport;
 use crate::model::ids::InstanceId;
 use crate::model::instance::{Condition, Goal, Instance};
+use crate::model::time::Timestamp;
 use crate::output::Action;
 use crate::scheduler::Scheduler;
 
 /// The pause between two looks for what is missing.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The longest pause before a look for something that was found and was of no use all the same.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// A secret that launches lacked: it may be there, and yet be none that they can use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LackedSecret {
+    /// How long it is not looked for.
+    pause: Duration,
+    /// Until when.
+    until: Timestamp,
+}
 
 impl Scheduler {
     /// Takes in what the secret store said.
@@ -35,11 +48,26 @@ impl Scheduler {
         if missing.len() < before {
             self.note_new_demand();
         }
+        if !report.unsent.is_empty() {
+            for path in report.missing.keys() {
+                self.note_lacked(path);
+            }
+        }
         missing.extend(report.missing);
         self.state.set_missing_secrets(missing);
         for (instance, incarnation) in report.unsent {
             self.on_unsent(&instance, incarnation);
         }
+    }
+
+    /// A launch lacked the secret at `path`. If that follows a look that found it, the next look comes later each time.
+    fn note_lacked(&mut self, path: &str) {
+        let before = self.lacked_secrets.get(path).filter(|lacked| {
+            let pause = self.now.since(lacked.until);
+            pause <= lacked.pause + LOOK_INTERVAL
+        });
+        let pause = before.map_or(LOOK_INTERVAL, |lacked| (lacked.pause * 2).min(LONGEST_PAUSE));
+        self.lacked_secrets.insert(path.to_owned(), LackedSecret { pause, until: self.now + pause });
     }
 
     /// A launch was never sent: nothing of it is anywhere.
@@ -86,10 +114,13 @@ impl Scheduler {
             .filter(|(source, _)| needed.contains(&source.as_str()))
             .map(|(source, why)| (source.clone(), why.clone()))
             .collect();
+        let is_due =
+            |path: &&String| self.lacked_secrets.get(*path).is_none_or(|lacked| lacked.until <= self.now);
+        let due: BTreeSet<String> = missing.keys().filter(is_due).cloned().collect();
         if missing.is_empty() {
             self.next_look_for_secrets = None;
-        } else {
-            self.actions.push(Action::LookUpSecrets(missing.keys().cloned().collect()));
+        } else if !due.is_empty() {
+            self.actions.push(Action::LookUpSecrets(due));
         }
         self.state.set_missing_secrets(missing);
     }

@@ -3,8 +3,8 @@
 mod harness;
 
 use harness::{Driver, pod, pod_id, pod_with};
-use podium_core::Command;
-use podium_core::model::mesos::{Event, StatusReason, TaskState};
+use podium_core::model::mesos::{Call, Event, StatusReason, TaskState};
+use podium_core::{Command, Entry, Input};
 use serde_json::json;
 
 /// The seconds that the copies of `/p` still wait for their back-off.
@@ -111,4 +111,85 @@ fn a_shorter_longest_delay_applies_to_the_one_that_runs() {
     driver.wait(10.0);
     driver.offer("s1", 8.0, 8192.0);
     assert_eq!(driver.picture(), ["v3.2 s1 Pending"]);
+}
+
+/// The delay in seconds before the next launch of the only pod.
+fn stored_delay(driver: &Driver) -> f64 {
+    let state = driver.store.values().find_map(|entry| match entry {
+        Entry::Pod(pod) => pod.delay,
+        _ => None,
+    });
+    state.map_or(0.0, |delay| delay.millis as f64 / 1000.0)
+}
+
+/// It was up for minutes, as a grace period lets it be, but nobody was ever served.
+#[test]
+fn a_copy_that_was_never_healthy_was_no_success() {
+    let mut driver = Driver::connected();
+    driver.create(harness::checked_pod("/p", 1, &json!({})));
+    let mut delays = Vec::new();
+    for _ in 0..3 {
+        driver.offer("s1", 8.0, 8192.0);
+        driver.run(0);
+        driver.health(0, "a", false);
+        driver.wait(250.0);
+        driver.crash(0);
+        delays.push(stored_delay(&driver));
+        driver.wait(10.0);
+    }
+    assert!(delays[0] < delays[1] && delays[1] < delays[2], "{delays:?}");
+}
+
+/// One container was up while the other one's image was on its way, which never came.
+#[test]
+fn a_copy_of_which_a_container_never_ran_was_no_success() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 2, 1));
+    let mut delays = Vec::new();
+    for _ in 0..3 {
+        driver.offer("s1", 8.0, 8192.0);
+        driver.update(0, "a", TaskState::TaskStarting);
+        driver.update(0, "a", TaskState::TaskRunning);
+        driver.update(0, "b", TaskState::TaskStarting);
+        driver.wait(100.0);
+        driver.update(0, "b", TaskState::TaskFailed);
+        driver.update(0, "a", TaskState::TaskKilled);
+        delays.push(stored_delay(&driver));
+        driver.wait(10.0);
+    }
+    assert!(delays[0] < delays[1] && delays[1] < delays[2], "{delays:?}");
+}
+
+/// Whoever declines what the master refuses without end has to slow down, and to say what is the matter.
+#[test]
+fn a_launch_that_the_master_refuses_again_and_again_is_told_and_slows_down() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 1, 1));
+    for n in 0..50 {
+        let calls = driver.offer(&format!("s{n}"), 8.0, 8192.0);
+        let Some(accept) = calls.into_iter().find(|call| matches!(call, Call::Accept { .. })) else {
+            return;
+        };
+        let _ = driver.step(Input::Refused { call: Box::new(accept), reason: "too large".to_owned() });
+        driver.wait(1.0);
+    }
+    panic!("launched 50 times in 50 s, and all that is said is: {:?}", driver.instances()[0].message);
+}
+
+/// One copy finishes again and again, as it may; that is no merit of the other one, which fails again and again.
+#[test]
+fn a_copy_that_finishes_does_not_take_back_the_delay_of_one_that_fails() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 1, 2));
+    let mut delays = Vec::new();
+    for _ in 0..10 {
+        driver.offer("s1", 8.0, 8192.0);
+        driver.run(0);
+        driver.run(1);
+        driver.update_all(1, TaskState::TaskFinished);
+        driver.crash(0);
+        delays.push(stored_delay(&driver));
+        driver.wait(10.0);
+    }
+    assert!(delays[9] > 2.0, "{delays:?}");
 }

@@ -601,6 +601,9 @@ fn an_accept_that_the_master_refuses_launches_nothing_and_gives_its_offers_back(
         |call: &Call| matches!(call, Call::Decline { offer_ids: given, .. } if *given == offer_ids);
     assert!(driver.calls.iter().any(gives_back), "{:?}", driver.calls);
     assert_eq!(driver.scheduler.queue(driver.now)[0].count, 1, "it waits again");
+    let ended = driver.status_of("/p").termination_history[0].message.clone();
+    assert_eq!(ended.as_deref(), Some("the Mesos master refused the launch: no"));
+    driver.wait(1.0);
     driver.offer("s2", 8.0, 8192.0);
     assert_eq!(driver.picture(), ["v1.2 s2 Pending"]);
 }

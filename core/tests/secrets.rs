@@ -141,3 +141,33 @@ fn a_report_about_an_earlier_launch_changes_nothing() {
     assert_eq!(output.records, []);
     assert_eq!(driver.picture(), ["v1.2 s1 Stable"]);
 }
+
+/// As with a secret that is there, but is no text, for a variable: the driver's look finds it, each launch lacks it.
+#[test]
+fn a_secret_that_is_found_and_yet_of_no_use_is_not_tried_every_few_seconds() {
+    let mut definition = serde_json::to_value(pod("/p", 1, 1)).unwrap();
+    definition["secrets"] = json!({ "db": { "source": "/db" } });
+    definition["environment"] = json!({ "PASSWORD": { "secret": "db" } });
+    let rules = Rules { secrets: true, ..Rules::default() };
+    let mut driver = Driver::connected();
+    driver.create(read_pod(&definition, &rules).unwrap().pod);
+    let mut launches = 0;
+    for second in 0..600 {
+        let calls = driver.offer(&format!("s{second}"), 8.0, 8192.0);
+        if calls.iter().any(|call| matches!(call, Call::Accept { .. })) {
+            launches += 1;
+            let (instance, incarnation, _) = driver.instance(0);
+            let missing = [("/db".to_owned(), "is no text".to_owned())].into();
+            let report =
+                SecretsReport { missing, unsent: vec![(instance, incarnation)], ..Default::default() };
+            let _ = driver.step(Input::Secrets(report));
+        }
+        driver.now = driver.now + std::time::Duration::from_secs(1);
+        for action in driver.step(Input::Tick).actions {
+            if let Action::LookUpSecrets(found) = action {
+                let _ = driver.step(Input::Secrets(SecretsReport { found, ..Default::default() }));
+            }
+        }
+    }
+    assert!(launches < 30, "{launches} launches in 10 minutes");
+}

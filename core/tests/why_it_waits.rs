@@ -128,3 +128,69 @@ fn all_agents_that_were_looked_at_are_counted() {
     };
     insta::assert_snapshot!([told(1), told(100), told(1000), told(1001)].join("\n"));
 }
+
+#[test]
+fn the_nearest_miss_is_what_an_agent_really_lacks() {
+    let mut driver = Driver::connected();
+    driver.create(pod_with(
+        "/p",
+        1,
+        1,
+        &json!({"containers": [
+            {"name": "a", "exec": {"command": {"shell": "x"}}, "resources": {"cpus": 1.9, "mem": 4064}}
+        ]}),
+    ));
+    // It needs 2 cpus and 4096 MiB. s1 lacks 0.5 cpus and nearly all memory, s2 lacks 0.6 cpus and 1 MiB.
+    driver.offer("s1", 1.5, 96.0);
+    driver.offer("s2", 1.4, 4095.0);
+    assert!(!message(&driver).contains("at least 0.5 more cpus and 4000 MiB"), "{}", message(&driver));
+}
+
+/// What has been counted stays counted.
+#[test]
+fn the_number_of_offers_that_were_looked_at_never_falls() {
+    let mut driver = Driver::connected();
+    driver.create(pod_with("/p", 1, 2, &json!({"scheduling": {"placement": {"constraints": [{"fieldName": "@hostname", "operator": "UNIQUE"}]}}})));
+    for _ in 0..10 {
+        driver.offer("s1", 8.0, 8192.0);
+        if driver.instances()[0].agent_id.is_some() && driver.picture()[0].ends_with("Pending") {
+            driver.run(0);
+        }
+    }
+    let count = |driver: &Driver| {
+        driver.scheduler.queue(driver.now)[0].processed_offers_summary.processed_offers_count
+    };
+    let before = count(&driver);
+    driver.crash(0);
+    driver.wait(2.0);
+    let after = count(&driver);
+    assert!(after >= before, "{before} offers were looked at, then {after}");
+}
+
+/// A pod that has just come to a role was tried on none of the offers that there were before.
+#[test]
+fn offers_to_a_new_role_count_from_when_a_pod_has_it() {
+    let large = |id: &str, role: &str| {
+        pod_with(
+            id,
+            1,
+            1,
+            &json!({"role": role, "containers": [
+                {"name": "a", "exec": {"command": {"shell": "x"}}, "resources": {"cpus": 1000, "mem": 32}}
+            ]}),
+        )
+    };
+    let mut driver = Driver::connected();
+    driver.create(large("/dev/other", "dev"));
+    for _ in 0..10 {
+        let mut offer = driver.make_offer("s1", 8.0, 8192.0);
+        offer.role = Some(Role::from("dev"));
+        driver.offer_all(vec![offer]);
+    }
+    driver.create(large("/dev/p", "*"));
+    driver.force_pod(large("/dev/p", "dev"));
+    driver.wait(1.0);
+    let queue = driver.scheduler.queue(driver.now);
+    let item = queue.iter().find(|item| item.pod.id.as_str() == "/dev/p").unwrap();
+    assert_eq!(item.processed_offers_summary.processed_offers_count, 0);
+}

@@ -43,6 +43,12 @@ impl Scheduler {
         if !may_be_alive(&status) {
             self.strays.remove(&status.task_id);
         }
+        if status.state == TaskState::TaskGoneByOperator
+            && let Some(agent) = &status.agent_id
+        {
+            // It never comes back under this id: there is nothing to be looked for.
+            self.state.drop_leftovers_on(agent);
+        }
         match status.task_id.parse() {
             Ok(task) => self.on_update_of_ours(&task, &status),
             Err(_) => self.on_update_of_unknown_task(&status),
@@ -141,6 +147,43 @@ impl Scheduler {
         }
     }
 
+    /// The master has refused to launch `instance`, and said `why`: that is a failure like others.
+    pub(crate) fn on_launch_refused(&mut self, id: &InstanceId, incarnation: u32, why: &str) {
+        let (uuid, now) = (id.uuid, self.now);
+        let is_meant = |instance: &Instance| instance.id == *id && instance.incarnation == incarnation;
+        if !self.state.instance(uuid).is_some_and(is_meant) {
+            return;
+        }
+        self.state.edit(&self.config, uuid, |instance| {
+            for task in &mut instance.tasks {
+                task.condition = Condition::Dropped;
+                task.since = now;
+                task.last.get_or_insert_default().message =
+                    Some(format!("the Mesos master refused the launch: {why}"));
+            }
+            instance.condition = Condition::Dropped;
+        });
+        if let Some(instance) = self.state.instance(uuid).filter(|one| one.goal == Goal::Running).cloned() {
+            self.note_failure(&instance);
+        }
+        self.on_unsent(id, incarnation);
+    }
+
+    /// Keeps how `instance` ended, and has its pod wait before the next launch.
+    fn note_failure(&mut self, instance: &Instance) {
+        let termination = termination_of(instance, self.now);
+        let delay = backoff::after_end(&self.state, instance, self.now);
+        let (now, spec) = (self.now, self.pod(&instance.id.pod));
+        let rule = spec.and_then(|spec| spec.scheduling.backoff.failing_agents);
+        self.state.add_termination(termination.into());
+        self.state.edit_pod(&instance.id.pod, |pod| {
+            pod.note_failing_agent(rule, instance, now);
+            if let Some(delay) = delay {
+                pod.delay = Some(delay);
+            }
+        });
+    }
+
     /// Every container of `instance` has ended.
     fn on_instance_ended(&mut self, instance: Instance) {
         let uuid = instance.id.uuid;
@@ -149,17 +192,7 @@ impl Scheduler {
                 matches!(request.reason, KillReason::Upgrading | KillReason::UserRequest)
             });
         if !on_purpose {
-            let termination = termination_of(&instance, self.now);
-            let delay = backoff::after_end(&self.state, &instance, self.now);
-            let (now, spec) = (self.now, self.pod(&instance.id.pod));
-            let rule = spec.and_then(|spec| spec.scheduling.backoff.failing_agents);
-            self.state.add_termination(termination.into());
-            self.state.edit_pod(&instance.id.pod, |pod| {
-                pod.note_failing_agent(rule, &instance, now);
-                if let Some(delay) = delay {
-                    pod.delay = Some(delay);
-                }
-            });
+            self.note_failure(&instance);
         }
         let surely = instance.tasks.iter().all(Task::has_surely_ended);
         if instance.goal != Goal::Decommissioned && self.keeps_home(&instance) {
@@ -375,6 +408,7 @@ fn apply(task: &mut Task, last: Option<&LastStatus>, status: &TaskStatus, now: T
         task.condition = task.reached;
         if said == Condition::Running {
             task.healthy = status.healthy.or(task.healthy);
+            task.was_healthy |= task.healthy == Some(true);
         }
     }
     if task.condition == Condition::Running && task.started_at.is_none() {

@@ -292,6 +292,9 @@ pub struct Task {
     /// When that verdict was first given, and not another one.
     #[serde(default)]
     pub health_since: Option<Timestamp>,
+    /// Whether its health check has ever found it healthy.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub was_healthy: bool,
     /// The agent's ports that were taken for it, in the order of its endpoints with a host port.
     pub host_ports: Vec<u16>,
     /// What Mesos said last.
@@ -302,7 +305,7 @@ impl Task {
     /// The same without what Mesos said last.
     pub(crate) fn without_words(&self) -> Self {
         let Self { condition, since, staged_at, started_at, unreachable_since, .. } = *self;
-        let Self { returned_from, reached, healthy, health_since, .. } = *self;
+        let Self { returned_from, reached, healthy, health_since, was_healthy, .. } = *self;
         let (container, host_ports) = (self.container.clone(), self.host_ports.clone());
         Self {
             container,
@@ -315,6 +318,7 @@ impl Task {
             reached,
             healthy,
             health_since,
+            was_healthy,
             host_ports,
             last: None,
         }
@@ -367,6 +371,7 @@ impl Task {
             reached: Condition::Provisioned,
             healthy: None,
             health_since: None,
+            was_healthy: false,
             host_ports,
             last: None,
         }

@@ -54,6 +54,12 @@ pub(crate) fn reservation(
     Reservation { kind: ReservationType::Dynamic, role, principal, labels }
 }
 
+/// Whether something under these reservations is kept for an instance, of whatever framework.
+pub(crate) fn is_for_an_instance(reservations: &[Reservation]) -> bool {
+    let names_one = |last: &Reservation| last.labels.iter().any(|label| label.key == INSTANCE_LABEL);
+    reservations.last().is_some_and(names_one)
+}
+
 /// For which of our instances something under these reservations is kept.
 pub(crate) fn resident_of(identity: &Identity, reservations: &[Reservation]) -> Option<InstanceId> {
     let last = reservations.last().filter(|last| last.kind == ReservationType::Dynamic)?;

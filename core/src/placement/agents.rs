@@ -10,6 +10,7 @@ use super::{ports, residence};
 use crate::model::ids::{AgentId, Role};
 use crate::model::instance::AgentInfo;
 use crate::model::mesos::{PortRange, Resource};
+use crate::model::residence::is_for_an_instance;
 use crate::model::time::Timestamp;
 use crate::queue::Epoch;
 use crate::state::Usage;
@@ -129,7 +130,7 @@ impl Seen {
     /// Notes what there is in `pool`, and what is `in_use` beside it.
     fn note_most(&mut self, pool: &Pool, in_use: Option<&Usage>) {
         let is_first = self.most.is_empty();
-        for stack in &pool.stacks {
+        for stack in once_all_is_given_back(pool) {
             let index = self.most.iter().position(|known| known.reservations == stack.reservations);
             let index = index.unwrap_or_else(|| {
                 self.most.push(Stack { reservations: stack.reservations.clone(), ..Stack::default() });
@@ -156,6 +157,25 @@ impl Seen {
             self.most.iter_mut().for_each(|most| ports::add(&mut most.ports, range));
         }
     }
+}
+
+/// What `pool` would hold if nothing were kept there for instances: that is free once they are gone.
+fn once_all_is_given_back(pool: &Pool) -> Vec<Stack> {
+    let mut stacks: Vec<Stack> = Vec::new();
+    for stack in &pool.stacks {
+        let reservations = match is_for_an_instance(&stack.reservations) {
+            true => Vec::new(),
+            false => stack.reservations.clone(),
+        };
+        match stacks.iter_mut().find(|known| known.reservations == reservations) {
+            Some(known) => {
+                known.scalars = known.scalars + stack.scalars;
+                known.ports.extend(&stack.ports);
+            }
+            None => stacks.push(Stack { reservations, ..stack.clone() }),
+        }
+    }
+    stacks
 }
 
 impl Pool {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::agents::KnownAgent;
 use super::pool::{Pool, Stack, amount_of};
 use super::refusal::NoMatch;
-use super::{Draw, Member, PortDraw, policy, ports, residence};
+use super::{Draw, Member, PortDraw, disks, policy, ports, residence};
 use crate::config::{AcceptedResourceRoles, Config};
 use crate::model::identity::Identity;
 use crate::model::ids::Role;
@@ -87,7 +87,7 @@ pub(crate) fn match_instance(
     if let Some(why) = NoMatch::insufficient(residence::all_resources(spec), free) {
         return Err(why);
     }
-    let disks = residence::choose_disks(spec, &pool.disks)?;
+    let disks = disks::choose(spec, &pool.disks)?;
     let ports = ports::choose(spec, &pool.stacks, &accepted, random).map_err(NoMatch::Ports)?;
     if policy::is_kept_for_gpus(spec, !pool.total().gpus.is_zero(), config) {
         return Err(NoMatch::Scarce);
@@ -112,7 +112,7 @@ pub(crate) fn might_ever_match(pod: &Pod, spec: &PodSpec, known: KnownAgent<'_>,
         && policy::in_reach(&pod.constraints, agent.domain.as_ref(), site.domain)
         && pod.constraints.check_agent(agent).is_ok()
         && residence::all_resources(spec).fit(&total)
-        && disks.is_none_or(|disks| residence::choose_disks(spec, disks).is_ok())
+        && disks.is_none_or(|disks| disks::choose(spec, disks).is_ok())
         && ports::choose(spec, most, &accepted, 0).is_ok()
 }
 
@@ -127,7 +127,11 @@ fn match_resident(asker: Asker<'_>, pool: &Pool, site: &Site<'_>, random: u64) -
     if let Some(why) = NoMatch::insufficient(spec.total_resources(), free) {
         return Err(why);
     }
-    let ports = ports::choose(spec, &pool.stacks, &stacks, random).map_err(NoMatch::Ports)?;
+    let before: Vec<u16> = instance.tasks.iter().flat_map(|task| task.host_ports.iter().copied()).collect();
+    let ports = match ports::choose_again(spec, &pool.stacks, &stacks, &before) {
+        Some(ports) => ports,
+        None => ports::choose(spec, &pool.stacks, &stacks, random).map_err(NoMatch::Ports)?,
+    };
     if may_still_be_ending(instance, pool, site.now) || residence::may_be_in_use(instance, spec, site) {
         return Err(NoMatch::ExecutorStillAlive);
     }

@@ -2,6 +2,7 @@
 
 mod agents;
 mod constraints;
+mod disks;
 mod matcher;
 mod offers;
 mod policy;

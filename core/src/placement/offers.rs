@@ -15,7 +15,7 @@ use super::pool::Pool;
 use super::residence::{find_home, residents_of};
 use super::{Home, Launch, NoMatch, Release};
 use crate::model::ids::{AgentId, OfferId, PodId, Role, Uuid};
-use crate::model::instance::{Condition, Task};
+use crate::model::instance::{Condition, Instance, Task};
 use crate::model::mesos::{Call, Offer};
 use crate::model::pod::PodSpec;
 use crate::model::residence::Residence;
@@ -101,8 +101,10 @@ impl Scheduler {
                     Err(why) => {
                         plans[*index].is_of_use_soon |= why.is_momentary();
                         self.state.note_refusal(&turn.pod, why, self.now);
-                        // That is a matter of this copy alone: another one may fit.
-                        why == NoMatch::ExecutorStillAlive
+                        // That is a matter of this copy alone, or of its home: another one may fit.
+                        let has_home = |copy: &Instance| copy.residence.is_some();
+                        (why == NoMatch::ExecutorStillAlive
+                            || why != NoMatch::Reservation && self.state.instance(uuid).is_some_and(has_home))
                             && passed.len() < MOST_PASSED
                             && passed.insert((*index, uuid))
                     }

@@ -94,13 +94,17 @@ impl Pool {
         self.executor_ids.extend(offer.executor_ids.iter().cloned());
         self.unavailability = offer.unavailability.clone();
         for resource in &offer.resources {
-            // Not what may be taken away again, what is shared, and what storage plugins manage.
-            if resource.revocable || resource.shared || resource.provider_id.is_some() {
+            // Not what may be taken away again, and what is shared.
+            if resource.revocable || resource.shared {
                 continue;
             }
             // Separate disks are not for ordinary containers.
             if resource.disk.as_ref().is_some_and(|disk| **disk != Default::default()) {
                 self.disks.push(resource.clone());
+                continue;
+            }
+            // Nor what storage plugins manage, disks apart.
+            if resource.provider_id.is_some() {
                 continue;
             }
             let stack = self.stack(&resource.reservations);

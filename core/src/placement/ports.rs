@@ -37,6 +37,23 @@ pub(crate) fn choose(
     choose_from(&wanted, &free.filter_map(usable).collect::<Vec<_>>(), random)
 }
 
+/// The ports of `spec`'s endpoints as they were `before`, if all of them are free in the `accepted` ones of `stacks`.
+pub(crate) fn choose_again(
+    spec: &PodSpec,
+    stacks: &[Stack],
+    accepted: &[usize],
+    before: &[u16],
+) -> Option<Vec<PortDraw>> {
+    let endpoints = spec.containers.iter().flat_map(|container| &container.endpoints);
+    let wanted: Vec<u16> = endpoints.filter_map(|endpoint| endpoint.host_port).collect();
+    let is_same = wanted.len() == before.len()
+        && wanted.iter().zip(before).all(|(wanted, before)| *wanted == 0 || wanted == before);
+    let free = accepted.iter().flat_map(|index| stacks[*index].ports.iter().map(|range| (*index, *range)));
+    let free: Vec<(usize, PortRange)> = free.filter_map(usable).collect();
+    let draws = before.iter().map(|port| find(&free, *port));
+    if is_same { draws.collect() } else { None }
+}
+
 /// The part of a range that can be used: there is no port 0 and none beyond 65535.
 fn usable((pool, range): (usize, PortRange)) -> Option<(usize, PortRange)> {
     let range = PortRange { begin: range.begin.max(1), end: range.end.min(u16::MAX.into()) };

@@ -37,6 +37,8 @@ pub(crate) enum NoMatch {
     Maintenance,
     /// There is not enough; so much more of each is needed.
     Insufficient(ScalarResources),
+    /// There are large enough disks, but none of a type and size that a volume of its own wants.
+    Disk,
     /// The host ports are not free.
     Ports(NoPorts),
     /// What the agent has is kept for pods that need it (GPUs).
@@ -109,6 +111,7 @@ impl NoMatch {
             Self::Insufficient(missing) if !missing.mem.is_zero() => Reason::InsufficientMemory,
             Self::Insufficient(missing) if !missing.disk.is_zero() => Reason::InsufficientDisk,
             Self::Insufficient(_) => Reason::InsufficientGpus,
+            Self::Disk => Reason::InsufficientDisk,
             Self::Ports(_) => Reason::InsufficientPorts,
             Self::Scarce => Reason::DeclinedScarceResources,
             Self::ExecutorStillAlive => Reason::ExecutorStillAlive,
@@ -175,8 +178,9 @@ impl RefusalStatistics {
         let mut refused = self.refused;
         let known = share(untried, &last);
         refused.iter_mut().zip(known).for_each(|(refused, known)| *refused += known);
-        let unused = refused.iter().sum();
-        let last_unused = (unused > tried).then_some(offers.last).max(self.last_unused);
+        // Of some it is not known any more what was against them.
+        let unused = tried + untried;
+        let last_unused = (untried > 0).then_some(offers.last).max(self.last_unused);
         ProcessedOffersSummary {
             processed_offers_count: self.used + unused,
             unused_offers_count: unused,
@@ -198,12 +202,12 @@ impl Refusals {
         counts
     }
 
-    /// Why the pod waits, as one sentence: what most agents lack comes first, with the nearest miss. Nothing if
-    /// nothing was refused.
-    pub(crate) fn sentence(&self, constraints: &Constraints) -> Option<String> {
+    /// Why a pod with these `constraints`, a copy of which `needs` so much, waits, as one sentence: what most agents lack
+    /// comes first, with the nearest miss. Nothing if nothing was refused.
+    pub(crate) fn sentence(&self, constraints: &Constraints, needs: ScalarResources) -> Option<String> {
         let mut groups: BTreeMap<Group, Agents> = BTreeMap::new();
         for why in &self.whys {
-            groups.entry(Group::of(*why)).or_default().add(*why);
+            groups.entry(Group::of(*why)).or_default().add(*why, needs);
         }
         let mut groups: Vec<_> = groups.into_iter().collect();
         groups.sort_by_key(|(_, agents)| std::cmp::Reverse(agents.count));
@@ -254,14 +258,14 @@ enum Group {
 #[derive(Clone, Copy, Debug, Default)]
 struct Agents {
     count: usize,
-    /// The least that is missing on one of them, in the resources' own order.
+    /// What is missing on the one that lacks least, in the resources' own order.
     nearest: Option<[Scalar; 4]>,
     /// Whether another one lacks more.
     differ: bool,
 }
 
 impl Agents {
-    fn add(&mut self, why: NoMatch) {
+    fn add(&mut self, why: NoMatch, needs: ScalarResources) {
         self.count += 1;
         let missing = match why {
             NoMatch::Insufficient(missing) => [missing.cpus, missing.mem, missing.disk, missing.gpus],
@@ -274,8 +278,23 @@ impl Agents {
             _ => return,
         };
         self.differ |= self.nearest.is_some_and(|nearest| nearest != missing);
-        self.nearest = Some(self.nearest.map_or(missing, |nearest| nearest.min(missing)));
+        let needs = [needs.cpus, needs.mem, needs.disk, needs.gpus];
+        self.nearest = Some(
+            self.nearest
+                .into_iter()
+                .chain([missing])
+                .min_by_key(|one| shortage(one, needs))
+                .unwrap_or(missing),
+        );
     }
+}
+
+/// The greatest part of what is needed of something that is missing, in millionths.
+fn shortage(missing: &[Scalar; 4], needs: [Scalar; 4]) -> i128 {
+    let part = |(missing, needed): (&Scalar, Scalar)| {
+        i128::from(missing.as_thousandths()) * 1_000_000 / i128::from(needed.as_thousandths().max(1))
+    };
+    missing.iter().zip(needs).map(part).max().unwrap_or_default()
 }
 
 impl Group {
@@ -299,6 +318,10 @@ impl Group {
         let at_least = if agents.differ { "at least " } else { "" };
         let nearest = agents.nearest.unwrap_or_default();
         match self {
+            // Others may lack less of one thing and more of another.
+            Self::Lacking(lacking) if agents.differ && lacking.iter().filter(|lacks| **lacks).count() > 1 => {
+                format!("needs {} on the nearest of {count} {noun}", amounts(&nearest))
+            }
             Self::Lacking(_) => format!("needs {at_least}{} on {count} {noun}", amounts(&nearest)),
             Self::FixedPort(port) => format!("port {port} is not free on {count} {noun}"),
             Self::DynamicPorts => format!("needs {at_least}{} more ports on {count} {noun}", nearest[0]),
@@ -326,6 +349,9 @@ impl Group {
                     "its copies failed again and again on {count} {noun}, which {} avoided for now",
                     verb("is", "are")
                 )
+            }
+            Self::Other(Reason::InsufficientDisk) => {
+                format!("no disk of {count} {noun} is as its volumes want it")
             }
             Self::Other(Reason::NoCorrespondingReservationFound) => {
                 format!("its volumes are not on {count} {noun}")
@@ -385,7 +411,7 @@ mod tests {
     }
 
     fn sentence(whys: &[NoMatch]) -> Option<String> {
-        refusals(whys).sentence(&zone_unique())
+        refusals(whys).sentence(&zone_unique(), scalars(1.0, 100.0, 1.0, 1.0))
     }
 
     #[test]

@@ -23,23 +23,20 @@
 //! The resources of the containers, the executor and the ports are reserved as well as the disk: a copy that cannot
 //! move must find room where it is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::disks;
 use super::pool::Pool;
 use super::{Launch, NoMatch, Site};
 use crate::config::{Config, UnknownTasks};
 use crate::model::identity::Identity;
 use crate::model::ids::{FrameworkId, InstanceId, Uuid, new_uuid};
 use crate::model::instance::{Goal, Instance, Task};
-use crate::model::mesos::{
-    DiskInfo, DiskSourceType, OperationInfo, Persistence, Reservation, Resource, ResourceKind, ResourceValue,
-};
-use crate::model::number::Scalar;
+use crate::model::mesos::{DiskInfo, OperationInfo, Persistence, Reservation, Resource, ResourceValue};
 use crate::model::pod::{PersistentVolume, PersistentVolumeType, PodSpec, ScalarResources};
-use crate::model::regex::JavaRegex;
 use crate::model::residence::{LocalVolume, reservation, resident_of};
 use crate::record::Leftover;
 use crate::scheduler::Scheduler;
@@ -83,10 +80,9 @@ impl Release {
 
     /// The operations for Mesos, in order.
     pub fn operations(&self) -> impl Iterator<Item = OperationInfo> + use<> {
-        let destroy = (!self.volumes.is_empty()).then(|| OperationInfo::Destroy(self.volumes.clone()));
-        let unreserve =
-            (!self.resources.is_empty()).then(|| OperationInfo::Unreserve(self.resources.clone()));
-        destroy.into_iter().chain(unreserve)
+        let destroy = by_provider(self.volumes.iter().cloned()).map(OperationInfo::Destroy);
+        let unreserve = by_provider(self.resources.iter().cloned()).map(OperationInfo::Unreserve);
+        destroy.chain(unreserve)
     }
 }
 
@@ -97,13 +93,24 @@ impl Launch {
         let mut operations = Vec::with_capacity(3);
         if let Some(home) = self.home.as_ref().filter(|home| home.reserve.is_some()) {
             let of_tasks = group.tasks.iter().flat_map(|task| &task.resources);
-            let reserved = group.executor.resources.iter().chain(of_tasks).map(plain_disk).collect();
-            operations.push(OperationInfo::Reserve(reserved));
-            operations.push(OperationInfo::Create(home.volumes.clone()));
+            let reserved = group.executor.resources.iter().chain(of_tasks).map(plain_disk);
+            operations.extend(by_provider(reserved).map(OperationInfo::Reserve));
+            operations.extend(by_provider(home.volumes.iter().cloned()).map(OperationInfo::Create));
         }
         operations.push(OperationInfo::LaunchGroup(Box::new(group)));
         operations
     }
+}
+
+/// What the agent itself has, then what each storage plugin manages: an operation may be about one of them only.
+fn by_provider(
+    resources: impl Iterator<Item = Resource>,
+) -> btree_map::IntoValues<Option<String>, Vec<Resource>> {
+    let mut groups: BTreeMap<Option<String>, Vec<Resource>> = BTreeMap::new();
+    for resource in resources {
+        groups.entry(resource.provider_id.clone()).or_default().push(resource);
+    }
+    groups.into_values()
 }
 
 /// The volumes of `instance`, and the indices of the stacks that are reserved for it, if all of that is in `pool`.
@@ -147,15 +154,8 @@ pub(super) fn may_be_in_use(instance: &Instance, spec: &PodSpec, site: &Site<'_>
 /// What one copy of `spec` takes of its agent in all: beside what it uses, its volumes on the agent's own disk.
 pub(crate) fn all_resources(spec: &PodSpec) -> ScalarResources {
     let of_root = |volume: &&PersistentVolume| volume.kind == PersistentVolumeType::Root;
-    let disk = spec.persistent_volumes().map(|(_, volume)| volume).filter(of_root).map(size).sum();
+    let disk = spec.persistent_volumes().map(|(_, volume)| volume).filter(of_root).map(disks::size).sum();
     spec.total_resources() + ScalarResources { disk, ..ScalarResources::default() }
-}
-
-/// Unreserved ones among `disks` for the volumes of `spec`, in their order; there is enough of the agent's own, as was
-/// checked.
-pub(super) fn choose_disks(spec: &PodSpec, disks: &[Resource]) -> Result<Vec<Resource>, NoMatch> {
-    let mut free: Vec<Resource> = disks.iter().filter(|disk| is_unused(disk)).cloned().collect();
-    spec.persistent_volumes().map(|(_, volume)| choose_disk(volume, &mut free)).collect()
 }
 
 /// Adds to the disks that are `known` of an agent those that are `offered`: each once, without what is reserved on it, and
@@ -176,55 +176,6 @@ pub(super) fn note_disks(known: &mut Vec<Resource>, offered: &[Resource]) {
             None => known.push(disk),
         }
     }
-}
-
-fn choose_disk(volume: &PersistentVolume, free: &mut Vec<Resource>) -> Result<Resource, NoMatch> {
-    let size = size(volume);
-    let kind = match volume.kind {
-        PersistentVolumeType::Root => return Ok(Resource::scalar(ResourceKind::Disk, size)),
-        PersistentVolumeType::Path => DiskSourceType::Path,
-        PersistentVolumeType::Mount => DiskSourceType::Mount,
-    };
-    let missing = NoMatch::Insufficient(ScalarResources { disk: size, ..ScalarResources::default() });
-    let most = volume.max_size.filter(|_| kind == DiskSourceType::Mount).map(mebibytes);
-    let fits = |disk: &Resource| {
-        disk.amount() >= size && most.is_none_or(|most| disk.amount() <= most) && is_of(disk, kind, volume)
-    };
-    // The smallest that is large enough.
-    let best = (0..free.len()).filter(|index| fits(&free[*index])).min_by_key(|index| free[*index].amount());
-    let index = best.ok_or(missing)?;
-    if kind == DiskSourceType::Mount {
-        return Ok(free.swap_remove(index));
-    }
-    let left = free[index].amount().saturating_sub(size);
-    let chosen = Resource { value: ResourceValue::Scalar(size), ..free[index].clone() };
-    free[index].value = ResourceValue::Scalar(left);
-    Ok(chosen)
-}
-
-fn is_unused(disk: &Resource) -> bool {
-    disk.reservations.is_empty() && persistence_id(disk).is_none()
-}
-
-fn is_of(disk: &Resource, kind: DiskSourceType, volume: &PersistentVolume) -> bool {
-    let Some(source) = disk.disk.as_ref().and_then(|disk| disk.source.as_ref()) else { return false };
-    let root = source.root.as_deref().unwrap_or_default();
-    let is_allowed = |constraint: &Vec<String>| {
-        // Admission has checked the form, and that the expression is one.
-        let regex = constraint.get(2).and_then(|regex| JavaRegex::new(regex).ok());
-        regex.is_some_and(|regex| regex.is_match(root).unwrap_or(false))
-    };
-    source.kind == kind
-        && volume.profile_name.as_ref().is_none_or(|profile| source.profile.as_ref() == Some(profile))
-        && volume.constraints.iter().all(is_allowed)
-}
-
-fn size(volume: &PersistentVolume) -> Scalar {
-    mebibytes(volume.size)
-}
-
-fn mebibytes(amount: u64) -> Scalar {
-    Scalar::from_thousandths(i64::try_from(amount).unwrap_or(i64::MAX).saturating_mul(1000))
 }
 
 pub(super) fn persistence_id(disk: &Resource) -> Option<&String> {

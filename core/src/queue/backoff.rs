@@ -8,22 +8,23 @@
 //! in whole milliseconds, and at least one more each time if it is to grow.
 //!
 //! What differs from Marathon: a further failure is one of a copy that was launched after the delay, so a hundred
-//! copies that fail together count once; a copy that ran for a good while before it failed counts as a first failure
+//! copies that fail together count once; a copy that served for a good while before it failed counts as a first failure
 //! again, so success does lower the delay; a copy that finished without an error waits for the first delay and
-//! never longer; one that an operator drained away does not wait; copies that start do not push the delay of
+//! never longer, and takes nothing off that of others; one that an operator drained away does not wait; copies that start do not push the delay of
 //! others further away; a definition that replaces copies is not held back by what became of the one before; and the
 //! delay is durable.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::instance::{Condition, Instance, Task};
 use crate::model::mesos::{StatusReason, TaskState};
-use crate::model::pod::Backoff;
+use crate::model::pod::{Backoff, PodSpec};
 use crate::model::time::Timestamp;
 use crate::record::LaunchDelay;
 use crate::state::State;
 
-/// A copy that ran at least so long, and at least twice as long as the delay before it, was a success.
+/// A copy that served at least so long, and at least twice as long as the delay before it, was a success.
 const SUCCESS: Duration = Duration::from_secs(60);
 
 /// The delay after `instance` has ended without being asked to; none if nothing is to be waited for, as after the end of
@@ -35,9 +36,18 @@ pub(crate) fn after_end(state: &State, instance: &Instance, now: Timestamp) -> O
         return None;
     }
     let launched = instance.tasks.iter().map(|task| task.staged_at).min().unwrap_or(now);
-    let ran = instance.tasks.iter().filter_map(|task| task.started_at).min().map(|at| now.since(at));
-    let end = End { condition: instance.condition, launched, ran: ran.unwrap_or_default() };
+    let served_since = instance.active_since.filter(|_| was_well(instance, pod.spec_of(instance.version)));
+    let served = served_since.map(|at| now.since(at)).unwrap_or_default();
+    let end = End { condition: instance.condition, launched, served };
     Some(next(backoff, pod.state.delay, end, now))
+}
+
+/// Whether all containers of `instance` that have a health check were once found healthy.
+fn was_well(instance: &Instance, spec: Option<&Arc<PodSpec>>) -> bool {
+    let containers = spec.into_iter().flat_map(|spec| &spec.containers);
+    containers
+        .zip(&instance.tasks)
+        .all(|(container, task)| container.health_check.is_none() || task.was_healthy)
 }
 
 /// Whether `task` ended because its agent was to be emptied.
@@ -52,25 +62,32 @@ struct End {
     condition: Condition,
     /// When it was launched.
     launched: Timestamp,
-    /// How long it ran.
-    ran: Duration,
+    /// How long it served, and everything of it ran.
+    served: Duration,
 }
 
 fn next(backoff: Backoff, previous: Option<LaunchDelay>, end: End, now: Timestamp) -> LaunchDelay {
     let longest = millis(backoff.max_launch_delay.0);
     let first = millis(backoff.backoff.0).min(longest);
-    let was_success = |delay: &LaunchDelay| end.ran >= SUCCESS.max(Duration::from_millis(delay.millis) * 2);
+    let was_success =
+        |delay: &LaunchDelay| end.served >= SUCCESS.max(Duration::from_millis(delay.millis) * 2);
     let millis = match previous {
-        Some(delay) if end.condition != Condition::Finished && !was_success(&delay) => {
+        // That one finishes is no merit of others that fail: what they have earned is kept for them.
+        Some(delay) if end.condition == Condition::Finished && !was_success(&delay) => {
+            let until = (now + Duration::from_millis(first)).max(delay.until);
+            let failures_until = Some(delay.failures_until.unwrap_or(delay.until));
+            return LaunchDelay { millis: delay.millis.clamp(first, longest), until, failures_until };
+        }
+        Some(delay) if !was_success(&delay) => {
             let grown = grow(delay.millis, backoff.backoff_factor.0);
-            let is_further = end.launched >= delay.until;
+            let is_further = end.launched >= delay.failures_until.unwrap_or(delay.until);
             if is_further { grown } else { delay.millis }.clamp(first, longest)
         }
         _ => first,
     };
     // Copies that fail together must not shorten each other's delay.
     let until = (now + Duration::from_millis(millis)).max(previous.map_or(now, |delay| delay.until));
-    LaunchDelay { millis, until }
+    LaunchDelay { millis, until, failures_until: None }
 }
 
 /// A millisecond at least, unless it is no time at all.
@@ -110,14 +127,14 @@ mod tests {
     }
 
     fn failure(previous: Option<LaunchDelay>, ran: u64, now: Timestamp) -> LaunchDelay {
-        let end = End { condition: Condition::Failed, launched: now, ran: Duration::from_secs(ran) };
+        let end = End { condition: Condition::Failed, launched: now, served: Duration::from_secs(ran) };
         next(BACKOFF, previous, end, now)
     }
 
     #[test]
     fn the_delay_grows_by_its_factor_up_to_its_limit() {
         let first = failure(None, 0, at(100));
-        assert_eq!(first, LaunchDelay { millis: 1000, until: at(101) });
+        assert_eq!(first, LaunchDelay { millis: 1000, until: at(101), failures_until: None });
         let second = failure(Some(first), 0, at(102));
         assert_eq!(second.millis, 1150);
         let mut delay = second;
@@ -141,7 +158,7 @@ mod tests {
         /// Also where a thousandth of the delay is less than a millisecond.
         #[test]
         fn a_delay_that_is_to_grow_grows_with_every_failure_until_its_limit(backoff in any_backoff()) {
-            let end = |launched| End { condition: Condition::Failed, launched, ran: Duration::ZERO };
+            let end = |launched| End { condition: Condition::Failed, launched, served: Duration::ZERO };
             let mut delay = next(backoff, None, end(at(0)), at(0));
             prop_assert!(delay.millis > 0);
             for _ in 0..100 {
@@ -158,7 +175,7 @@ mod tests {
         for (seconds, factor, expected) in [(0.0, 2.0, 0), (0.003, 1.0, 3), (0.003, 0.5, 3)] {
             let (backoff, backoff_factor) = (Number(seconds), Number(factor));
             let backoff = Backoff { backoff, backoff_factor, ..BACKOFF };
-            let end = |launched| End { condition: Condition::Failed, launched, ran: Duration::ZERO };
+            let end = |launched| End { condition: Condition::Failed, launched, served: Duration::ZERO };
             let first = next(backoff, None, end(at(0)), at(0));
             let second = next(backoff, Some(first), end(first.until), first.until);
             assert_eq!((first.millis, second.millis), (expected, expected), "{seconds} {factor}");
@@ -167,27 +184,34 @@ mod tests {
 
     #[test]
     fn copies_that_fail_together_count_once() {
-        let before = LaunchDelay { millis: 10_000, until: at(100) };
-        let end = |launched| End { condition: Condition::Failed, launched, ran: Duration::ZERO };
+        let before = LaunchDelay { millis: 10_000, until: at(100), failures_until: None };
+        let end = |launched| End { condition: Condition::Failed, launched, served: Duration::ZERO };
         let first = next(BACKOFF, Some(before), end(at(101)), at(102));
-        assert_eq!(first, LaunchDelay { millis: 11_500, until: at(102) + Duration::from_millis(11_500) });
+        assert_eq!(
+            first,
+            LaunchDelay {
+                millis: 11_500,
+                until: at(102) + Duration::from_millis(11_500),
+                failures_until: None
+            }
+        );
         let second = next(BACKOFF, Some(first), end(at(101)), at(103));
         assert_eq!(second, LaunchDelay { until: at(103) + Duration::from_millis(11_500), ..first });
     }
 
     #[test]
     fn a_long_run_makes_the_next_failure_a_first_one() {
-        let delay = LaunchDelay { millis: 50_000, until: at(0) };
+        let delay = LaunchDelay { millis: 50_000, until: at(0), failures_until: None };
         assert_eq!(failure(Some(delay), 99, at(500)).millis, 57_500);
         assert_eq!(failure(Some(delay), 100, at(500)).millis, 1000);
     }
 
     #[test]
     fn finishing_is_no_failure() {
-        let delay = LaunchDelay { millis: 50_000, until: at(0) };
-        let end = End { condition: Condition::Finished, launched: at(10), ran: Duration::ZERO };
+        let delay = LaunchDelay { millis: 50_000, until: at(0), failures_until: None };
+        let end = End { condition: Condition::Finished, launched: at(10), served: Duration::ZERO };
         let next = next(BACKOFF, Some(delay), end, at(10));
-        assert_eq!(next, LaunchDelay { millis: 1000, until: at(11) });
+        assert_eq!(next, LaunchDelay { millis: 50_000, until: at(11), failures_until: Some(at(0)) });
     }
 
     #[test]
@@ -198,7 +222,7 @@ mod tests {
             max_launch_delay: Number(1e300),
             failing_agents: None,
         };
-        let end = || End { condition: Condition::Failed, launched: at(0), ran: Duration::ZERO };
+        let end = || End { condition: Condition::Failed, launched: at(0), served: Duration::ZERO };
         let first = next(absurd, None, end(), at(0));
         let _ = next(absurd, Some(first), end(), at(0));
     }

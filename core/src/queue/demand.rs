@@ -141,7 +141,7 @@ impl Scheduler {
     pub(crate) fn on_refused(&mut self, call: &Call, reason: String) {
         let framework_info = match call {
             Call::Accept { offer_ids, operations, .. } => {
-                return self.on_refused_accept(offer_ids, operations);
+                return self.on_refused_accept(offer_ids, operations, &reason);
             }
             Call::UpdateFramework { framework_info, .. } => framework_info,
             _ => return,
@@ -172,11 +172,11 @@ impl Scheduler {
     }
 
     /// Nothing of what was to be launched is anywhere, and the offers are as they were.
-    fn on_refused_accept(&mut self, offer_ids: &[OfferId], operations: &[Operation]) {
+    fn on_refused_accept(&mut self, offer_ids: &[OfferId], operations: &[Operation], why: &str) {
         for operation in operations {
             let OperationInfo::LaunchGroup(group) = &operation.info else { continue };
             if let Some(Ok(task)) = group.tasks.first().map(|task| task.task_id.parse()) {
-                self.on_unsent(&task.instance(), task.incarnation);
+                self.on_launch_refused(&task.instance(), task.incarnation, why);
             }
         }
         self.call(Call::Decline { offer_ids: offer_ids.to_vec(), refuse: Some(Duration::ZERO) });

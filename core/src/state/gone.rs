@@ -89,6 +89,13 @@ impl State {
         self.leftovers.insert(leftover);
     }
 
+    /// `agent` is gone for good, with all that was kept on it.
+    pub(crate) fn drop_leftovers_on(&mut self, agent: &AgentId) {
+        for uuid in self.leftovers.all_on(agent) {
+            self.drop_leftover(uuid);
+        }
+    }
+
     /// Nothing is kept any more for an instance that is gone.
     pub(crate) fn drop_leftover(&mut self, uuid: Uuid) {
         if let Some(leftover) = self.leftovers.remove(uuid) {

@@ -56,6 +56,11 @@ impl Leftovers {
         left.into_iter().flatten().filter_map(|uuid| self.all.get(uuid))
     }
 
+    /// All that is kept on `agent`.
+    pub(super) fn all_on(&self, agent: &AgentId) -> Vec<Uuid> {
+        self.places.values().filter_map(|agents| agents.get(agent)).flatten().copied().collect()
+    }
+
     /// The roles that something of it is reserved for.
     pub(super) fn roles(&self) -> impl Iterator<Item = &Role> {
         self.places.keys()

@@ -52,6 +52,7 @@ use crate::model::group::Group;
 use crate::model::identity::Identity;
 use crate::model::ids::{DeploymentId, FrameworkId, InstanceId, PodId, Role, Uuid};
 use crate::model::instance::{AgentInfo, Instance, Task};
+use crate::model::mesos::TaskState;
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
 use crate::placement::{Constraints, OfferCount, RefusalStatistics, holds_place};
@@ -298,8 +299,11 @@ impl State {
         self.kills.remove(uuid);
         self.changes.instances.push((slot.instance.id.pod.clone(), uuid));
         self.changes.touched.insert(slot.instance.id.pod.clone());
-        let Instance { id, role, agent, residence, .. } = &*slot.instance;
-        if let (Some(_), Some(agent)) = (residence, agent) {
+        let Instance { id, role, agent, residence, tasks, .. } = &*slot.instance;
+        let is_gone = tasks.iter().any(|task| {
+            task.last.as_ref().is_some_and(|last| last.state == Some(TaskState::TaskGoneByOperator))
+        });
+        if let (Some(_), Some(agent), false) = (residence, agent, is_gone) {
             let (instance, agent, role, since) = (id.clone(), agent.clone(), role.clone(), self.now);
             self.put_leftover(Leftover { instance, agent, role, since });
         }
@@ -538,9 +542,11 @@ impl State {
         if stage == Stage::Waiting && pod.waiting.add(instance) {
             self.changes.waiting.insert(instance.id.pod.clone());
             self.changes.demand = true;
-            if pod.waiting.len() == 1 {
+            let waited_before = before.is_some_and(|before| before.stage == Stage::Waiting);
+            if pod.waiting.len() == 1 && !waited_before {
                 // A new attempt: what became of earlier offers is no longer of interest.
-                let offers = self.offers.get(&instance.role).copied().unwrap_or_default();
+                let role = pod.spec().map_or(&instance.role, |spec| &spec.role);
+                let offers = self.offers.get(role).copied().unwrap_or_default();
                 pod.refusals = RefusalStatistics::begin(offers);
             }
         }
@@ -603,9 +609,10 @@ impl Derived {
 }
 
 /// The agent on which `instance` takes up a place that constraints count: an old one takes none while it is about to
-/// be replaced, or its successor might find none.
+/// be replaced, or its successor might find none. One with volumes comes back to them as the new version.
 fn place_of<'a>(instance: &'a Instance, pod: &Pod, is_current: bool) -> Option<&'a AgentInfo> {
-    let stays = is_current || pod.deployment.is_none();
+    let comes_back = || instance.residence.is_some() && pod.spec().is_some_and(|spec| spec.is_resident());
+    let stays = is_current || pod.deployment.is_none() || comes_back();
     instance.agent.as_deref().filter(|_| stays && holds_place(instance))
 }
 

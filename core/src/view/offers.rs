@@ -116,7 +116,9 @@ impl Scheduler {
     /// it; of many agents, some. Nothing if no copy of it waits.
     pub fn last_unused_offers(&self, pod: &PodId) -> Vec<UnusedOffer> {
         let waiting = self.state.pod(pod).and_then(|pod| {
-            let instance = self.state.instance(pod.waiting.after(None).next()?)?;
+            // As in what is said of the pod: one that may go anywhere, if there is one.
+            let free = pod.waiting.free().next_back();
+            let instance = self.state.instance(free.or_else(|| pod.waiting.residents().next())?)?;
             Some(Asker { pod, spec: pod.spec()?, instance })
         });
         let Some(asker) = waiting else { return Vec::new() };
@@ -126,7 +128,8 @@ impl Scheduler {
             let refusal = match_instance(asker, pool, &self.site(), 0).err();
             let message = refusal.and_then(|why| match why {
                 NoMatch::Constraint(why) => Some(constraints.explain(why, &pool.agent)),
-                why => Refusals { whys: vec![why], are_cut: false }.sentence(constraints),
+                why => Refusals { whys: vec![why], are_cut: false }
+                    .sentence(constraints, asker.spec.total_resources()),
             });
             let reason = refusal.into_iter().map(NoMatch::reason).collect();
             UnusedOffer { offer: pool.into(), reason, timestamp, message }

@@ -206,16 +206,18 @@ impl Scheduler {
         let home = pools.find(|pool| instance.agent_id() == Some(&pool.agent.agent_id))?;
         let why =
             match_instance(asker, home, &self.site(), 0).err().filter(|why| *why != NoMatch::Reservation)?;
-        let why = Refusals { whys: vec![why], are_cut: false }.sentence(&pod.constraints)?;
+        let needs = asker.spec.total_resources();
+        let why = Refusals { whys: vec![why], are_cut: false }.sentence(&pod.constraints, needs)?;
         Some(format!("its persistent volumes were offered on agent {}, but {why}", home.agent.host))
     }
 
     /// Why copies of `pod` that wait are not launched.
     pub(crate) fn why_pod_waits(&self, pod: &Pod, now: Timestamp) -> Option<String> {
-        if let Some(why) = self.what_holds_up(pod, &pod.spec()?.role, now) {
+        let spec = pod.spec()?;
+        if let Some(why) = self.what_holds_up(pod, &spec.role, now) {
             return Some(why);
         }
-        let why = self.refusals_now(pod)?.sentence(&pod.constraints);
+        let why = self.refusals_now(pod)?.sentence(&pod.constraints, spec.total_resources());
         let parts: Vec<String> = why.into_iter().chain(self.why_in_vain(pod)).collect();
         (!parts.is_empty()).then(|| parts.join("; "))
     }
