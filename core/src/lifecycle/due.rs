@@ -88,7 +88,11 @@ fn due_of_launch(task: &Task, instance: &Instance, config: &Config) -> Option<(T
     // Word about one container is word about the launch of all.
     let confirmed = instance.tasks.iter().any(|task| task.condition != Condition::Provisioned);
     match task.condition {
-        Condition::Provisioned if !confirmed && !instance.launch_questioned => {
+        Condition::Provisioned
+            if !confirmed
+                && !instance.launch_questioned
+                && LAUNCH_QUESTION_DELAY < config.task_launch_confirm_timeout =>
+        {
             Some((task.staged_at + LAUNCH_QUESTION_DELAY, Due::AskAboutLaunch))
         }
         Condition::Provisioned if !confirmed => {
@@ -103,10 +107,13 @@ fn due_of_launch(task: &Task, instance: &Instance, config: &Config) -> Option<(T
     }
 }
 
-/// Since when `instance` has been out of reach. Its containers are on one agent, so they count together. A master's
-/// clock that runs ahead of ours does not delay anything: we heard of it when it was so already.
+/// Since when `instance` has been out of reach. Its containers are on one agent, so they count together, and what was
+/// heard of one of them of a later partition is true for all. A master's clock that runs ahead of ours does not delay
+/// anything: we heard of it when it was so already.
 fn unreachable_since(instance: &Instance) -> Option<Timestamp> {
-    instance.tasks.iter().filter_map(|task| Some(task.unreachable_since?.min(task.since))).min()
+    let latest = instance.tasks.iter().filter_map(|task| task.unreachable_since).max()?;
+    let of_latest = instance.tasks.iter().filter(|task| task.unreachable_since == Some(latest));
+    of_latest.map(|task| latest.min(task.since)).min()
 }
 
 impl Scheduler {

@@ -185,9 +185,15 @@ impl Scheduler {
             return;
         }
         if self.reconciliation.next_round.is_some_and(|at| at <= now) {
-            self.drop_gone_unknown_tasks();
-            self.start_round();
-            self.drop_old_forgotten();
+            let reconciliation = &mut self.reconciliation;
+            if reconciliation.next.is_some() || !reconciliation.repeated.is_empty() {
+                // The one that is on its way comes to its end first, or those that are asked about last never are.
+                reconciliation.next_round = Some(now + CHUNK_PAUSE);
+            } else {
+                self.drop_gone_unknown_tasks();
+                self.start_round();
+                self.drop_old_forgotten();
+            }
         }
         if self.reconciliation.next_urgent.is_some_and(|at| at <= now) {
             self.ask(|scheduler| scheduler.reconciliation.urgent.pop_front());

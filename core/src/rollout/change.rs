@@ -232,9 +232,15 @@ impl Scheduler {
             match before.and_then(|before| self.pod_version(pod, before)).cloned() {
                 // It gets a new version, but copies that still run this very definition need not be replaced.
                 Some(spec) => {
+                    let found = self.state.pod(pod);
+                    let is_mere_scaling = found.is_some_and(|found| {
+                        found.tally.old.all() == 0
+                            && found.spec().is_some_and(|now| change(now, &spec) < Change::Upgrade)
+                    });
+                    let action = if is_mere_scaling { ActionKind::ScalePod } else { ActionKind::RestartPod };
                     let spec = PodSpec { version, ..PodSpec::clone(&spec) };
                     self.state.set_spec(&self.config, Arc::new(spec));
-                    restarted.push((ActionKind::RestartPod, pod.clone()));
+                    restarted.push((action, pod.clone()));
                 }
                 None => {
                     if current.is_some() {
@@ -283,7 +289,15 @@ impl Scheduler {
                 self.announce_failure(&deployment, "The upgrade has been cancelled");
             } else {
                 self.mark(Mark::DeploymentCurtailed);
+                let step = |deployment: &Deployment| deployment.steps.get(deployment.current_step).cloned();
+                let is_over = step(&deployment)
+                    .is_some_and(|step| step.actions.iter().all(|action| pods.contains(&action.pod)));
                 deployment.release(&pods);
+                if let Some(current_step) = step(&deployment).filter(|_| is_over) {
+                    let plan = DeploymentPlan::from(&deployment);
+                    self.publish(ApiEventKind::DeploymentInfo { plan, current_step });
+                    self.set_ready_targets(&mut deployment);
+                }
                 self.state.put_deployment(deployment);
             }
         }

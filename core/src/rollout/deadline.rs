@@ -14,12 +14,14 @@ use crate::scheduler::Scheduler;
 
 impl Scheduler {
     /// Ends every deployment whose time is up, and does what follows from that. Without news of its copies nobody can say
-    /// whether it is done, nor while there are pods to look at that this step's portion was not enough for.
+    /// whether it is done, nor while there are timers that are due, or pods to look at, that this step's portion was not
+    /// enough for.
     pub(crate) fn end_overdue_deployments(&mut self) {
         if !self.is_up_to_date() {
             return;
         }
         while self.state.changes.touched.is_empty()
+            && self.state.due(self.now).next().is_none()
             && let Some(deployment) = self.state.overdue_deployment(self.now).cloned()
         {
             self.end_overdue(&deployment);

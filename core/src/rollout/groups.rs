@@ -147,6 +147,9 @@ impl Scheduler {
                 self.check_free_for_pod(pod)?;
             }
         }
+        for (group, _) in self.lost_groups(&deployment.original_groups) {
+            self.check_free_for_group(group).map_err(|error| Rejection::not_valid("/", error))?;
+        }
         let changes: Changes = self
             .lost_groups(&deployment.original_groups)
             .map(|(id, settings)| (id.clone(), Some(settings.clone())))

@@ -103,9 +103,18 @@ impl Scheduler {
                     .to_owned(),
             );
         }
-        let blocker = blocker(found, action)?;
+        let Some(blocker) = blocker(found, action) else {
+            // Some of its copies would have to go.
+            return (!self.is_connected()).then(|| "waits for a connection to the Mesos master".to_owned());
+        };
         let mut text = blocker.describe(found, deployment.version);
-        if matches!(blocker, Blocker::Ready(_) | Blocker::Replaced(_)) {
+        let still_to_be_asked = found.tally.old.all() > found.tally.old.get(Stage::Stopping);
+        let waits_for_others = match blocker {
+            Blocker::Ready(_) | Blocker::Replaced(_) => true,
+            Blocker::OldEnding(_) => still_to_be_asked,
+            Blocker::Ending(_) => false,
+        };
+        if waits_for_others {
             if let Some(unmet) = self.unmet_dependency(pod) {
                 return Some(self.describe(&unmet));
             }
@@ -140,6 +149,8 @@ fn blocker(pod: &Pod, action: &DeploymentAction) -> Option<Blocker> {
     match action.action {
         ActionKind::StartPod => None,
         ActionKind::StopPod => some(tally.all()).map(Blocker::Ending),
+        // Those that wait for a dependency, or that one step is not enough for, are still to come.
+        ActionKind::ScalePod if tally.counted() < wanted => Some(Blocker::Ready(wanted)),
         ActionKind::ScalePod if tally.serving() < action.ready_target.min(wanted) => {
             Some(Blocker::Ready(action.ready_target.min(wanted)))
         }
@@ -181,8 +192,17 @@ impl Blocker {
             (counts.get(Stage::Unreachable), "out of reach"),
             (no_room, "to come when there is room"),
         ];
+        // What takes that room.
+        let is_replaced = matches!(self, Self::Replaced(_)) && no_room > 0;
+        let in_the_way = [
+            (tally.old.get(Stage::Unreachable) + tally.old.get(Stage::Inactive), "out of reach"),
+            (tally.get(Stage::Stopping) + tally.old.get(Stage::Ending), "still ending"),
+        ];
         for (count, how) in rest.into_iter().filter(|(count, _)| *count > 0) {
             text += &format!(", {} {how}", are(count));
+        }
+        for (count, how) in in_the_way.into_iter().filter(|(count, _)| is_replaced && *count > 0) {
+            text += &format!("; of older ones {} {how}", are(count));
         }
         let last = pod.terminations.last().filter(|last| last.terminated_at >= accepted);
         if let Some(last) = last {
