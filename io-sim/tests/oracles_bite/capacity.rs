@@ -35,24 +35,22 @@ fn a_copy_in_the_place_of_one_that_has_not_ended() {
         killed: Vec<TaskStatus>,
     }
     impl Bug for Forgetful {
-        fn hear(&mut self, input: Input) -> Input {
-            if let Input::Event(event) = &input {
-                match &**event {
-                    Event::Update(status) if status.state == TaskState::TaskRunning => {
-                        self.running.insert(status.task_id.clone(), status.clone());
-                    }
-                    Event::Heartbeat => {
-                        if let Some(status) = self.killed.pop() {
-                            return Input::Event(Box::new(Event::Update(status)));
-                        }
-                    }
-                    _ => {}
+        fn hear(&mut self, input: &mut Input) {
+            let Input::Event(event) = input else { return };
+            match &mut **event {
+                Event::Update(status) if status.state == TaskState::TaskRunning => {
+                    self.running.insert(status.task_id.clone(), status.clone());
                 }
+                heartbeat @ Event::Heartbeat => {
+                    if let Some(status) = self.killed.pop() {
+                        *heartbeat = Event::Update(status);
+                    }
+                }
+                _ => {}
             }
-            input
         }
 
-        fn say(&mut self, output: Output) -> Output {
+        fn say(&mut self, output: &mut Output) {
             for action in &output.actions {
                 if let Action::Call(Call::Kill { task_id, .. }) = action
                     && let Some(mut status) = self.running.remove(task_id)
@@ -61,11 +59,10 @@ fn a_copy_in_the_place_of_one_that_has_not_ended() {
                     self.killed.push(status);
                 }
             }
-            output
         }
     }
     assert_eq!(run(&slow_ends()).violation, None);
-    let found = violation_unheard::<Forgetful>(&slow_ends()).to_string();
+    let found = violation_unheard(Forgetful::default(), &slow_ends()).to_string();
     assert!(found.starts_with("ceiling: ") && found.contains("still running without a record"), "{found}");
 }
 
@@ -79,7 +76,7 @@ fn a_new_copy_that_is_ended_below_the_floor() {
     }
     impl Bug for Fickle {
         /// When an old copy has made room for a new one that serves, ends that one, too.
-        fn say(&mut self, mut output: Output) -> Output {
+        fn say(&mut self, output: &mut Output) {
             if let Some(mut new) = self.new.take_if(|_| self.is_over_one) {
                 Arc::make_mut(&mut new).kill_requested =
                     Some(KillRequest { at: new.since, reason: KillReason::Upgrading });
@@ -93,9 +90,8 @@ fn a_new_copy_that_is_ended_below_the_floor() {
                     self.new = Some(instance.clone());
                 }
             }
-            output
         }
     }
-    let found = violation_unheard::<Fickle>(&plan_with(ONE_BY_ONE, "")).to_string();
+    let found = violation_unheard(Fickle::default(), &plan_with(ONE_BY_ONE, "")).to_string();
     assert!(found.starts_with("floor: "), "{found}");
 }
