@@ -122,6 +122,47 @@ fn a_request_that_does_not_do_what_its_dry_run_said() {
 }
 
 #[test]
+fn a_deployment_that_does_more_than_its_dry_run_said() {
+    /// Ends two copies where one is to end, and says and keeps that it was one.
+    #[derive(Clone, Default)]
+    struct Zealous(bool);
+    impl Bug for Zealous {
+        fn hear(&mut self, input: &mut Input) {
+            self.0 = false;
+            if let Input::Command { command, .. } = input
+                && let Command::UpdatePod { pod, .. } = &mut **command
+                && pod.scaling.instances == 2
+            {
+                pod.scaling.instances = 1;
+                self.0 = true;
+            }
+        }
+
+        fn say(&mut self, output: &mut Output) {
+            let kept = output.records.iter_mut().filter_map(|record| match record {
+                Record::Put(Entry::PodVersion(spec)) => Some(spec),
+                _ => None,
+            });
+            let said = output.actions.iter_mut().filter_map(|action| match action {
+                Action::Reply { result: Ok(response), .. } => match &mut **response {
+                    Response::PodUpdated { pod, .. } => Some(pod),
+                    _ => None,
+                },
+                _ => None,
+            });
+            for spec in kept.chain(said).filter(|_| self.0) {
+                Arc::make_mut(spec).scaling.instances = 2;
+            }
+        }
+    }
+    let mut plan = surplus("", "", "");
+    plan.rehearsed = true;
+    assert_eq!(run(&plan).violation, None);
+    let found = violation(Zealous::default(), &plan).to_string();
+    assert!(found.starts_with("rehearsal: deployment ") && found.contains(", and did "), "{found}");
+}
+
+#[test]
 fn an_answer_that_comes_twice() {
     let stutter = bug!(say, |output| {
         let replies = output.actions.iter().filter(|action| matches!(action, Action::Reply { .. }));
