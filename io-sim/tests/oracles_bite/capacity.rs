@@ -2,12 +2,12 @@
 
 use super::*;
 
-/// Each copy takes a minute to end, and one after the other is replaced.
-fn slow_ends() -> Plan {
+/// Each copy takes a minute to end, and one after the other is replaced. `more` is what else the plan has.
+fn slow_ends(minimum: f32, more: &str) -> Plan {
     let pod = |revision: &str| {
         format!(
             r#"{{ "id": "/web", "scaling": {{ "kind": "fixed", "instances": 4 }}, "networks": [{{ "mode": "host" }}],
-                 "scheduling": {{ "upgrade": {{ "minimumHealthCapacity": 0.5, "maximumOverCapacity": 0 }} }},
+                 "scheduling": {{ "upgrade": {{ "minimumHealthCapacity": {minimum}, "maximumOverCapacity": 0 }} }},
                  "containers": [{{ "name": "a", "exec": {{ "command": {{ "shell": "{revision}" }} }},
                    "lifecycle": {{ "killGracePeriodSeconds": 120 }},
                    "resources": {{ "cpus": 0.1, "mem": 32 }} }}] }}"#
@@ -18,8 +18,8 @@ fn slow_ends() -> Plan {
              "containers": [{{ "do": {{ "stop": ["60s", "60s"] }} }}],
              "workload": [
                {{ "at": "2s", "do": {{ "create": {{ "pod": {} }} }} }},
-               {{ "at": "1m", "do": {{ "update": {{ "pod": {} }} }} }}
-             ] }}"#,
+               {{ "at": "4m", "do": {{ "update": {{ "pod": {} }} }} }}
+             ] {more} }}"#,
         pod("one"),
         pod("two")
     );
@@ -61,9 +61,24 @@ fn a_copy_in_the_place_of_one_that_has_not_ended() {
             }
         }
     }
-    assert_eq!(run(&slow_ends()).violation, None);
-    let found = violation_unheard(Forgetful::default(), &slow_ends()).to_string();
+    assert_eq!(run(&slow_ends(0.5, "")).violation, None);
+    let found = violation_unheard(Forgetful::default(), &slow_ends(0.5, "")).to_string();
     assert!(found.starts_with("ceiling: ") && found.contains("still running without a record"), "{found}");
+}
+
+#[test]
+fn a_copy_that_is_gone_and_believed_to_serve() {
+    // Does not ask what it has missed.
+    let incurious = bug!(say, |output| output
+        .actions
+        .retain(|action| !matches!(action, Action::Call(Call::Reconcile { .. }))));
+    let missed = r#", "faults": [
+        { "at": "1m", "do": { "scheduler_crashed": { "lasts": "30s" } } },
+        { "at": "1m10s", "do": { "agent_gone": { "agent": 0, "lasts": "10s" } } }]"#;
+    let plan = slow_ends(0.75, missed);
+    assert_eq!(run(&plan).violation, None);
+    let found = violation(incurious, &plan).to_string();
+    assert!(found.starts_with("floor: ") && found.ends_with("is gone, although nobody said so"), "{found}");
 }
 
 #[test]
