@@ -10,16 +10,28 @@
 pub enum Mark {
     /// The master said that an agent is lost on which there are copies.
     AgentLossHeard,
+    /// Copies are not begun because their pod has to wait for another one.
+    DependencyAwaited,
     /// A deployment was cancelled and everything left as it was.
     DeploymentAbandoned,
     /// A forced change took pods out of a deployment that changes others, too.
     DeploymentCurtailed,
-    /// A forced change took the place of a deployment that was on its way.
-    DeploymentSuperseded,
+    /// A deployment was not done by its deadline.
+    DeploymentOverdue,
     /// A deployment was cancelled and another one leads back.
     DeploymentReverted,
-    /// Copies are not begun because their pod has to wait for another one.
-    DependencyAwaited,
+    /// A deployment was not done by its deadline, and another one leads back.
+    DeploymentRolledBack,
+    /// A forced change took the place of a deployment that was on its way.
+    DeploymentSuperseded,
+    /// Mesos knows a later launch of a copy than the records do, which prove nothing about it.
+    Disowned,
+    /// Something of an earlier launch of a copy is alive, and is killed.
+    EarlierLaunchReturned,
+    /// A copy ended by the word of somebody who may be wrong: another one takes its place.
+    EndedInDoubt,
+    /// A container that was given up for ended is alive, and is killed.
+    EndedReturned,
     /// The master said that an executor failed before its tasks' updates came.
     ExecutorFailureHeard,
     /// Asking did not help, and an executor was shut down as a whole.
@@ -34,18 +46,24 @@ pub enum Mark {
     FrameworkReborn,
     /// Part of a group ended, and the rest did not follow.
     GroupOutlived,
-    /// A copy ended by the word of somebody who may be wrong: another one takes its place.
-    EndedInDoubt,
+    /// An agent was declared gone, with the volumes that a copy has there.
+    HomeGone,
     /// The volumes of a copy turned up on another agent, and the copy goes there.
     HomeMoved,
     /// A copy has been out of reach for so long that another one is wanted.
     Inactive,
+    /// A container came up after its `KILL`, which had found nothing to end.
+    KillIgnored,
     /// Somebody was asked to end once more.
     KillRepeated,
+    /// A copy whose end a person had asked for went out of reach: another one takes its place.
+    KilledUnreachable,
     /// Nothing was heard of a launch, and Mesos is asked about it.
     LaunchQuestioned,
     /// A launch took too long.
     LaunchTimedOut,
+    /// What was kept for a copy that is gone is given back.
+    LeftoverReleased,
     /// Copies would have gone if what was known of them had not been old news.
     OldNewsHeld,
     /// Old copies that do not serve go first.
@@ -56,19 +74,33 @@ pub enum Mark {
     RoleRefused,
     /// A copy that returned is one too many.
     Surplus,
+    /// Something is reserved for a copy that there is no record of.
+    UnknownReservationSeen,
+    /// A task that there is no record of has ended.
+    UnknownTaskEnded,
+    /// A task that there is no record of is alive.
+    UnknownTaskHeard,
+    /// A task that there is no record of is killed, as the settings say.
+    UnknownTaskKilled,
     /// A copy that is to end went out of reach.
     UnwantedUnreachable,
 }
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 38] = [
         Self::AgentLossHeard,
+        Self::DependencyAwaited,
         Self::DeploymentAbandoned,
         Self::DeploymentCurtailed,
-        Self::DeploymentSuperseded,
+        Self::DeploymentOverdue,
         Self::DeploymentReverted,
-        Self::DependencyAwaited,
+        Self::DeploymentRolledBack,
+        Self::DeploymentSuperseded,
+        Self::Disowned,
+        Self::EarlierLaunchReturned,
+        Self::EndedInDoubt,
+        Self::EndedReturned,
         Self::ExecutorFailureHeard,
         Self::ExecutorShutDown,
         Self::Expunged,
@@ -76,17 +108,24 @@ impl Mark {
         Self::ForgottenReturned,
         Self::FrameworkReborn,
         Self::GroupOutlived,
-        Self::EndedInDoubt,
+        Self::HomeGone,
         Self::HomeMoved,
         Self::Inactive,
+        Self::KillIgnored,
         Self::KillRepeated,
+        Self::KilledUnreachable,
         Self::LaunchQuestioned,
         Self::LaunchTimedOut,
+        Self::LeftoverReleased,
         Self::OldNewsHeld,
         Self::OldUnready,
         Self::ReconciledAgain,
         Self::RoleRefused,
         Self::Surplus,
+        Self::UnknownReservationSeen,
+        Self::UnknownTaskEnded,
+        Self::UnknownTaskHeard,
+        Self::UnknownTaskKilled,
         Self::UnwantedUnreachable,
     ];
 }

@@ -70,6 +70,7 @@ impl Scheduler {
         };
         let member = instance.tasks.iter().position(|task| *task.container == *id.container);
         if id.incarnation > instance.incarnation && may_be_alive(status) {
+            self.mark(Mark::Disowned);
             self.disown(uuid);
             self.on_update_of_unknown_task(status);
             return;
@@ -77,6 +78,7 @@ impl Scheduler {
         let (Some(member), true) = (member, instance.incarnation == id.incarnation) else {
             // An earlier launch, which had ended before this one began. If it lives, it must not.
             if may_be_alive(status) {
+                self.mark(Mark::EarlierLaunchReturned);
                 self.hunt(status);
             }
             return;
@@ -96,7 +98,7 @@ impl Scheduler {
                     && task.condition != known.condition;
                 if comes_up && self.state.kills.was_asked(uuid) {
                     // The executor ignored the request, because there was nothing to end.
-                    self.mark(Mark::KillRepeated);
+                    self.mark(Mark::KillIgnored);
                     self.call(kill_call(status.task_id.clone(), status.agent_id.clone()));
                 }
                 self.state.edit(&self.config, uuid, |instance| {
@@ -109,6 +111,7 @@ impl Scheduler {
                 self.after_change(id, status);
             }
             Effect::Returned => {
+                self.mark(Mark::EndedReturned);
                 self.hunt(status);
                 // Its next launch must not run beside it: another instance takes its place. Where there are volumes,
                 // they keep the next launch away as long as they are in use.
@@ -133,6 +136,7 @@ impl Scheduler {
                 if condition_of(status) == Condition::Unreachable {
                     if was_killed_by_a_person(instance) {
                         // It cannot be launched again where it is: another one takes its place.
+                        self.mark(Mark::KilledUnreachable);
                         self.decommission_instance(uuid, GoalReason::UserRequest);
                     } else {
                         // `0/0` replaces at once.
@@ -251,6 +255,7 @@ impl Scheduler {
             task.last.as_ref().is_some_and(|last| last.state == Some(TaskState::TaskGoneByOperator))
         });
         if is_gone && instance.residence.is_some() {
+            self.mark(Mark::HomeGone);
             self.state.edit(&self.config, instance.id.uuid, |instance| instance.residence = None);
         }
         !is_gone && instance.residence.as_ref().is_some_and(|residence| residence.is_confirmed)
@@ -287,15 +292,18 @@ impl Scheduler {
     /// say so.
     fn on_update_of_unknown_task(&mut self, status: &TaskStatus) {
         if may_be_alive(status) {
+            self.mark(Mark::UnknownTaskHeard);
             let before = self.unknown_tasks.get(&status.task_id);
             let task = UnknownTask::heard_of(before, status, self.now);
             self.unknown_tasks.insert(status.task_id.clone(), task);
             if self.config.unknown_tasks == UnknownTasks::Kill {
+                self.mark(Mark::UnknownTaskKilled);
                 self.hunt(status);
             }
         } else if self.unknown_tasks.remove(&status.task_id).is_some()
             && let Ok(id) = status.task_id.parse()
         {
+            self.mark(Mark::UnknownTaskEnded);
             let instance_id = id.instance();
             self.publish(ApiEventKind::UnknownInstanceTerminatedEvent {
                 run_spec_id: instance_id.pod.clone(),

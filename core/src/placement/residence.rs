@@ -32,6 +32,7 @@ use super::disks;
 use super::pool::Pool;
 use super::{Launch, NoMatch, Site};
 use crate::config::{Config, UnknownTasks};
+use crate::marks::Mark;
 use crate::model::identity::Identity;
 use crate::model::ids::{FrameworkId, InstanceId, Uuid, new_uuid};
 use crate::model::instance::{Goal, Instance, Task};
@@ -296,6 +297,7 @@ impl Scheduler {
             |found: &UnknownReservation| found.role == pool.role && !unknown.contains_key(&found.instance_id);
         self.unknown_reservations.extract_if(of_agent, |_, found| is_gone(found)).for_each(drop);
         for (instance_id, volumes) in unknown {
+            self.mark(Mark::UnknownReservationSeen);
             let key = (agent_id.clone(), instance_id.uuid);
             let since = self.unknown_reservations.get(&key).map_or(now, |found| found.since);
             let found = UnknownReservation {
@@ -326,6 +328,7 @@ impl Scheduler {
             self.state.drop_leftover(uuid);
         }
         for instance in released {
+            self.mark(Mark::LeftoverReleased);
             let (agent, role) = (pool.agent.clone(), pool.role.clone());
             self.state.put_leftover(Leftover { instance, agent, role, since: now });
         }

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use crate::marks::Mark;
 use crate::model::deployment::{Deployment, DeploymentDeadline};
 use crate::model::ids::PodId;
 use crate::model::pod::{Deadline, DeadlineAction, PodSpec};
@@ -49,7 +50,9 @@ impl Scheduler {
         self.state.remove_deployment(&deployment.id);
         let reason = format!("was {outcome} because its deadline passed: {waits_for}");
         self.announce_failure(deployment, &format!("The deployment {reason}"));
+        self.mark(Mark::DeploymentOverdue);
         if leads_back {
+            self.mark(Mark::DeploymentRolledBack);
             self.lead_back(deployment);
         }
         let at = self.now;

@@ -3,7 +3,10 @@
 //!
 //! *Floor.* While a new definition replaces an old one, the scheduler may end a copy that serves, be it an old or a new
 //! one, only if enough others serve. What containers do by themselves, and what clients ask to be killed, is not its fault; but what
-//! is to be killed does not count among those that serve.
+//! is to be killed does not count among those that serve. Others serve if Mesos has told the scheduler so, and not otherwise
+//! since: news that are on their way nobody can go by. But they do not travel for ever: a copy that has really been gone
+//! for a minute in which nothing was broken does not count whatever was said of it, since its scheduler has had time to
+//! hear of it, or to ask. Health has no such rule: by when it must be noticed depends on the checks.
 //!
 //! *Ceiling.* A new copy may come only if there is room for it; those that are still ending take up room, whether or
 //! not there is a record of them. Where
@@ -12,17 +15,22 @@
 //! they count as lost, which [`super::unreachable`] judges.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use podium_core::model::deployment::ActionKind;
 use podium_core::model::ids::PodId;
 use podium_core::model::pod::PodSpec;
+use podium_core::model::time::Timestamp;
 
-use super::ledger::{Copy, Ledger};
+use super::ledger::{Copy, Group, Ledger};
 use super::{Violation, short};
 use crate::world::{Scene, Seen};
 
 const FLOOR: &str = "floor";
 const CEILING: &str = "ceiling";
+/// In a time without faults everybody has heard of what happened so long ago. An agent that is not answered says it
+/// again after 10 s, and once more after 20 s.
+const TRAVEL: Duration = Duration::from_secs(60);
 
 /// Looks at every step that changed which copies there are.
 pub(super) fn see(seen: &Seen<'_>, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
@@ -82,15 +90,24 @@ fn floor(spec: &PodSpec, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Viola
     };
     let Some(ended) = ledger.changes.iter().find(was_ended) else { return Ok(()) };
     let (least, _) = bounds(spec);
-    let serving = ledger.copies_of(&spec.id).filter(|copy| copy.wanted && serves(copy)).count();
+    let is_gone = |copy: &Copy| {
+        let broken_since = ledger.newest_of(copy.id.uuid).and_then(Group::broken_since);
+        let calm = broken_since.zip(scene.calm_since).map(|(broken, calm): (Timestamp, _)| broken.max(calm));
+        calm.is_some_and(|since| scene.now.since(since) >= TRAVEL)
+    };
+    let (gone, serving): (Vec<&Copy>, Vec<&Copy>) =
+        ledger.copies_of(&spec.id).filter(|copy| copy.wanted && serves(copy)).partition(|copy| is_gone(copy));
+    let serving = serving.len();
     if serving >= least {
         return Ok(());
     }
+    let gone = gone.first().map(|copy| format!("; {} is gone, although nobody said so", short(&copy.id)));
     let sentence = format!(
         "{} served and is ended in a rollout, which leaves {serving} copies of pod {} that serve, \
-         where {least} are the least",
+         where {least} are the least{}",
         short(&ended.id),
-        spec.id
+        spec.id,
+        gone.unwrap_or_default()
     );
     Err(Violation::new(FLOOR, sentence))
 }

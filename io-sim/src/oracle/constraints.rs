@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use podium_core::Scheduler;
-use podium_core::admission::{Change, change};
 use podium_core::model::mesos::AttributeValue;
 use podium_core::model::pod::{Constraint, ConstraintOperator, PodSpec};
 use podium_core::model::regex::JavaRegex;
 use podium_core::view::{InstanceStatus, PodInstanceState, PodStatus};
 
+use super::definitions::replaces;
 use super::ledger::Ledger;
 use crate::cluster::AgentConfig;
 use crate::world::Scene;
@@ -28,7 +28,7 @@ pub(super) fn placed<'a>(
     let counts = |reference: &str| {
         let version = reference.rsplit_once("::versions/").and_then(|(_, version)| version.parse().ok());
         let old = version.and_then(|version| api.pod_version(&spec.id, version));
-        old_ones_stay || old.is_some_and(|old| change(old, spec) < Change::Upgrade)
+        old_ones_stay || old.is_some_and(|old| !replaces(spec, old))
     };
     let has_place = |instance: &&InstanceStatus| match instance.status {
         // Whoever has volumes goes back to them, as what the current definition says.

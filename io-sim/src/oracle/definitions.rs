@@ -8,7 +8,6 @@ use podium_core::model::ids::{DeploymentId, GroupId, PodId};
 use podium_core::model::pod::PodSpec;
 use podium_core::model::time::Timestamp;
 use podium_core::{Command, Entry, Key, Record, Response};
-use serde_json::Value;
 
 use crate::world::{Scene, Seen, Store};
 
@@ -145,25 +144,196 @@ pub(super) fn is_below(pod: &PodId, group: &GroupId) -> bool {
 
 /// Whether copies of the definition `old` are to be replaced under the definition `new` (Pods page, "Rolling
 /// upgrades"): they differ in something else than in how many copies there shall be and how those are looked after.
+/// Oracles that ask the scheduler's own comparison would believe it whatever it says.
 pub(super) fn replaces(new: &PodSpec, old: &PodSpec) -> bool {
-    new.version != old.version && what_runs(new) != what_runs(old)
+    if new.version == old.version {
+        return false;
+    }
+    let (from, to) = (&old.scheduling.placement, &new.scheduling.placement);
+    let scheduling = new.scheduling.clone();
+    let old_with_settings =
+        PodSpec { version: new.version, scaling: new.scaling, scheduling, ..PodSpec::clone(old) };
+    old_with_settings != *new
+        || !are_one_set(&from.constraints, &to.constraints)
+        || !are_one_set(&from.accepted_resource_roles, &to.accepted_resource_roles)
 }
 
-/// What of a definition decides what runs, and where.
-fn what_runs(spec: &PodSpec) -> Value {
-    let mut value = serde_json::to_value(spec).unwrap_or_default();
-    for name in ["version", "scaling"] {
-        value[name] = Value::Null;
+/// Whether each is in the other, in whatever order and how often.
+fn are_one_set<T: PartialEq>(one: &[T], other: &[T]) -> bool {
+    one.iter().all(|item| other.contains(item)) && other.iter().all(|item| one.contains(item))
+}
+
+#[cfg(test)]
+mod tests {
+    use podium_core::admission::{Change, change};
+    use podium_core::model::pod::{Placement, Scheduling};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A definition in which nothing is left out that has parts.
+    fn complete() -> Value {
+        json!({
+            "id": "/web",
+            "version": "2017-01-03T18:21:19.310Z",
+            "labels": { "owner": "zeus" },
+            "user": "root",
+            "environment": { "PLAIN": "x", "KEY": { "secret": "key" } },
+            "containers": [{
+                "name": "web",
+                "exec": { "command": { "argv": ["nginx", "-g"] }, "overrideEntrypoint": true },
+                "resources": { "cpus": 0.25, "mem": 64.5, "disk": 7, "gpus": 1 },
+                "resourceLimits": { "cpus": 1, "mem": 128 },
+                "endpoints": [{
+                    "name": "http", "containerPort": 8080, "hostPort": 31000, "protocol": ["tcp"],
+                    "labels": { "VIP_0": "/web:80" }, "networkNames": ["blue"]
+                }],
+                "image": {
+                    "kind": "DOCKER", "id": "nginx:1", "pullConfig": { "secret": "key" }, "forcePull": false,
+                    "labels": { "a": "b" }
+                },
+                "environment": { "PLAIN": "" },
+                "user": "www",
+                "healthCheck": {
+                    "http": { "endpoint": "http", "path": "/health", "scheme": "HTTPS" }, "gracePeriodSeconds": 1,
+                    "intervalSeconds": 10, "maxConsecutiveFailures": 0, "timeoutSeconds": 9, "delaySeconds": 4
+                },
+                "volumeMounts": [{ "name": "scratch", "mountPath": "/scratch", "readOnly": true }],
+                "artifacts": [{
+                    "uri": "https://example.com/a.tgz", "extract": false, "executable": true, "cache": true,
+                    "destPath": "a"
+                }],
+                "labels": { "tier": "front" },
+                "lifecycle": { "killGracePeriodSeconds": 2.5 },
+                "linuxInfo": {
+                    "seccomp": { "profileName": "strict", "unconfined": false },
+                    "ipcInfo": { "mode": "PRIVATE", "shmSize": 16 }
+                },
+                "tty": true
+            }],
+            "secrets": { "key": { "source": "/path/to/key" } },
+            "volumes": [{ "name": "scratch" }, { "name": "etc", "host": "/etc" }],
+            "networks": [{ "mode": "container", "name": "blue", "labels": { "a": "b" } }],
+            "scaling": { "kind": "fixed", "instances": 3, "maxInstances": 9 },
+            "scheduling": {
+                "backoff": {
+                    "backoff": 1, "backoffFactor": 2, "maxLaunchDelay": 60,
+                    "failingAgents": { "failures": 3, "seconds": 600 }
+                },
+                "upgrade": {
+                    "minimumHealthCapacity": 0.5, "maximumOverCapacity": 0.5,
+                    "deadline": { "seconds": 600, "action": "STOP" }
+                },
+                "placement": {
+                    "constraints": [
+                        { "fieldName": "@hostname", "operator": "UNIQUE" },
+                        { "fieldName": "rack", "operator": "MAX_PER", "value": "2" }
+                    ],
+                    "acceptedResourceRoles": ["*", "dev"]
+                },
+                "killSelection": "YOUNGEST_FIRST",
+                "unreachableStrategy": {
+                    "inactiveAfterSeconds": 60, "expungeAfterSeconds": 120, "onReturn": "ORIGINAL"
+                }
+            },
+            "executorResources": { "cpus": 0.1, "mem": 32, "disk": 10 },
+            "role": "dev",
+            "linuxInfo": { "ipcInfo": { "mode": "PRIVATE", "shmSize": 16 } },
+            "legacySharedCgroups": true
+        })
     }
-    let mut placement = value["scheduling"]["placement"].take();
-    for name in ["constraints", "acceptedResourceRoles"] {
-        // What is in these lists is a set.
-        let mut items: Vec<String> =
-            placement[name].as_array().into_iter().flatten().map(Value::to_string).collect();
-        items.sort_unstable();
-        items.dedup();
-        placement[name] = items.into();
+
+    /// `value` with one thing changed in it, in every way: another text, number or truth, a member less, another order,
+    /// something twice. Some of them are no definitions.
+    fn changed(value: &Value) -> Vec<Value> {
+        let texts = [
+            "x",
+            "/x",
+            "STOP",
+            "ROLL_BACK",
+            "OLDEST_FIRST",
+            "REPLACEMENT",
+            "HTTP",
+            "APPC",
+            "SHARE_PARENT",
+            "host",
+        ];
+        match value {
+            Value::Null => Vec::new(),
+            Value::Bool(it) => vec![json!(!it)],
+            Value::Number(it) => vec![json!(it.as_u64().map(|it| it + 1)), json!(0.75)],
+            Value::String(_) => texts.map(Value::from).to_vec(),
+            Value::Array(items) => {
+                let with = |index: usize, item: Value| {
+                    let mut items = items.clone();
+                    items[index] = item;
+                    Value::from(items)
+                };
+                let twice = [&items[..], &items[..]].concat();
+                let others =
+                    [items.iter().rev().cloned().collect(), items[1..].to_vec().into(), twice.into()];
+                let inner = (0..)
+                    .zip(items)
+                    .flat_map(|(index, item)| changed(item).into_iter().map(move |item| with(index, item)));
+                others.into_iter().chain(inner).collect()
+            }
+            Value::Object(members) => {
+                let with = |name: &String, member: Option<Value>| {
+                    let mut members = members.clone();
+                    match member {
+                        Some(member) => members.insert(name.clone(), member),
+                        None => members.remove(name),
+                    };
+                    Value::from(members)
+                };
+                let inner = members.iter().flat_map(|(name, member)| {
+                    changed(member).into_iter().map(Some).chain([None]).map(move |member| with(name, member))
+                });
+                inner.collect()
+            }
+        }
     }
-    value["scheduling"] = placement;
-    value
+
+    #[test]
+    fn copies_are_replaced_by_the_same_rule_as_the_schedulers() {
+        let base: PodSpec = serde_json::from_value(complete()).unwrap();
+        // Taken apart completely, so that a new field cannot be forgotten in what is compared.
+        let PodSpec {
+            id: _,
+            version: _,
+            labels,
+            user,
+            environment,
+            containers,
+            secrets,
+            volumes,
+            networks,
+            scaling: _,
+            scheduling,
+            executor_resources: _,
+            role: _,
+            linux_info,
+            legacy_shared_cgroups,
+        } = &base;
+        let Scheduling { backoff: _, upgrade: _, placement, kill_selection: _, unreachable_strategy: _ } =
+            scheduling;
+        let Placement { constraints, accepted_resource_roles } = placement;
+        assert!(!labels.is_empty() && user.is_some() && !environment.is_empty() && !containers.is_empty());
+        assert!(!secrets.is_empty() && !volumes.is_empty() && !networks.is_empty() && linux_info.is_some());
+        assert!(
+            legacy_shared_cgroups.is_some() && constraints.len() > 1 && accepted_resource_roles.len() > 1
+        );
+
+        let mut verdicts = BTreeMap::new();
+        for mut value in changed(&complete()) {
+            value["id"] = json!(base.id);
+            value["version"] = json!(base.version.next());
+            let Ok(new) = serde_json::from_value::<PodSpec>(value.clone()) else { continue };
+            let is_upgrade = change(&base, &new) == Change::Upgrade;
+            assert_eq!(replaces(&new, &base), is_upgrade, "{value}");
+            assert_eq!(replaces(&base, &new), is_upgrade, "back from {value}");
+            *verdicts.entry(is_upgrade).or_insert(0) += 1;
+        }
+        assert!(verdicts[&true] > 100 && verdicts[&false] > 20, "{verdicts:?}");
+    }
 }

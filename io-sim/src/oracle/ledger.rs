@@ -66,6 +66,8 @@ pub(super) struct Group {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Member {
     pub(super) truth: Truth,
+    /// When it really ended, if not by itself without an error.
+    ended_at: Option<Timestamp>,
     /// The furthest it got, by what the scheduler and whoever comes after it know.
     pub(super) heard: Option<TaskState>,
     /// Since when they know that it is out of reach.
@@ -265,6 +267,11 @@ impl Group {
         self.members.values().any(|member| member.truth.is_live())
     }
 
+    /// Since when it has really lacked a container that did not end by itself without an error.
+    pub(super) fn broken_since(&self) -> Option<Timestamp> {
+        self.members.values().filter_map(|member| member.ended_at).min()
+    }
+
     /// Whether every container of it runs, or has ended without an error.
     pub(super) fn is_whole(&self) -> bool {
         self.is_live()
@@ -411,7 +418,7 @@ impl Ledger {
             Seen::Ended { container, exit } => {
                 if let Some(task) = container.task() {
                     let truth = if *exit == Some(Exit::Code(0)) { Truth::Finished } else { Truth::Ended };
-                    self.set_truth(task, container.agent, truth);
+                    self.set_truth(task, container.agent, truth, scene.now);
                 }
             }
             Seen::Heard(Event::Update(status)) => {
@@ -420,12 +427,12 @@ impl Ledger {
             Seen::Stepped { clock, .. } => self.stepped_at = *clock,
             Seen::Launched(container) => {
                 if let Some(task) = container.task() {
-                    self.set_truth(task, container.agent, Truth::Starting);
+                    self.set_truth(task, container.agent, Truth::Starting, scene.now);
                 }
             }
             Seen::Started(container) => {
                 if let Some(task) = container.task() {
-                    self.set_truth(task, container.agent, Truth::Running);
+                    self.set_truth(task, container.agent, Truth::Running, scene.now);
                 }
             }
             _ => {}
@@ -578,11 +585,13 @@ impl Ledger {
         }
     }
 
-    fn set_truth(&mut self, task: &TaskRole, agent: AgentIndex, truth: Truth) {
+    fn set_truth(&mut self, task: &TaskRole, agent: AgentIndex, truth: Truth, now: Timestamp) {
         let key = GroupKey { instance: task.instance.uuid, incarnation: task.incarnation };
         if let Some(group) = self.groups.get_mut(&key) {
             group.agent = Some(agent);
-            group.members.entry(task.name.clone()).or_default().truth = truth;
+            let member = group.members.entry(task.name.clone()).or_default();
+            member.truth = truth;
+            member.ended_at = (truth == Truth::Ended).then_some(now);
         }
     }
 }

@@ -5,18 +5,17 @@
 //! that forgets a constraint gets nothing at all: both are its own fault.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use podium_core::Input;
-use podium_core::admission::{self, Change};
 use podium_core::model::ids::{AgentId, OfferId, Role};
 use podium_core::model::mesos::{
     Call, Event, LaunchGroup, Offer, Operation, OperationInfo, PortRange, Resource, ResourceKind,
     ResourceValue,
 };
 use podium_core::model::number::Scalar;
-use podium_core::model::pod::{Constraint, PodSpec};
+use podium_core::model::pod::Constraint;
 
+use super::definitions::replaces;
 use super::ledger::{Copy, CopyChange, Group, GroupKey, Ledger};
 use super::{Violation, constraints, short};
 use crate::cluster::AgentConfig;
@@ -179,8 +178,7 @@ fn obeys_constraints(ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation
             true => spec.is_resident(),
             false => {
                 let old = || scene.store.version(pod, copy.version);
-                let is_kept = |old: &Arc<PodSpec>| admission::change(old, spec) < Change::Upgrade;
-                old_ones_stay || copy.version == spec.version || old().is_some_and(is_kept)
+                old_ones_stay || copy.version == spec.version || old().is_some_and(|old| !replaces(spec, old))
             }
         };
         let others = ledger.copies_of(pod).filter(|copy| copy.id != change.id && !ledger.is_given_up(copy));

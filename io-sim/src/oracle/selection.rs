@@ -14,7 +14,6 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use podium_core::admission::{Change, change};
 use podium_core::model::deployment::{ActionKind, Deployment, DeploymentAction};
 use podium_core::model::ids::PodId;
 use podium_core::model::mesos::TaskState;
@@ -22,6 +21,7 @@ use podium_core::model::pod::{ConstraintOperator, KillSelection, OnReturn, PodSp
 use podium_core::model::time::Timestamp;
 use podium_core::{Entry, Record};
 
+use super::definitions::replaces;
 use super::ledger::{Copy, CopyChange, Group, Ledger};
 use super::{Violation, constraints, short};
 use crate::world::{Scene, Seen};
@@ -145,9 +145,7 @@ impl<'a> Choice<'a> {
             None => return None,
         };
         // What waits is launched from the present definition, whatever it was launched from before.
-        let is_current = usefulness == Use::Waits
-            || launched_from.version == self.spec.version
-            || change(launched_from, self.spec) < Change::Upgrade;
+        let is_current = usefulness == Use::Waits || !replaces(self.spec, launched_from);
         Some(Candidate { copy, group, usefulness, is_current })
     }
 

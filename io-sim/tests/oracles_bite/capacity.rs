@@ -2,12 +2,12 @@
 
 use super::*;
 
-/// Each copy takes a minute to end, and one after the other is replaced.
-fn slow_ends() -> Plan {
+/// Each copy takes a minute to end, and one after the other is replaced. `more` is what else the plan has.
+fn slow_ends(minimum: f32, more: &str) -> Plan {
     let pod = |revision: &str| {
         format!(
             r#"{{ "id": "/web", "scaling": {{ "kind": "fixed", "instances": 4 }}, "networks": [{{ "mode": "host" }}],
-                 "scheduling": {{ "upgrade": {{ "minimumHealthCapacity": 0.5, "maximumOverCapacity": 0 }} }},
+                 "scheduling": {{ "upgrade": {{ "minimumHealthCapacity": {minimum}, "maximumOverCapacity": 0 }} }},
                  "containers": [{{ "name": "a", "exec": {{ "command": {{ "shell": "{revision}" }} }},
                    "lifecycle": {{ "killGracePeriodSeconds": 120 }},
                    "resources": {{ "cpus": 0.1, "mem": 32 }} }}] }}"#
@@ -18,8 +18,8 @@ fn slow_ends() -> Plan {
              "containers": [{{ "do": {{ "stop": ["60s", "60s"] }} }}],
              "workload": [
                {{ "at": "2s", "do": {{ "create": {{ "pod": {} }} }} }},
-               {{ "at": "1m", "do": {{ "update": {{ "pod": {} }} }} }}
-             ] }}"#,
+               {{ "at": "4m", "do": {{ "update": {{ "pod": {} }} }} }}
+             ] {more} }}"#,
         pod("one"),
         pod("two")
     );
@@ -35,24 +35,22 @@ fn a_copy_in_the_place_of_one_that_has_not_ended() {
         killed: Vec<TaskStatus>,
     }
     impl Bug for Forgetful {
-        fn hear(&mut self, input: Input) -> Input {
-            if let Input::Event(event) = &input {
-                match &**event {
-                    Event::Update(status) if status.state == TaskState::TaskRunning => {
-                        self.running.insert(status.task_id.clone(), status.clone());
-                    }
-                    Event::Heartbeat => {
-                        if let Some(status) = self.killed.pop() {
-                            return Input::Event(Box::new(Event::Update(status)));
-                        }
-                    }
-                    _ => {}
+        fn hear(&mut self, input: &mut Input) {
+            let Input::Event(event) = input else { return };
+            match &mut **event {
+                Event::Update(status) if status.state == TaskState::TaskRunning => {
+                    self.running.insert(status.task_id.clone(), status.clone());
                 }
+                heartbeat @ Event::Heartbeat => {
+                    if let Some(status) = self.killed.pop() {
+                        *heartbeat = Event::Update(status);
+                    }
+                }
+                _ => {}
             }
-            input
         }
 
-        fn say(&mut self, output: Output) -> Output {
+        fn say(&mut self, output: &mut Output) {
             for action in &output.actions {
                 if let Action::Call(Call::Kill { task_id, .. }) = action
                     && let Some(mut status) = self.running.remove(task_id)
@@ -61,12 +59,26 @@ fn a_copy_in_the_place_of_one_that_has_not_ended() {
                     self.killed.push(status);
                 }
             }
-            output
         }
     }
-    assert_eq!(run(&slow_ends()).violation, None);
-    let found = violation_unheard::<Forgetful>(&slow_ends()).to_string();
+    assert_eq!(run(&slow_ends(0.5, "")).violation, None);
+    let found = violation_unheard(Forgetful::default(), &slow_ends(0.5, "")).to_string();
     assert!(found.starts_with("ceiling: ") && found.contains("still running without a record"), "{found}");
+}
+
+#[test]
+fn a_copy_that_is_gone_and_believed_to_serve() {
+    // Does not ask what it has missed.
+    let incurious = bug!(say, |output| output
+        .actions
+        .retain(|action| !matches!(action, Action::Call(Call::Reconcile { .. }))));
+    let missed = r#", "faults": [
+        { "at": "1m", "do": { "scheduler_crashed": { "lasts": "30s" } } },
+        { "at": "1m10s", "do": { "agent_gone": { "agent": 0, "lasts": "10s" } } }]"#;
+    let plan = slow_ends(0.75, missed);
+    assert_eq!(run(&plan).violation, None);
+    let found = violation(incurious, &plan).to_string();
+    assert!(found.starts_with("floor: ") && found.ends_with("is gone, although nobody said so"), "{found}");
 }
 
 #[test]
@@ -79,7 +91,7 @@ fn a_new_copy_that_is_ended_below_the_floor() {
     }
     impl Bug for Fickle {
         /// When an old copy has made room for a new one that serves, ends that one, too.
-        fn say(&mut self, mut output: Output) -> Output {
+        fn say(&mut self, output: &mut Output) {
             if let Some(mut new) = self.new.take_if(|_| self.is_over_one) {
                 Arc::make_mut(&mut new).kill_requested =
                     Some(KillRequest { at: new.since, reason: KillReason::Upgrading });
@@ -93,9 +105,8 @@ fn a_new_copy_that_is_ended_below_the_floor() {
                     self.new = Some(instance.clone());
                 }
             }
-            output
         }
     }
-    let found = violation_unheard::<Fickle>(&plan_with(ONE_BY_ONE, "")).to_string();
+    let found = violation_unheard(Fickle::default(), &plan_with(ONE_BY_ONE, "")).to_string();
     assert!(found.starts_with("floor: "), "{found}");
 }

@@ -26,22 +26,10 @@ fn one_too_large(dependencies: &str) -> Plan {
 
 #[test]
 fn a_deployment_that_is_never_done_while_another_pod_has_no_room() {
-    /// Does not hear that anything has ended.
-    #[derive(Clone, Default)]
-    struct Deaf;
-    impl Bug for Deaf {
-        fn hear(&mut self, input: Input) -> Input {
-            let is_end =
-                |status: &TaskStatus| status.state.is_terminal() || status.state == TaskState::TaskUnknown;
-            match &input {
-                Input::Event(event) => match &**event {
-                    Event::Update(status) if is_end(status) => Input::Tick,
-                    _ => input,
-                },
-                _ => input,
-            }
-        }
-    }
+    // Does not hear that anything has ended.
+    let deaf = bug!(hear, |input| without(input, |status| {
+        status.state.is_terminal() || status.state == TaskState::TaskUnknown
+    }));
     let report = run(&one_too_large(""));
     assert_eq!((report.violation, report.excused), (None, 1));
     let report = run(&one_too_large(r#", "dependencies": ["/a"]"#));
@@ -50,27 +38,22 @@ fn a_deployment_that_is_never_done_while_another_pod_has_no_room() {
     plan.workload
         .push(serde_json::from_str(r#"{ "at": "1m", "do": { "delete": { "pod": "/b/x" } } }"#).unwrap());
     assert_eq!(run(&plan).violation, None);
-    let found = violation_unheard::<Deaf>(&plan).to_string();
+    let found = violation_unheard(deaf, &plan).to_string();
     assert!(found.contains("a deployment of /b/x is not done"), "{found}");
 }
 
 #[test]
 fn a_request_that_is_never_answered_while_a_pod_has_no_room() {
-    #[derive(Clone, Default)]
-    struct Silent;
-    impl Bug for Silent {
-        fn say(&mut self, mut output: Output) -> Output {
-            let is_it = |action: &Action| match action {
-                Action::Reply { result: Ok(response), .. } => {
-                    matches!(**response, Response::GroupUpdated { .. })
-                }
-                _ => false,
-            };
-            output.actions.retain(|action| !is_it(action));
-            output
-        }
-    }
-    let found = violation::<Silent>(&one_too_large("")).to_string();
+    let silent = bug!(say, |output| {
+        let is_it = |action: &Action| match action {
+            Action::Reply { result: Ok(response), .. } => {
+                matches!(**response, Response::GroupUpdated { .. })
+            }
+            _ => false,
+        };
+        output.actions.retain(|action| !is_it(action));
+    });
+    let found = violation(silent, &one_too_large("")).to_string();
     assert!(found.ends_with("some request of a client has not been answered"), "{found}");
 }
 
@@ -87,54 +70,42 @@ fn crash_in_rollout(on: &str) -> Plan {
 
 #[test]
 fn a_rollout_that_replaces_nothing() {
-    #[derive(Clone, Default)]
-    struct Content;
-    impl Bug for Content {
-        fn remember(&mut self, mut entries: Vec<Entry>) -> Vec<Entry> {
-            for entry in &mut entries {
-                if let Entry::Deployment(deployment) = entry {
-                    for action in deployment.steps.iter_mut().flat_map(|step| &mut step.actions) {
-                        action.action = ActionKind::ScalePod;
-                    }
+    let content = bug!(remember, |entries| {
+        for entry in entries {
+            if let Entry::Deployment(deployment) = entry {
+                for action in deployment.steps.iter_mut().flat_map(|step| &mut step.actions) {
+                    action.action = ActionKind::ScalePod;
                 }
             }
-            entries
         }
-    }
+    });
     let plan = crash_in_rollout(r#""after": "1s","#);
     assert_eq!(run(&plan).violation, None);
-    let found = violation::<Content>(&plan).to_string();
+    let found = violation(content, &plan).to_string();
     assert!(found.starts_with("convergence: ") && found.contains("is still of version"), "{found}");
 }
 
 #[test]
 fn a_change_that_is_accepted_and_never_made() {
-    #[derive(Clone, Default)]
-    struct Absent {
-        first: Option<Timestamp>,
-    }
-    impl Bug for Absent {
-        /// Keeps the new definition, but not that it is the one that counts.
-        fn say(&mut self, mut output: Output) -> Output {
-            let mut is_change = false;
-            for record in &mut output.records {
-                if let Record::Put(Entry::Pod(PodState { current: Some(version), .. })) = record {
-                    is_change |= *self.first.get_or_insert(*version) < *version;
-                    *version = self.first.unwrap_or_default();
-                }
+    // Keeps the new definition, but not that it is the one that counts.
+    let absent = bug!(say_with, Option<Timestamp>, |first, output| {
+        let mut is_change = false;
+        for record in &mut output.records {
+            if let Record::Put(Entry::Pod(PodState { current: Some(version), .. })) = record {
+                is_change |= *first.get_or_insert(*version) < *version;
+                *version = first.unwrap_or_default();
             }
-            if is_change {
-                let is_kept = |record: &Record| match record {
-                    Record::Put(Entry::Deployment(_)) => false,
-                    Record::Put(Entry::Instance(instance)) => instance.incarnation > 0,
-                    _ => true,
-                };
-                output.records.retain(is_kept);
-            }
-            output
         }
-    }
-    let found = violation_unheard::<Absent>(&crash_in_rollout(r#""on": "reply","#)).to_string();
+        if is_change {
+            let is_kept = |record: &Record| match record {
+                Record::Put(Entry::Deployment(_)) => false,
+                Record::Put(Entry::Instance(instance)) => instance.incarnation > 0,
+                _ => true,
+            };
+            output.records.retain(is_kept);
+        }
+    });
+    let found = violation_unheard(absent, &crash_in_rollout(r#""on": "reply","#)).to_string();
     assert!(
         found.starts_with("convergence: ") && found.contains("pod /web is not as it was accepted"),
         "{found}"
@@ -143,16 +114,11 @@ fn a_change_that_is_accepted_and_never_made() {
 
 #[test]
 fn a_copy_that_nobody_wants_and_nobody_ends() {
-    #[derive(Clone, Default)]
-    struct Merciful;
-    impl Bug for Merciful {
-        fn say(&mut self, mut output: Output) -> Output {
-            let is_end =
-                |action: &Action| matches!(action, Action::Call(Call::Kill { .. } | Call::Shutdown { .. }));
-            output.actions.retain(|action| !is_end(action));
-            output
-        }
-    }
+    let merciful = bug!(say, |output| {
+        let is_end =
+            |action: &Action| matches!(action, Action::Call(Call::Kill { .. } | Call::Shutdown { .. }));
+        output.actions.retain(|action| !is_end(action));
+    });
     let mut plan = surplus("", "", "");
     plan.workload.truncate(1);
     for (at, request) in [
@@ -163,7 +129,7 @@ fn a_copy_that_nobody_wants_and_nobody_ends() {
         plan.workload.push(serde_json::from_str(&text).unwrap());
     }
     assert_eq!(run(&plan).violation, None);
-    let found = violation::<Merciful>(&plan).to_string();
+    let found = violation(merciful, &plan).to_string();
     assert!(
         found.starts_with("convergence: ") && found.ends_with("still runs, and nobody wants it"),
         "{found}"

@@ -5,25 +5,20 @@ use super::*;
 /// What a scheduler does before the records are durable that go with it: they come one step late.
 macro_rules! early {
     ($plan:expr, $pattern:pat $(if $guard:expr)?) => {{
-        #[derive(Clone, Default)]
-        struct Early(Vec<Record>);
-        impl Bug for Early {
-            fn say(&mut self, mut output: Output) -> Output {
-                let is_it = |action: &Action| matches!(action, $pattern $(if $guard)?);
-                let mut records = std::mem::take(&mut self.0);
-                if output.actions.iter().any(is_it) {
-                    self.0 = std::mem::take(&mut output.records);
-                    let is_kill = |action: &Action| matches!(action, Action::Call(Call::Kill { .. }));
-                    output.actions.retain(|action| is_it(action) || !is_kill(action));
-                }
-                records.append(&mut output.records);
-                output.records = records;
-                output
+        let early = bug!(say_with, Vec<Record>, |late, output| {
+            let is_it = |action: &Action| matches!(action, $pattern $(if $guard)?);
+            let mut records = std::mem::take(late);
+            if output.actions.iter().any(is_it) {
+                *late = std::mem::take(&mut output.records);
+                let is_kill = |action: &Action| matches!(action, Action::Call(Call::Kill { .. }));
+                output.actions.retain(|action| is_it(action) || !is_kill(action));
             }
-        }
+            records.append(&mut output.records);
+            output.records = records;
+        });
         let plan = $plan;
         assert_eq!(run(&plan).violation, None);
-        violation_unheard::<Early>(&plan).to_string()
+        violation_unheard(early, &plan).to_string()
     }};
 }
 
@@ -51,15 +46,10 @@ fn a_kill() {
 
 #[test]
 fn a_launch_without_the_id_of_the_framework() {
-    #[derive(Clone, Default)]
-    struct Anonymous;
-    impl Bug for Anonymous {
-        fn say(&mut self, mut output: Output) -> Output {
-            output.records.retain(|record| !matches!(record, Record::Put(Entry::Framework(_))));
-            output
-        }
-    }
-    let found = violation::<Anonymous>(&plan()).to_string();
+    let anonymous = bug!(say, |output| {
+        output.records.retain(|record| !matches!(record, Record::Put(Entry::Framework(_))));
+    });
+    let found = violation(anonymous, &plan()).to_string();
     assert!(found.starts_with("durability: ") && found.contains("framework's id"), "{found}");
 }
 
@@ -130,28 +120,21 @@ fn answers_about_deployments() {
 
 #[test]
 fn an_acknowledgement_of_a_change_of_health() {
-    /// Does not keep that something is not healthy.
-    #[derive(Clone, Default)]
-    struct Rosy;
-    impl Bug for Rosy {
-        fn say(&mut self, mut output: Output) -> Output {
-            for record in &mut output.records {
-                if let Record::Put(Entry::Instance(instance)) = record {
-                    for task in &mut Arc::make_mut(instance).tasks {
-                        task.healthy = task.healthy.map(|_| true);
-                    }
-                }
+    // Does not keep that something is not healthy.
+    let rosy = bug!(say, |output| {
+        for instance in copies(output) {
+            for task in &mut instance.tasks {
+                task.healthy = task.healthy.map(|_| true);
             }
-            output
         }
-    }
+    });
     let check = r#", "healthCheck": { "exec": { "command": { "shell": "check" } }, "intervalSeconds": 5,
                      "timeoutSeconds": 1, "maxConsecutiveFailures": 30, "gracePeriodSeconds": 5 }"#;
     let ill = r#", "faults": [
         { "at": "3m", "do": { "container_unhealthy": { "of": { "nth": 0 }, "lasts": "1m" } } }]"#;
     let plan = surplus("", check, ill);
     assert_eq!(run(&plan).violation, None);
-    let found = violation_unheard::<Rosy>(&plan).to_string();
+    let found = violation_unheard(rosy, &plan).to_string();
     assert!(
         found.starts_with("durability: ") && found.contains("was acknowledged before it was durable"),
         "{found}"
@@ -160,20 +143,13 @@ fn an_acknowledgement_of_a_change_of_health() {
 
 #[test]
 fn a_release_before_the_end_of_its_instance_is_durable() {
-    #[derive(Clone, Default)]
-    struct Hasty;
-    impl Bug for Hasty {
-        /// Gives back what it reserves.
-        fn say(&mut self, mut output: Output) -> Output {
-            for action in &mut output.actions {
-                if let Action::Accept(accept) = action {
-                    let homes = accept.launches.iter().filter_map(|launch| launch.home.as_ref());
-                    accept.release.resources = homes.flat_map(|home| home.volumes.clone()).collect();
-                }
-            }
-            output
+    // Gives back what it reserves.
+    let hasty = bug!(say, |output| {
+        for accept in accepts(output) {
+            let homes = accept.launches.iter().filter_map(|launch| launch.home.as_ref());
+            accept.release.resources = homes.flat_map(|home| home.volumes.clone()).collect();
         }
-    }
-    let found = violation::<Hasty>(&placement::residents()).to_string();
+    });
+    let found = violation(hasty, &placement::residents()).to_string();
     assert!(found.starts_with("durability: ") && found.contains("given back before"), "{found}");
 }

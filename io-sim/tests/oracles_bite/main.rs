@@ -27,9 +27,11 @@ use podium_core::model::pod::{
     Constraint, ConstraintOperator, KillSelection, OnReturn, Scheduling, UnreachableStrategy,
 };
 use podium_core::model::time::Timestamp;
+use podium_core::placement::{Launch, Member};
 use podium_core::record::PodState;
 use podium_core::{
-    Action, Command, CommandId, Config, Entry, Input, Key, Output, Record, Response, RestoreError, Scheduler,
+    Accept, Action, Command, CommandId, Config, Entry, Input, Key, Output, Record, Response, RestoreError,
+    Scheduler,
 };
 use podium_sim::oracle::{Jury, Violation};
 use podium_sim::plan::{Fault, Plan, Planned, Request};
@@ -114,21 +116,15 @@ fn surplus(scheduling: &str, check: &str, events: &str) -> Plan {
 /// What is wrong with a scheduler.
 trait Bug: Clone + Default {
     /// What it starts from, which is nothing the first time.
-    fn remember(&mut self, entries: Vec<Entry>) -> Vec<Entry> {
-        entries
-    }
+    fn remember(&mut self, _: &mut Vec<Entry>) {}
 
     fn clock(&self, now: Timestamp) -> Timestamp {
         now
     }
 
-    fn hear(&mut self, input: Input) -> Input {
-        input
-    }
+    fn hear(&mut self, _: &mut Input) {}
 
-    fn say(&mut self, output: Output) -> Output {
-        output
-    }
+    fn say(&mut self, _: &mut Output) {}
 
     fn deadline(&self, deadline: Option<Timestamp>) -> Option<Timestamp> {
         deadline
@@ -142,16 +138,17 @@ struct Planted<B> {
 }
 
 impl<B: Bug> Subject for Planted<B> {
-    fn start(config: Config, seed: u64, entries: Vec<Entry>) -> Result<Self, RestoreError> {
+    fn start(config: Config, seed: u64, mut entries: Vec<Entry>) -> Result<Self, RestoreError> {
         let mut bug = B::default();
-        let entries = bug.remember(entries);
+        bug.remember(&mut entries);
         Ok(Self { scheduler: Scheduler::restore(config, seed, entries)?, bug })
     }
 
-    fn step(&mut self, now: Timestamp, input: Input) -> Output {
-        let input = self.bug.hear(input);
-        let output = self.scheduler.step(self.bug.clock(now), input);
-        self.bug.say(output)
+    fn step(&mut self, now: Timestamp, mut input: Input) -> Output {
+        self.bug.hear(&mut input);
+        let mut output = self.scheduler.step(self.bug.clock(now), input);
+        self.bug.say(&mut output);
+        output
     }
 
     fn deadline(&self) -> Option<Timestamp> {
@@ -163,29 +160,93 @@ impl<B: Bug> Subject for Planted<B> {
     }
 }
 
-fn verdict<B: Bug>() -> &'static str {
-    violation::<B>(&plan()).oracle
+/// A bug in what is remembered, heard or said alone, perhaps with a memory of its own.
+macro_rules! bug {
+    (remember, $change:expr) => {
+        bug!(@ remember, Vec<Entry>, $change)
+    };
+    (hear, $change:expr) => {
+        bug!(@ hear, Input, $change)
+    };
+    (say, $change:expr) => {
+        bug!(@ say, Output, $change)
+    };
+    (say_with, $memory:ty, $change:expr) => {
+        bug!(@ say, Output, $memory, $change)
+    };
+    (@ $method:ident, $what:ty, $change:expr) => {
+        bug!(@ $method, $what, (), |_, it| {
+            let change: fn(&mut $what) = $change;
+            change(it);
+        })
+    };
+    (@ $method:ident, $what:ty, $memory:ty, $change:expr) => {{
+        #[derive(Clone, Default)]
+        struct Simple($memory);
+        impl Bug for Simple {
+            fn $method(&mut self, it: &mut $what) {
+                let change: fn(&mut $memory, &mut $what) = $change;
+                change(&mut self.0, it);
+            }
+        }
+        Simple::default()
+    }};
+}
+use bug;
+
+/// Who finds this bug; of what it is only its kind counts, since the scheduler may die and start again.
+fn verdict(bug: impl Bug) -> &'static str {
+    violation(bug, &plan()).oracle
 }
 
-fn violation<B: Bug>(plan: &Plan) -> Violation {
+fn violation<B: Bug>(_: B, plan: &Plan) -> Violation {
     let report: Report = run_subject::<Planted<B>>(plan, false);
     report.violation.expect("the planted bug is found")
 }
 
 /// The same for a bug that mishears Mesos, and so also publishes what is not true.
-fn violation_unheard<B: Bug>(plan: &Plan) -> Violation {
+fn violation_unheard<B: Bug>(_: B, plan: &Plan) -> Violation {
     let mut world: World<'_, Planted<B>, Jury> = World::new(plan, Jury::deaf());
     world.run().expect_err("the planted bug is found")
 }
 
 /// Changes the status in `input`, if it is one.
-fn with_status(mut input: Input, change: impl FnOnce(&mut TaskStatus)) -> Input {
-    if let Input::Event(event) = &mut input
+fn with_status(input: &mut Input, change: impl FnOnce(&mut TaskStatus)) {
+    if let Input::Event(event) = input
         && let Event::Update(status) = &mut **event
     {
         change(status);
     }
-    input
+}
+
+/// Takes an update away that `is_it` names.
+fn without(input: &mut Input, is_it: impl FnOnce(&TaskStatus) -> bool) {
+    let mut is_unheard = false;
+    with_status(input, |status| is_unheard = is_it(status));
+    if is_unheard {
+        *input = Input::Tick;
+    }
+}
+
+/// The calls that launch something or give something back.
+fn accepts(output: &mut Output) -> impl Iterator<Item = &mut Accept> {
+    output.actions.iter_mut().filter_map(|action| match action {
+        Action::Accept(accept) => Some(&mut **accept),
+        _ => None,
+    })
+}
+
+/// What is launched.
+fn launches(output: &mut Output) -> impl Iterator<Item = &mut Launch> {
+    accepts(output).flat_map(|accept| &mut accept.launches)
+}
+
+/// The copies of which something is to be kept.
+fn copies(output: &mut Output) -> impl Iterator<Item = &mut Instance> {
+    output.records.iter_mut().filter_map(|record| match record {
+        Record::Put(Entry::Instance(instance)) => Some(Arc::make_mut(instance)),
+        _ => None,
+    })
 }
 
 #[test]
@@ -202,96 +263,61 @@ fn a_good_scheduler_is_found_good() {
 
 #[test]
 fn an_offer_that_nobody_answers() {
-    #[derive(Clone, Default)]
-    struct Leak;
-    impl Bug for Leak {
-        fn say(&mut self, mut output: Output) -> Output {
-            output.actions.retain(|action| !matches!(action, Action::Call(Call::Decline { .. })));
-            output
-        }
-    }
-    assert_eq!(verdict::<Leak>(), "offers");
+    let leak = bug!(say, |output| {
+        output.actions.retain(|action| !matches!(action, Action::Call(Call::Decline { .. })));
+    });
+    assert_eq!(verdict(leak), "offers");
 }
 
 #[test]
 fn an_acknowledgement_before_its_record() {
-    #[derive(Clone, Default)]
-    struct Early(Vec<Record>);
-    impl Bug for Early {
-        /// Records of status updates come one step late.
-        fn say(&mut self, mut output: Output) -> Output {
-            let acknowledges = |action: &Action| matches!(action, Action::Call(Call::Acknowledge { .. }));
-            let mut records = std::mem::take(&mut self.0);
-            if output.actions.iter().any(acknowledges) {
-                self.0 = std::mem::take(&mut output.records);
-            }
-            records.append(&mut output.records);
-            output.records = records;
-            output
+    // Records of status updates come one step late.
+    let early = bug!(say_with, Vec<Record>, |late, output| {
+        let acknowledges = |action: &Action| matches!(action, Action::Call(Call::Acknowledge { .. }));
+        let mut records = std::mem::take(late);
+        if output.actions.iter().any(acknowledges) {
+            *late = std::mem::take(&mut output.records);
         }
-    }
-    assert_eq!(verdict::<Early>(), "durability");
+        records.append(&mut output.records);
+        output.records = records;
+    });
+    assert_eq!(verdict(early), "durability");
 }
 
 #[test]
 fn a_launch_of_half_a_group() {
-    #[derive(Clone, Default)]
-    struct Half;
-    impl Bug for Half {
-        fn say(&mut self, mut output: Output) -> Output {
-            for action in &mut output.actions {
-                let Action::Accept(accept) = action else { continue };
-                for launch in &mut accept.launches {
-                    let spec = Arc::make_mut(&mut launch.spec);
-                    spec.containers.truncate(1);
-                    launch.draws.retain(|draw| draw.member != podium_core::placement::Member::Container(1));
-                }
-            }
-            output
+    let half = bug!(say, |output| {
+        for launch in launches(output) {
+            Arc::make_mut(&mut launch.spec).containers.truncate(1);
+            launch.draws.retain(|draw| draw.member != Member::Container(1));
         }
-    }
-    assert_eq!(verdict::<Half>(), "atomicity");
+    });
+    assert_eq!(verdict(half), "atomicity");
 }
 
 #[test]
 fn a_next_launch_beside_the_last_one() {
-    #[derive(Clone, Default)]
-    struct Hasty;
-    impl Bug for Hasty {
-        /// Takes what is out of reach for what has failed.
-        fn hear(&mut self, input: Input) -> Input {
-            with_status(input, |status| {
-                if status.state == TaskState::TaskUnreachable {
-                    status.state = TaskState::TaskFailed;
-                }
-            })
-        }
-    }
-    let found = violation_unheard::<Hasty>(&partition(r#""disabled""#)).to_string();
+    // Takes what is out of reach for what has failed.
+    let hasty = bug!(hear, |input| {
+        with_status(input, |status| {
+            if status.state == TaskState::TaskUnreachable {
+                status.state = TaskState::TaskFailed;
+            }
+        })
+    });
+    let found = violation_unheard(hasty, &partition(r#""disabled""#)).to_string();
     assert!(found.starts_with("single: launch 2 of ") && found.ends_with("launch 1 still exist"), "{found}");
 }
 
 #[test]
 fn a_scheduler_that_forgets_what_is_wanted() {
-    #[derive(Clone, Default)]
-    struct Deaf;
-    impl Bug for Deaf {
-        /// Does not hear that anything has ended.
-        fn hear(&mut self, input: Input) -> Input {
-            match &input {
-                Input::Event(event) => match &**event {
-                    Event::Update(status) if status.state.is_terminal() => Input::Tick,
-                    _ => input,
-                },
-                _ => input,
-            }
-        }
-    }
-    assert_eq!(violation_unheard::<Deaf>(&plan()).oracle, "convergence");
+    // Does not hear that anything has ended.
+    let deaf = bug!(hear, |input| without(input, |status| status.state.is_terminal()));
+    assert_eq!(violation_unheard(deaf, &plan()).oracle, "convergence");
 }
 
 /// Takes a container that starts for one that runs.
-fn hopeful(input: Input) -> Input {
+fn hopeful(input: &mut Input) {
     with_status(input, |status| {
         if status.state == TaskState::TaskStarting {
             status.state = TaskState::TaskRunning;
@@ -303,14 +329,8 @@ const ONE_BY_ONE: &str = r#""upgrade": { "minimumHealthCapacity": 1, "maximumOve
 
 #[test]
 fn old_copies_that_end_before_new_ones_serve() {
-    #[derive(Clone, Default)]
-    struct Hopeful;
-    impl Bug for Hopeful {
-        fn hear(&mut self, input: Input) -> Input {
-            hopeful(input)
-        }
-    }
-    let found = violation_unheard::<Hopeful>(&plan_with(ONE_BY_ONE, ""));
+    let hopeful = bug!(hear, hopeful);
+    let found = violation_unheard(hopeful, &plan_with(ONE_BY_ONE, ""));
     assert_eq!(found.oracle, "floor", "{found}");
 }
 
@@ -319,50 +339,39 @@ fn old_copies_that_are_killed_before_new_ones_serve() {
     #[derive(Clone, Default)]
     struct Hopeful;
     impl Bug for Hopeful {
-        fn hear(&mut self, input: Input) -> Input {
+        fn hear(&mut self, input: &mut Input) {
             hopeful(input)
         }
 
         /// Calls the end of a copy a kill after which it would be launched again.
-        fn say(&mut self, mut output: Output) -> Output {
-            for record in &mut output.records {
-                if let Record::Put(Entry::Instance(instance)) = record
-                    && instance.goal != Goal::Running
-                {
-                    let instance = Arc::make_mut(instance);
-                    instance.goal = Goal::Running;
-                    instance.kill_requested =
-                        Some(KillRequest { at: instance.since, reason: KillReason::Upgrading });
-                }
+        fn say(&mut self, output: &mut Output) {
+            for instance in copies(output).filter(|instance| instance.goal != Goal::Running) {
+                instance.goal = Goal::Running;
+                instance.kill_requested =
+                    Some(KillRequest { at: instance.since, reason: KillReason::Upgrading });
             }
-            output
         }
     }
-    let found = violation_unheard::<Hopeful>(&plan_with(ONE_BY_ONE, ""));
+    let found = violation_unheard(Hopeful, &plan_with(ONE_BY_ONE, ""));
     assert_eq!(found.oracle, "floor", "{found}");
 }
 
 #[test]
 fn a_copy_too_many() {
-    #[derive(Clone, Default)]
-    struct Generous;
-    impl Bug for Generous {
-        /// Every new copy is two.
-        fn say(&mut self, mut output: Output) -> Output {
-            let twins = output.records.iter().filter_map(|record| match record {
-                Record::Put(Entry::Instance(instance)) if instance.incarnation == 0 => {
-                    let mut twin = (**instance).clone();
-                    twin.id.uuid = Uuid::from_u128(twin.id.uuid.as_u128() ^ 1);
-                    Some(Record::Put(Entry::Instance(twin.into())))
-                }
-                _ => None,
-            });
-            let twins: Vec<Record> = twins.collect();
-            output.records.extend(twins);
-            output
-        }
-    }
-    assert_eq!(verdict::<Generous>(), "ceiling");
+    // Every new copy is two.
+    let generous = bug!(say, |output| {
+        let twins = output.records.iter().filter_map(|record| match record {
+            Record::Put(Entry::Instance(instance)) if instance.incarnation == 0 => {
+                let mut twin = (**instance).clone();
+                twin.id.uuid = Uuid::from_u128(twin.id.uuid.as_u128() ^ 1);
+                Some(Record::Put(Entry::Instance(twin.into())))
+            }
+            _ => None,
+        });
+        let twins: Vec<Record> = twins.collect();
+        output.records.extend(twins);
+    });
+    assert_eq!(verdict(generous), "ceiling");
 }
 
 #[test]
@@ -377,7 +386,7 @@ fn a_replacement_that_comes_early() {
     let early = |inactive: u32, expunge: u32| {
         let strategy =
             format!(r#"{{ "inactiveAfterSeconds": {inactive}, "expungeAfterSeconds": {expunge} }}"#);
-        violation::<Fast>(&partition(&strategy)).to_string()
+        violation(Fast, &partition(&strategy)).to_string()
     };
     let found = early(100, 200);
     assert!(found.starts_with("unreachable: ") && found.contains("is counted as lost"), "{found}");
@@ -387,39 +396,23 @@ fn a_replacement_that_comes_early() {
 
 #[test]
 fn a_copy_out_of_reach_that_is_given_up_against_its_strategy() {
-    #[derive(Clone, Default)]
-    struct Impatient;
-    impl Bug for Impatient {
-        /// Takes what is out of reach for gone.
-        fn hear(&mut self, input: Input) -> Input {
-            with_status(input, |status| {
-                if status.state == TaskState::TaskUnreachable {
-                    status.state = TaskState::TaskUnknown;
-                }
-            })
-        }
-    }
-    let found = violation_unheard::<Impatient>(&partition(r#""disabled""#)).to_string();
+    // Takes what is out of reach for gone.
+    let impatient = bug!(hear, |input| {
+        with_status(input, |status| {
+            if status.state == TaskState::TaskUnreachable {
+                status.state = TaskState::TaskUnknown;
+            }
+        })
+    });
+    let found = violation_unheard(impatient, &partition(r#""disabled""#)).to_string();
     assert!(found.starts_with("unreachable: ") && found.contains("strategy is disabled"), "{found}");
 }
 
 #[test]
 fn a_copy_out_of_reach_that_is_never_replaced() {
-    #[derive(Clone, Default)]
-    struct Unaware;
-    impl Bug for Unaware {
-        fn hear(&mut self, input: Input) -> Input {
-            match &input {
-                Input::Event(event) => match &**event {
-                    Event::Update(status) if status.state == TaskState::TaskUnreachable => Input::Tick,
-                    _ => input,
-                },
-                _ => input,
-            }
-        }
-    }
+    let unaware = bug!(hear, |input| without(input, |status| status.state == TaskState::TaskUnreachable));
     let strategy = r#"{ "inactiveAfterSeconds": 0, "expungeAfterSeconds": 3600 }"#;
-    let found = violation_unheard::<Unaware>(&partition(strategy)).to_string();
+    let found = violation_unheard(unaware, &partition(strategy)).to_string();
     assert!(
         found.starts_with("unreachable: ") && found.contains("should have been counted as lost"),
         "{found}"
@@ -428,16 +421,11 @@ fn a_copy_out_of_reach_that_is_never_replaced() {
 
 #[test]
 fn a_copy_that_was_given_up_and_comes_back_to_stay() {
-    #[derive(Clone, Default)]
-    struct Merciful;
-    impl Bug for Merciful {
-        fn say(&mut self, mut output: Output) -> Output {
-            output.actions.retain(|action| !matches!(action, Action::Call(Call::Kill { .. })));
-            output
-        }
-    }
+    let merciful = bug!(say, |output| {
+        output.actions.retain(|action| !matches!(action, Action::Call(Call::Kill { .. })));
+    });
     let strategy = r#"{ "inactiveAfterSeconds": 0, "expungeAfterSeconds": 0 }"#;
-    let found = violation::<Merciful>(&partition(strategy)).to_string();
+    let found = violation(merciful, &partition(strategy)).to_string();
     assert!(found.starts_with("unreachable: ") && found.contains("is not killed"), "{found}");
 }
 
@@ -455,16 +443,14 @@ fn a_kill_that_is_repeated_long_after_the_end() {
             now
         }
 
-        fn hear(&mut self, input: Input) -> Input {
+        fn hear(&mut self, input: &mut Input) {
             self.ticks = matches!(input, Input::Tick);
-            input
         }
 
-        fn say(&mut self, mut output: Output) -> Output {
+        fn say(&mut self, output: &mut Output) {
             let kill = |action: &&Action| matches!(action, Action::Call(Call::Kill { .. }));
             self.kill = self.kill.take().or_else(|| output.actions.iter().find(kill).cloned());
             output.actions.extend(self.kill.clone().filter(|_| self.ticks));
-            output
         }
 
         fn deadline(&self, deadline: Option<Timestamp>) -> Option<Timestamp> {
@@ -472,6 +458,6 @@ fn a_kill_that_is_repeated_long_after_the_end() {
             Some(deadline.map_or(again, |deadline| deadline.min(again)))
         }
     }
-    let found = violation::<Stubborn>(&plan()).to_string();
+    let found = violation(Stubborn::default(), &plan()).to_string();
     assert!(found.starts_with("convergence: ") && found.contains("which has ended"), "{found}");
 }

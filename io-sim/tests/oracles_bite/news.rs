@@ -11,15 +11,14 @@ struct Rash {
 }
 
 impl Bug for Rash {
-    fn hear(&mut self, input: Input) -> Input {
+    fn hear(&mut self, input: &mut Input) {
         let is_subscribed =
-            matches!(&input, Input::Event(event) if matches!(**event, Event::Subscribed { .. }));
+            matches!(input, Input::Event(event) if matches!(**event, Event::Subscribed { .. }));
         self.subscriptions += u32::from(is_subscribed);
         self.is_due = is_subscribed && self.subscriptions == 2;
-        input
     }
 
-    fn say(&mut self, mut output: Output) -> Output {
+    fn say(&mut self, output: &mut Output) {
         for record in &output.records {
             match record {
                 Record::Put(Entry::Instance(copy)) => self.copies.insert(copy.id.uuid, copy.clone()),
@@ -34,7 +33,6 @@ impl Bug for Rash {
             copy.goal = Goal::Decommissioned;
             output.records.push(Record::Put(Entry::Instance(Arc::new(copy.clone()))));
         }
-        output
     }
 }
 
@@ -42,7 +40,7 @@ impl Bug for Rash {
 fn a_copy_ends_before_mesos_has_said_how_the_others_are() {
     let plan = plan_with("", r#", "faults": [{ "at": "1m", "do": { "connection_broken": {} } }]"#);
     assert_eq!(run(&plan).violation, None);
-    let found = violation_unheard::<Rash>(&plan).to_string();
+    let found = violation_unheard(Rash::default(), &plan).to_string();
     let why = "is ended although nothing was heard since the subscription of";
     assert!(found.starts_with("news: ") && found.contains(why), "{found}");
 }

@@ -4,82 +4,52 @@ use super::*;
 
 #[test]
 fn a_launch_that_takes_more_than_is_offered() {
-    #[derive(Clone, Default)]
-    struct Greedy;
-    impl Bug for Greedy {
-        fn say(&mut self, mut output: Output) -> Output {
-            for action in &mut output.actions {
-                let Action::Accept(accept) = action else { continue };
-                for draw in accept.launches.iter_mut().flat_map(|launch| &mut launch.draws) {
-                    draw.amount = Scalar::from_f64(1_000_000.0);
-                }
-            }
-            output
+    let greedy = bug!(say, |output| {
+        for draw in launches(output).flat_map(|launch| &mut launch.draws) {
+            draw.amount = Scalar::from_f64(1_000_000.0);
         }
-    }
-    assert_eq!(verdict::<Greedy>(), "placement");
+    });
+    assert_eq!(verdict(greedy), "placement");
 }
 
 #[test]
 fn a_launch_on_ports_that_are_not_offered() {
-    #[derive(Clone, Default)]
-    struct Privileged;
-    impl Bug for Privileged {
-        fn say(&mut self, mut output: Output) -> Output {
-            for action in &mut output.actions {
-                let Action::Accept(accept) = action else { continue };
-                for draw in accept.launches.iter_mut().flat_map(|launch| &mut launch.ports) {
-                    draw.port = 80;
-                }
-            }
-            output
+    let privileged = bug!(say, |output| {
+        for draw in launches(output).flat_map(|launch| &mut launch.ports) {
+            draw.port = 80;
         }
-    }
-    let found = violation::<Privileged>(&plan()).to_string();
+    });
+    let found = violation(privileged, &plan()).to_string();
     assert!(found.starts_with("placement: ") && found.contains("port 80"), "{found}");
 }
 
 #[test]
 fn a_launch_against_a_constraint() {
-    #[derive(Clone, Default)]
-    struct Confused;
-    impl Bug for Confused {
-        /// Takes every offer for one of another machine.
-        fn hear(&mut self, mut input: Input) -> Input {
-            if let Input::Event(event) = &mut input
-                && let Event::Offers(offers) = &mut **event
-            {
-                for offer in offers {
-                    offer.hostname = offer.id.to_string();
-                }
+    // Takes every offer for one of another machine.
+    let confused = bug!(hear, |input| {
+        if let Input::Event(event) = input
+            && let Event::Offers(offers) = &mut **event
+        {
+            for offer in offers {
+                offer.hostname = offer.id.to_string();
             }
-            input
         }
-    }
+    });
     let constraint =
         r#""placement": { "constraints": [{ "fieldName": "@hostname", "operator": "UNIQUE" }] }"#;
-    let found = violation::<Confused>(&plan_with(constraint, "")).to_string();
+    let found = violation(confused, &plan_with(constraint, "")).to_string();
     assert!(found.starts_with("placement: ") && found.contains("against a constraint"), "{found}");
 }
 
 /// Asks for something else than what the definition says.
 macro_rules! misread {
     ($plan:expr, $launch:ident => $change:expr) => {{
-        #[derive(Clone, Default)]
-        struct Sloppy;
-        impl Bug for Sloppy {
-            fn say(&mut self, mut output: Output) -> Output {
-                for action in &mut output.actions {
-                    if let Action::Accept(accept) = action {
-                        for $launch in &mut accept.launches {
-                            $change;
-                        }
-                    }
-                }
-                output
+        let sloppy = bug!(say, |output| {
+            for $launch in launches(output) {
+                $change;
             }
-        }
-        violation::<Sloppy>($plan).to_string()
+        });
+        violation(sloppy, $plan).to_string()
     }};
 }
 
@@ -110,48 +80,35 @@ fn a_port_that_is_used_twice() {
 
 #[test]
 fn a_launch_in_another_region() {
-    #[derive(Clone, Default)]
-    struct Global;
-    impl Bug for Global {
-        /// Does not see where anything is.
-        fn hear(&mut self, mut input: Input) -> Input {
-            if let Input::Event(event) = &mut input
-                && let Event::Offers(offers) = &mut **event
-            {
-                offers.iter_mut().for_each(|offer| offer.domain = None);
-            }
-            input
+    // Does not see where anything is.
+    let global = bug!(hear, |input| {
+        if let Input::Event(event) = input
+            && let Event::Offers(offers) = &mut **event
+        {
+            offers.iter_mut().for_each(|offer| offer.domain = None);
         }
-    }
+    });
     let mut plan = plan();
     plan.cluster.domain = Some(["east".to_owned(), "a".to_owned()]);
     for agent in &mut plan.cluster.agents {
         agent.domain = Some(["west".to_owned(), "a".to_owned()]);
     }
-    let found = violation::<Global>(&plan).to_string();
+    let found = violation(global, &plan).to_string();
     assert!(found.starts_with("placement: ") && found.ends_with("in another region"), "{found}");
 }
 
 #[test]
 fn a_launch_with_other_volumes_than_before() {
-    #[derive(Clone, Default)]
-    struct Careless;
-    impl Bug for Careless {
-        fn say(&mut self, mut output: Output) -> Output {
-            for action in &mut output.actions {
-                let Action::Accept(accept) = action else { continue };
-                for launch in accept.launches.iter_mut().filter(|launch| launch.incarnation > 1) {
-                    launch.home = None;
-                }
-            }
-            output
+    let careless = bug!(say, |output| {
+        for launch in launches(output).filter(|launch| launch.incarnation > 1) {
+            launch.home = None;
         }
-    }
+    });
     let mut plan = residents();
     let exits = r#"{ "at": "1m", "do": { "container_exits": { "of": {}, "status": { "code": 1 } } } }"#;
     plan.faults.push(serde_json::from_str(exits).unwrap());
     assert_eq!(run(&plan).violation, None);
-    let found = violation::<Careless>(&plan).to_string();
+    let found = violation(careless, &plan).to_string();
     assert!(found.starts_with("volumes: ") && found.contains("is launched with []"), "{found}");
 }
 
@@ -174,36 +131,22 @@ pub(super) fn residents() -> Plan {
 
 #[test]
 fn reservations_that_nobody_gives_back() {
-    #[derive(Clone, Default)]
-    struct Hoarder;
-    impl Bug for Hoarder {
-        fn say(&mut self, mut output: Output) -> Output {
-            for action in &mut output.actions {
-                if let Action::Accept(accept) = action {
-                    accept.release = Default::default();
-                }
-            }
-            output
+    let hoarder = bug!(say, |output| {
+        for accept in accepts(output) {
+            accept.release = Default::default();
         }
-    }
-    assert_eq!(violation::<Hoarder>(&residents()).oracle, "volumes");
+    });
+    assert_eq!(violation(hoarder, &residents()).oracle, "volumes");
     assert_eq!(run(&residents()).violation, None);
 }
 
 #[test]
 fn a_volume_that_is_destroyed_while_its_instance_needs_it() {
-    #[derive(Clone, Default)]
-    struct Shredder;
-    impl Bug for Shredder {
-        fn say(&mut self, mut output: Output) -> Output {
-            for action in &mut output.actions {
-                if let Action::Accept(accept) = action {
-                    let homes = accept.launches.iter().filter_map(|launch| launch.home.as_ref());
-                    accept.release.volumes = homes.flat_map(|home| home.volumes.clone()).collect();
-                }
-            }
-            output
+    let shredder = bug!(say, |output| {
+        for accept in accepts(output) {
+            let homes = accept.launches.iter().filter_map(|launch| launch.home.as_ref());
+            accept.release.volumes = homes.flat_map(|home| home.volumes.clone()).collect();
         }
-    }
-    assert_eq!(violation::<Shredder>(&residents()).oracle, "volumes");
+    });
+    assert_eq!(violation(shredder, &residents()).oracle, "volumes");
 }

@@ -4,29 +4,28 @@ use super::*;
 
 /// Has another definition in mind than the one that it makes durable.
 macro_rules! misread_definitions {
-    ($name:ident, $in_mind:expr, $durable:expr) => {
+    ($in_mind:expr, $durable:expr) => {{
         #[derive(Clone, Default)]
-        struct $name;
-        impl Bug for $name {
-            fn hear(&mut self, mut input: Input) -> Input {
-                if let Input::Command { command, .. } = &mut input
+        struct Misreads;
+        impl Bug for Misreads {
+            fn hear(&mut self, input: &mut Input) {
+                if let Input::Command { command, .. } = input
                     && let Command::CreatePod { pod, .. } | Command::UpdatePod { pod, .. } = &mut **command
                 {
                     $in_mind(&mut pod.scheduling);
                 }
-                input
             }
 
-            fn say(&mut self, mut output: Output) -> Output {
+            fn say(&mut self, output: &mut Output) {
                 for record in &mut output.records {
                     if let Record::Put(Entry::PodVersion(spec)) = record {
                         $durable(&mut Arc::make_mut(spec).scheduling);
                     }
                 }
-                output
             }
         }
-    };
+        Misreads
+    }};
 }
 
 #[test]
@@ -34,13 +33,13 @@ fn the_wrong_one_of_equal_copies_ends() {
     fn set(selection: KillSelection) -> impl Fn(&mut Scheduling) {
         move |scheduling| scheduling.kill_selection = selection
     }
-    misread_definitions!(Young, set(KillSelection::OldestFirst), set(KillSelection::YoungestFirst));
-    misread_definitions!(Old, set(KillSelection::YoungestFirst), set(KillSelection::OldestFirst));
+    let young = misread_definitions!(set(KillSelection::OldestFirst), set(KillSelection::YoungestFirst));
+    let old = misread_definitions!(set(KillSelection::YoungestFirst), set(KillSelection::OldestFirst));
     let plan = surplus("", "", "");
     assert_eq!(run(&plan).violation, None);
-    let found = violation::<Young>(&plan).to_string();
+    let found = violation(young, &plan).to_string();
     assert!(found.ends_with("although it is the older one and killSelection is YOUNGEST_FIRST"), "{found}");
-    let found = violation::<Old>(&plan).to_string();
+    let found = violation(old, &plan).to_string();
     assert!(found.ends_with("although it is the younger one and killSelection is OLDEST_FIRST"), "{found}");
     assert!(found.starts_with("selection: "), "{found}");
 }
@@ -55,7 +54,7 @@ fn a_healthy_copy_ends_and_an_unhealthy_one_stays() {
         is_told: bool,
     }
     impl Bug for Hopeful {
-        fn hear(&mut self, input: Input) -> Input {
+        fn hear(&mut self, input: &mut Input) {
             self.is_told = false;
             with_status(input, |status| {
                 self.is_told = status.healthy.is_some();
@@ -64,7 +63,7 @@ fn a_healthy_copy_ends_and_an_unhealthy_one_stays() {
             })
         }
 
-        fn say(&mut self, mut output: Output) -> Output {
+        fn say(&mut self, output: &mut Output) {
             for record in &output.records {
                 match record {
                     Record::Put(Entry::Instance(copy)) => self.copies.insert(copy.id.uuid, copy.clone()),
@@ -75,16 +74,12 @@ fn a_healthy_copy_ends_and_an_unhealthy_one_stays() {
             if self.is_told {
                 output.records.extend(self.copies.values().cloned().map(Entry::Instance).map(Record::Put));
             }
-            for record in &mut output.records {
-                if let Record::Put(Entry::Instance(instance)) = record {
-                    let instance = Arc::make_mut(instance);
-                    for task in &mut instance.tasks {
-                        let id = instance.id.task_id(&task.container, instance.incarnation);
-                        task.healthy = self.told.get(&id).copied().or(task.healthy);
-                    }
+            for instance in copies(output) {
+                for task in &mut instance.tasks {
+                    let id = instance.id.task_id(&task.container, instance.incarnation);
+                    task.healthy = self.told.get(&id).copied().or(task.healthy);
                 }
             }
-            output
         }
     }
     let check = r#", "healthCheck": { "exec": { "command": { "shell": "check" } }, "intervalSeconds": 5,
@@ -93,7 +88,7 @@ fn a_healthy_copy_ends_and_an_unhealthy_one_stays() {
         { "at": "3m30s", "do": { "container_unhealthy": { "of": { "nth": 0 }, "lasts": "2m" } } }]"#;
     let plan = surplus("", check, ill);
     assert_eq!(run(&plan).violation, None);
-    let found = violation_unheard::<Hopeful>(&plan).to_string();
+    let found = violation_unheard(Hopeful::default(), &plan).to_string();
     assert!(
         found.starts_with("selection: ") && found.contains("the one serves and the other is not"),
         "{found}"
@@ -109,9 +104,9 @@ fn the_wrong_one_ends_when_a_copy_has_returned() {
             }
         }
     }
-    misread_definitions!(Original, set(OnReturn::Replacement), set(OnReturn::Original));
-    misread_definitions!(Replacement, set(OnReturn::Original), set(OnReturn::Replacement));
-    misread_definitions!(BestHealth, set(OnReturn::Original), set(OnReturn::BestHealth));
+    let original = misread_definitions!(set(OnReturn::Replacement), set(OnReturn::Original));
+    let replacement = misread_definitions!(set(OnReturn::Original), set(OnReturn::Replacement));
+    let best_health = misread_definitions!(set(OnReturn::Original), set(OnReturn::BestHealth));
     let plan = |more: &str| {
         let strategy = format!(
             r#""unreachableStrategy": {{ "inactiveAfterSeconds": 0, "expungeAfterSeconds": 3600 {more} }}"#
@@ -122,9 +117,9 @@ fn the_wrong_one_ends_when_a_copy_has_returned() {
         Plan { seed: 7, ..surplus(&strategy, "", out_of_reach) }
     };
     for (on_return, found) in [
-        ("ORIGINAL", violation::<Original>(&plan(""))),
-        ("REPLACEMENT", violation::<Replacement>(&plan(""))),
-        ("BEST_HEALTH", violation::<BestHealth>(&plan(""))),
+        ("ORIGINAL", violation(original, &plan(""))),
+        ("REPLACEMENT", violation(replacement, &plan(""))),
+        ("BEST_HEALTH", violation(best_health, &plan(""))),
     ] {
         assert_eq!(run(&plan(&format!(r#", "onReturn": "{on_return}""#))).violation, None);
         let found = found.to_string();
@@ -135,8 +130,7 @@ fn the_wrong_one_ends_when_a_copy_has_returned() {
 
 #[test]
 fn copies_end_where_few_are() {
-    misread_definitions!(
-        Blind,
+    let blind = misread_definitions!(
         |scheduling: &mut Scheduling| scheduling.placement.constraints.truncate(1),
         |scheduling: &mut Scheduling| {
             let (field_name, operator) = ("rack".to_owned(), ConstraintOperator::GroupBy);
@@ -162,6 +156,6 @@ fn copies_end_where_few_are() {
         ] }"#;
     let plan = Plan::from_json(text).unwrap();
     assert_eq!(run(&plan).violation, None);
-    let found = violation::<Blind>(&plan).to_string();
+    let found = violation(blind, &plan).to_string();
     assert!(found.starts_with("selection: ") && found.contains("that leaves 1 copies on"), "{found}");
 }

@@ -4,18 +4,14 @@ use super::*;
 
 #[test]
 fn a_copy_out_of_reach_that_is_given_up_while_its_pod_grows() {
-    #[derive(Clone, Default)]
-    struct Impatient;
-    impl Bug for Impatient {
-        /// Takes what is out of reach for gone.
-        fn hear(&mut self, input: Input) -> Input {
-            with_status(input, |status| {
-                if status.state == TaskState::TaskUnreachable {
-                    status.state = TaskState::TaskUnknown;
-                }
-            })
-        }
-    }
+    // Takes what is out of reach for gone.
+    let impatient = bug!(hear, |input| {
+        with_status(input, |status| {
+            if status.state == TaskState::TaskUnreachable {
+                status.state = TaskState::TaskUnknown;
+            }
+        })
+    });
     let plan = |strategy: &str| {
         surplus(
             &format!(r#""unreachableStrategy": {strategy}"#),
@@ -28,7 +24,7 @@ fn a_copy_out_of_reach_that_is_given_up_while_its_pod_grows() {
     };
     let disabled = plan(r#""disabled""#);
     assert_eq!(run(&disabled).violation, None);
-    let found = violation_unheard::<Impatient>(&disabled).to_string();
+    let found = violation_unheard(impatient, &disabled).to_string();
     assert!(found.starts_with("unreachable: ") && found.contains("strategy is disabled"), "{found}");
 }
 
@@ -41,7 +37,7 @@ fn a_place_that_nobody_takes() {
         is_lost: bool,
     }
     impl Bug for Secretive {
-        fn say(&mut self, mut output: Output) -> Output {
+        fn say(&mut self, output: &mut Output) {
             let Self { known, is_lost } = self;
             *is_lost |= output.records.iter().any(|record| {
                 matches!(record, Record::Put(Entry::Instance(instance))
@@ -62,11 +58,10 @@ fn a_place_that_nobody_takes() {
                     *action = Action::Call(Call::Decline { offer_ids, refuse: None });
                 }
             }
-            output
         }
     }
     let strategy = r#"{ "inactiveAfterSeconds": 0, "expungeAfterSeconds": 3600 }"#;
-    let found = violation_unheard::<Secretive>(&partition(strategy)).to_string();
+    let found = violation_unheard(Secretive::default(), &partition(strategy)).to_string();
     assert!(
         found.starts_with("unreachable: ") && found.ends_with("no other copy takes its place"),
         "{found}"
@@ -75,21 +70,14 @@ fn a_place_that_nobody_takes() {
 
 #[test]
 fn a_copy_out_of_reach_that_is_never_given_up() {
-    /// Never says that a copy is given up.
-    #[derive(Clone, Default)]
-    struct Faithful;
-    impl Bug for Faithful {
-        fn say(&mut self, mut output: Output) -> Output {
-            output.records.retain(|record| !matches!(record, Record::Delete(Key::Instance(_))));
-            for record in &mut output.records {
-                if let Record::Put(Entry::Instance(instance)) = record {
-                    Arc::make_mut(instance).goal = Goal::Running;
-                }
-            }
-            output
+    // Never says that a copy is given up.
+    let faithful = bug!(say, |output| {
+        output.records.retain(|record| !matches!(record, Record::Delete(Key::Instance(_))));
+        for instance in copies(output) {
+            instance.goal = Goal::Running;
         }
-    }
+    });
     let strategy = r#"{ "inactiveAfterSeconds": 0, "expungeAfterSeconds": 60 }"#;
-    let found = violation_unheard::<Faithful>(&partition(strategy)).to_string();
+    let found = violation_unheard(faithful, &partition(strategy)).to_string();
     assert!(found.starts_with("unreachable: ") && found.contains("should have been given up"), "{found}");
 }

@@ -239,7 +239,7 @@ impl World {
     }
 
     /// One line about an update.
-    fn describe(&mut self, status: &TaskStatus) -> String {
+    pub(super) fn describe(&mut self, status: &TaskStatus) -> String {
         let mut line = format!("{} {}", status.task_id, &status.state.as_str()["TASK_".len()..]);
         let name = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();
         if let Some(source) = status.source {

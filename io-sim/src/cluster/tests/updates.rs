@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use podium_core::model::mesos::{Call, ReconcileTask};
+use podium_core::model::ids::AgentId;
+use podium_core::model::mesos::{
+    Call, FrameworkCapability, ReconcileTask, StatusReason, StatusSource, TaskState,
+};
 use uuid::Uuid;
 
-use super::super::{Exit, Fault};
-use super::harness::{A0, World, config};
+use super::super::{AgentIndex, Exit, Fault, OperatorCall};
+use super::harness::{A0, World, config, framework};
 
 #[test]
 fn the_head_is_sent_again_until_it_is_acknowledged() {
@@ -113,6 +116,85 @@ fn what_is_asked_about_unknown_tasks() {
     insta::assert_snapshot!(world.story());
 }
 
+/// Everything that a master may answer to the question how a task is, in the order in which it looks. A partition-aware
+/// framework is told the first state, any other one the second; none where there is no answer.
+#[test]
+fn the_seven_answers_to_a_question() {
+    use TaskState::{TaskGone, TaskGoneByOperator, TaskLost, TaskRunning, TaskUnknown, TaskUnreachable};
+    const KNOWN: Option<usize> = Some(0);
+    const UNREACHABLE: Option<usize> = Some(1);
+    const GONE: Option<usize> = Some(2);
+    const AWAITED: Option<usize> = Some(3);
+    const NO_SUCH: Option<usize> = Some(4);
+    let (latest, unknown) = ("Latest task state", "Task is unknown");
+    // What is asked about, on which agent, and the answer; first while a new master waits for an agent, then when it
+    // has given it up.
+    let while_it_waits = [
+        ("1 known task", "A", KNOWN, Some((TaskRunning, TaskRunning, latest))),
+        ("1 without its agent", "A", None, Some((TaskRunning, TaskRunning, latest))),
+        ("2a agent awaited", "X", AWAITED, None),
+        ("2b no agent named, one awaited", "X", None, None),
+        ("3 agent registered", "X", KNOWN, Some((TaskGone, TaskLost, "Task is unknown to the agent"))),
+        ("4 agent unreachable", "X", UNREACHABLE, Some((TaskUnreachable, TaskLost, "Task is unreachable"))),
+        ("5 agent gone", "X", GONE, Some((TaskGoneByOperator, TaskLost, "Task is gone"))),
+        ("6 no such agent", "X", NO_SUCH, Some((TaskUnknown, TaskLost, unknown))),
+    ];
+    let afterwards = [
+        ("4 agent given up", "X", AWAITED, Some((TaskUnreachable, TaskLost, "Task is unreachable"))),
+        ("6 no agent named", "X", None, Some((TaskUnknown, TaskLost, unknown))),
+    ];
+    for is_aware in [true, false] {
+        let mut framework = framework();
+        if !is_aware {
+            framework.capabilities.retain(|it| *it != FrameworkCapability::PartitionAware);
+        }
+        let mut world = World::with(config(4), framework);
+        let id = |world: &World, index: u32| {
+            world.cluster.agents().find(|agent| agent.index == AgentIndex(index)).unwrap().agent_id.cloned()
+        };
+        let mut agents: Vec<AgentId> = (0..4).map(|index| id(&world, index).unwrap()).collect();
+        agents.push("nope".into());
+        let at = world.offers.iter().position(|offer| offer.agent_id == agents[0]).unwrap();
+        let offer = world.offers.remove(at);
+        world.offers.push(offer);
+        world.launch("pod", &["A"]);
+        world.fault(Fault::Partition { agent: AgentIndex(1), loss: false });
+        world.seconds(100);
+        world.operator(OperatorCall::MarkAgentGone { agent_id: agents[2].clone() });
+        world.fault(Fault::PowerOff { agent: AgentIndex(3) });
+        world.fault(Fault::MasterFailover);
+        for (seconds, rows) in [(20, &while_it_waits[..]), (600, &afterwards[..])] {
+            world.seconds(seconds);
+            if world.stream.is_none() {
+                world.subscribe();
+            }
+            for (case, task, agent, answer) in rows {
+                let case = format!("{case}, partition-aware: {is_aware}");
+                let agent_id = agent.map(|index| agents[index].clone());
+                world.updates.clear();
+                let asked = ReconcileTask { task_id: (*task).into(), agent_id: agent_id.clone() };
+                world.call(Call::Reconcile { tasks: vec![asked] });
+                let Some((aware, unaware, text)) = *answer else {
+                    assert_eq!(world.updates, [], "{case}");
+                    continue;
+                };
+                let [update] = &world.updates[..] else { panic!("{case}: {:?}", world.updates) };
+                assert_eq!(update.task_id.as_str(), *task, "{case}");
+                assert_eq!(update.state, if is_aware { aware } else { unaware }, "{case}");
+                assert_eq!(update.reason, Some(StatusReason::ReasonReconciliation), "{case}");
+                assert_eq!(update.source, Some(StatusSource::SourceMaster), "{case}");
+                assert_eq!(update.message, Some(format!("Reconciliation: {text}")), "{case}");
+                assert_eq!(update.unreachable_time.is_some(), aware == TaskUnreachable, "{case}");
+                assert_eq!(update.uuid, None, "{case}: there is nothing to acknowledge");
+                assert!(
+                    aware == TaskRunning || update.agent_id == agent_id,
+                    "{case}: the agent as it was asked"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn a_kill_names_the_right_agent_or_does_nothing() {
     let mut world = World::new(1);
@@ -147,7 +229,7 @@ fn agents_that_never_come_back_after_a_failover_become_unreachable() {
 fn the_registry_forgets() {
     let mut config = config(1);
     config.master.registry_max_agent_age = Duration::from_secs(3600);
-    let mut world = World::with(config, super::harness::framework());
+    let mut world = World::with(config, framework());
     world.launch("pod", &["A"]);
     world.seconds(2);
     world.fault(Fault::Partition { agent: A0, loss: false });
