@@ -388,12 +388,12 @@ fn new_addresses_are_shown_also_if_nothing_else_is_new() {
 fn what_became_due_without_a_scheduler_is_done_as_soon_as_mesos_says_that_it_is_still_so() {
     let mut driver = Driver::running(patient(1, 60, 120));
     let unreachable = ["a", "b"].map(|container| driver.status(0, container, TaskState::TaskUnreachable));
-    unreachable.iter().for_each(|status| drop(driver.event(Event::Update(status.clone()))));
+    unreachable.iter().for_each(|status| driver.event(Event::Update(status.clone())));
     driver.now = driver.now + Duration::from_secs(3600);
     driver.restart();
     driver.subscribe();
     assert_eq!(driver.picture(), ["v1.1 s1 Degraded"], "that is an hour ago");
-    unreachable.into_iter().for_each(|status| drop(driver.event(Event::Update(status))));
+    unreachable.into_iter().for_each(|status| driver.event(Event::Update(status)));
     driver.finish();
     assert_eq!(driver.picture(), ["v1.0 - Pending"]);
     assert_eq!(forgotten(&driver), 1);

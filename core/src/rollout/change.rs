@@ -289,15 +289,7 @@ impl Scheduler {
                 self.announce_failure(&deployment, "The upgrade has been cancelled");
             } else {
                 self.mark(Mark::DeploymentCurtailed);
-                let step = |deployment: &Deployment| deployment.steps.get(deployment.current_step).cloned();
-                let is_over = step(&deployment)
-                    .is_some_and(|step| step.actions.iter().all(|action| pods.contains(&action.pod)));
                 deployment.release(&pods);
-                if let Some(current_step) = step(&deployment).filter(|_| is_over) {
-                    let plan = DeploymentPlan::from(&deployment);
-                    self.publish(ApiEventKind::DeploymentInfo { plan, current_step });
-                    self.set_ready_targets(&mut deployment);
-                }
                 self.state.put_deployment(deployment);
             }
         }
