@@ -4,6 +4,7 @@
 mod harness;
 
 mod created_anew;
+mod homes;
 mod moves;
 
 use std::collections::BTreeSet;

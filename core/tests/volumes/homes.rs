@@ -1,21 +1,16 @@
 //! Copies with volumes among others: whose place and whose disk is whose, what is kept for them, and what is said of that.
 
-mod harness;
-
-use harness::{Driver, changed, from_json, pod};
+use super::harness::{self, Driver, changed, from_json, pod};
+use super::{config, make_offer, message, offer};
+use podium_core::Entry;
 use podium_core::model::ids::Role;
 use podium_core::model::mesos::{
-    Call, DiskInfo, DiskSource, DiskSourceType, Event, ExecutorFailure, LaunchGroup, Offer, Operation,
-    OperationInfo, Resource, ResourceKind, TaskState,
+    DiskInfo, DiskSource, DiskSourceType, Event, ExecutorFailure, LaunchGroup, Operation, OperationInfo,
+    Resource, ResourceKind, TaskState,
 };
 use podium_core::model::number::Scalar;
 use podium_core::model::pod::PodSpec;
-use podium_core::{Config, Entry};
 use serde_json::{Value, json};
-
-fn config() -> Config {
-    Config { mesos_role: Role::from("dev"), ..Config::default() }
-}
 
 /// A pod of one container with a volume of 100 MiB.
 fn resident(instances: u32, more: &Value) -> PodSpec {
@@ -32,30 +27,6 @@ fn resident(instances: u32, more: &Value) -> PodSpec {
 
 fn unique() -> Value {
     json!({ "scheduling": { "placement": { "constraints": [{ "fieldName": "@hostname", "operator": "UNIQUE" }] } } })
-}
-
-/// An offer to the role `dev`, with what is `kept` there beside what anybody may use.
-fn make_offer(driver: &mut Driver, agent: &str, cpus: f64, kept: &[Resource]) -> Offer {
-    let mut offer = driver.make_offer(agent, cpus, 8192.0);
-    offer.role = Some(Role::from("dev"));
-    offer.resources.extend(kept.iter().cloned());
-    for resource in &mut offer.resources {
-        resource.allocation_role = Some(Role::from("dev"));
-    }
-    offer
-}
-
-fn operations(calls: &[Call]) -> Vec<Operation> {
-    let accepts = calls.iter().filter_map(|call| match call {
-        Call::Accept { operations, .. } => Some(operations.clone()),
-        _ => None,
-    });
-    accepts.flatten().collect()
-}
-
-fn offer(driver: &mut Driver, agent: &str, kept: &[Resource]) -> Vec<Operation> {
-    let offer = make_offer(driver, agent, 8.0, kept);
-    operations(&driver.offer_all(vec![offer]))
 }
 
 fn groups(operations: &[Operation]) -> Vec<&LaunchGroup> {
@@ -78,10 +49,6 @@ fn used(group: &LaunchGroup) -> Vec<Resource> {
         .chain(group.tasks.iter().flat_map(|task| &task.resources))
         .cloned()
         .collect()
-}
-
-fn message(driver: &Driver, n: usize) -> String {
-    driver.instances()[n].message.clone().unwrap_or_default()
 }
 
 fn disk(kind: DiskSourceType, root: &str, size: u32, profile: Option<&str>) -> Resource {
