@@ -122,8 +122,10 @@ impl Rehearsal {
         let Some(Entry::Deployment(deployment)) = scene.store.get(&Key::Deployment(id.clone())) else {
             return Ok(());
         };
-        let is_about = |pods: &BTreeSet<PodId>| deployment.affected_pods().any(|pod| pods.contains(pod));
-        let cancelled = self.deployments.iter().filter(|(id, pods)| is_about(pods) && !is_there(id));
+        // One that changes others, too, goes on for these, and may be done at once.
+        let affected: BTreeSet<&PodId> = deployment.affected_pods().collect();
+        let is_about_no_other = |pods: &BTreeSet<PodId>| pods.iter().all(|pod| affected.contains(pod));
+        let cancelled = self.deployments.iter().filter(|(id, pods)| is_about_no_other(pods) && !is_there(id));
         match cancelled.map(|(id, _)| id).find(|id| !plan.cancels.contains(id)) {
             Some(id) => bad(format!("the request cancelled deployment {id}, and the dry run did not say so")),
             None => Ok(()),
