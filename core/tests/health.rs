@@ -307,17 +307,3 @@ fn a_container_that_its_health_check_cannot_end_is_hunted() {
     driver.wait(300.0);
     assert!(driver.story().contains("SHUTDOWN on s1"), "in the end its executor has to go");
 }
-
-/// A verdict that comes a second time, after another one.
-#[test]
-fn a_verdict_that_comes_twice_does_not_undo_a_later_one() {
-    let mut driver = Driver::running(checked_pod("/p", 1, &json!({})));
-    let mut healthy = driver.status(0, "a", TaskState::TaskRunning);
-    healthy.healthy = Some(true);
-    driver.event(Event::Update(healthy.clone()));
-    driver.wait(10.0);
-    driver.health(0, "a", false);
-    assert_eq!(driver.picture(), ["v1.1 s1 Degraded"]);
-    driver.event(Event::Update(healthy));
-    assert_eq!(driver.picture(), ["v1.1 s1 Degraded"], "the same update, by its uuid and its timestamp");
-}

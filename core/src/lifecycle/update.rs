@@ -415,7 +415,8 @@ fn apply(task: &mut Task, last: Option<&LastStatus>, status: &TaskStatus, now: T
         }
         task.condition = task.reached;
         if said == Condition::Running {
-            apply_verdict(task, status);
+            task.healthy = status.healthy.or(task.healthy);
+            task.was_healthy |= task.healthy == Some(true);
         }
     }
     if task.condition == Condition::Running && task.started_at.is_none() {
@@ -432,20 +433,6 @@ fn apply(task: &mut Task, last: Option<&LastStatus>, status: &TaskStatus, now: T
         task.health_since = Some(now);
     }
     Effect::Changed
-}
-
-/// Takes over what the health check of `task` has found. An agent that comes back tells the newest verdict, and then all
-/// that was not acknowledged again, older ones first. Only times of the agent's own clock are compared.
-fn apply_verdict(task: &mut Task, status: &TaskStatus) {
-    let is_by_executor = status.source == Some(StatusSource::SourceExecutor);
-    if status.healthy.is_some() && is_by_executor {
-        if status.timestamp.is_some() && status.timestamp < task.verdict_at {
-            return;
-        }
-        task.verdict_at = status.timestamp.or(task.verdict_at);
-    }
-    task.healthy = status.healthy.or(task.healthy);
-    task.was_healthy |= task.healthy == Some(true);
 }
 
 /// Keeps what was said of `task` last.

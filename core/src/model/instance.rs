@@ -292,9 +292,6 @@ pub struct Task {
     /// When that verdict was first given, and not another one.
     #[serde(default)]
     pub health_since: Option<Timestamp>,
-    /// When its executor gave its newest verdict, by the agent's clock: an older one that comes again is no news.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub verdict_at: Option<Timestamp>,
     /// Whether its health check has ever found it healthy.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub was_healthy: bool,
@@ -308,7 +305,7 @@ impl Task {
     /// The same without what Mesos said last.
     pub(crate) fn without_words(&self) -> Self {
         let Self { condition, since, staged_at, started_at, unreachable_since, .. } = *self;
-        let Self { returned_from, reached, healthy, health_since, verdict_at, was_healthy, .. } = *self;
+        let Self { returned_from, reached, healthy, health_since, was_healthy, .. } = *self;
         let (container, host_ports) = (self.container.clone(), self.host_ports.clone());
         Self {
             container,
@@ -321,7 +318,6 @@ impl Task {
             reached,
             healthy,
             health_since,
-            verdict_at,
             was_healthy,
             host_ports,
             last: None,
@@ -375,7 +371,6 @@ impl Task {
             reached: Condition::Provisioned,
             healthy: None,
             health_since: None,
-            verdict_at: None,
             was_healthy: false,
             host_ports,
             last: None,
