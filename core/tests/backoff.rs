@@ -193,3 +193,16 @@ fn a_copy_that_finishes_does_not_take_back_the_delay_of_one_that_fails() {
     }
     assert!(delays[9] > 2.0, "{delays:?}");
 }
+
+#[test]
+fn a_launch_that_the_master_refuses_is_no_fault_of_its_agent() {
+    let mut driver = Driver::connected();
+    let failing = json!({"scheduling": {"backoff": {"failingAgents": {"failures": 1, "seconds": 600}}}});
+    driver.create(pod_with("/p", 1, 1, &failing));
+    let accept = driver.offer("s1", 8.0, 8192.0).into_iter().find(|call| matches!(call, Call::Accept { .. }));
+    let call = Box::new(accept.expect("it is launched"));
+    let _ = driver.step(Input::Refused { call, reason: "no".to_owned() });
+    driver.wait(2.0);
+    let calls = driver.offer("s1", 8.0, 8192.0);
+    assert!(calls.iter().any(|call| matches!(call, Call::Accept { .. })), "{calls:?}");
+}

@@ -13,7 +13,7 @@ use crate::model::instance::{
     Termination,
 };
 use crate::model::mesos::{Call, StatusSource, TaskState, TaskStatus};
-use crate::model::pod::PodSpec;
+use crate::model::pod::{FailingAgents, PodSpec};
 use crate::model::time::Timestamp;
 use crate::output::Action;
 use crate::queue::backoff;
@@ -168,17 +168,17 @@ impl Scheduler {
             instance.condition = Condition::Dropped;
         });
         if let Some(instance) = self.state.instance(uuid).filter(|one| one.goal == Goal::Running).cloned() {
-            self.note_failure(&instance);
+            // That is no fault of the agent.
+            self.note_failure(&instance, None);
         }
         self.on_unsent(id, incarnation);
     }
 
-    /// Keeps how `instance` ended, and has its pod wait before the next launch.
-    fn note_failure(&mut self, instance: &Instance) {
+    /// Keeps how `instance` ended, and has its pod wait before the next launch, and avoid its agent if there is a `rule`.
+    fn note_failure(&mut self, instance: &Instance, rule: Option<FailingAgents>) {
         let termination = termination_of(instance, self.now);
         let delay = backoff::after_end(&self.state, instance, self.now);
-        let (now, spec) = (self.now, self.pod(&instance.id.pod));
-        let rule = spec.and_then(|spec| spec.scheduling.backoff.failing_agents);
+        let now = self.now;
         self.state.add_termination(termination.into());
         self.state.edit_pod(&instance.id.pod, |pod| {
             pod.note_failing_agent(rule, instance, now);
@@ -196,7 +196,9 @@ impl Scheduler {
                 matches!(request.reason, KillReason::Upgrading | KillReason::UserRequest)
             });
         if !on_purpose {
-            self.note_failure(&instance);
+            let spec = self.pod(&instance.id.pod);
+            let rule = spec.and_then(|spec| spec.scheduling.backoff.failing_agents);
+            self.note_failure(&instance, rule);
         }
         let surely = instance.tasks.iter().all(Task::has_surely_ended);
         if instance.goal != Goal::Decommissioned && self.keeps_home(&instance) {

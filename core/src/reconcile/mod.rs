@@ -144,7 +144,7 @@ impl Scheduler {
 
     fn start_round(&mut self) {
         self.reconciliation = Reconciliation {
-            next: self.first_instance_after(None),
+            next: self.first_instance_after(None, self.now),
             began: self.now,
             implicit: true,
             next_chunk: Some(self.now),
@@ -154,10 +154,18 @@ impl Scheduler {
         };
     }
 
-    /// The first instance of the pods that come after `pod`.
-    fn first_instance_after(&self, pod: Option<&PodId>) -> Option<(PodId, Uuid)> {
+    /// The first instance of the pods that come after `pod`, if that was there when the round began.
+    fn first_instance_after(&self, pod: Option<&PodId>, began: Timestamp) -> Option<(PodId, Uuid)> {
         let mut pods = self.state.pods().after(pod);
-        pods.find_map(|pod| Some((pod.state.id.clone(), *pod.instances.first()?)))
+        pods.find_map(|pod| {
+            let first = pod.instances.first().filter(|uuid| self.was_there(**uuid, began))?;
+            Some((pod.state.id.clone(), *first))
+        })
+    }
+
+    /// Whether an instance was there at `began`. So were all that come before it.
+    fn was_there(&self, uuid: Uuid, began: Timestamp) -> bool {
+        self.state.instance(uuid).is_some_and(|instance| instance.created <= began)
     }
 
     /// The next instance to be asked about in the round.
@@ -165,9 +173,10 @@ impl Scheduler {
         let (pod, uuid) = self.reconciliation.next.take()?;
         let instances = self.state.pod(&pod).map(|pod| &pod.instances);
         let next = instances.and_then(|all| all.range((Bound::Excluded(uuid), Bound::Unbounded)).next());
-        self.reconciliation.next = match next {
+        let began = self.reconciliation.began;
+        self.reconciliation.next = match next.filter(|next| self.was_there(**next, began)) {
             Some(next) => Some((pod, *next)),
-            None => self.first_instance_after(Some(&pod)),
+            None => self.first_instance_after(Some(&pod), began),
         };
         Some(uuid)
     }
@@ -240,15 +249,7 @@ impl Scheduler {
 
     /// Asks the next questions of the round.
     fn send_chunk(&mut self) {
-        let began = self.reconciliation.began;
-        self.ask(|scheduler| {
-            while let Some(uuid) = scheduler.next_in_round() {
-                if scheduler.state.instance(uuid).is_some_and(|instance| instance.created <= began) {
-                    return Some(uuid);
-                }
-            }
-            scheduler.reconciliation.next_repeated()
-        });
+        self.ask(|scheduler| scheduler.next_in_round().or_else(|| scheduler.reconciliation.next_repeated()));
         let reconciliation = &mut self.reconciliation;
         let is_left = reconciliation.next.is_some() || !reconciliation.repeated.is_empty();
         reconciliation.next_chunk = is_left.then(|| self.now + CHUNK_PAUSE);
