@@ -28,6 +28,9 @@ const NAME: &str = "convergence";
 /// So often somebody looks whether everything is as it should be.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// So long after an agent was told to drain its containers may still have to hear of it, also if that is over by then.
+const DRAIN_TIME: Duration = Duration::from_secs(10);
+
 /// Waits for everything to be as clients want it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Convergence {
@@ -41,6 +44,8 @@ pub(super) struct Convergence {
     /// The container that the scheduler tried to kill last although it had ended. It cannot know before it
     /// hears of the end, but then it has to stop.
     killed_in_vain: Option<TaskId>,
+    /// When an agent was last told to drain.
+    drained_at: Option<Timestamp>,
     satisfied: bool,
     /// The pod that was not as it should be the last time.
     suspect: Option<PodId>,
@@ -83,7 +88,12 @@ impl Convergence {
         }
         self.definitions.see(seen, scene);
         match seen {
-            Seen::FaultBegan { fault, .. } => self.orphans.see(fault, ledger),
+            Seen::FaultBegan { fault, .. } => {
+                self.orphans.see(fault, ledger);
+                if matches!(fault, Fault::AgentDrained { .. }) {
+                    self.drained_at = Some(scene.now);
+                }
+            }
             Seen::Mended => {
                 self.mended_at = Some(scene.now);
                 self.next_look = Some(scene.now);
@@ -134,6 +144,9 @@ impl Convergence {
         let is_late = waited >= settle;
         if !is_late && !all_agents_are_there(scene) {
             // What was sent to one before it went may still be on its disk, and begin once it is back.
+            return Ok(());
+        }
+        if !is_late && self.drained_at.is_some_and(|at| scene.now.since(at) < DRAIN_TIME) {
             return Ok(());
         }
         let missing = match scene.api {
