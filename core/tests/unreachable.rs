@@ -249,6 +249,38 @@ fn scaling_down_goes_by_kill_selection_also_after_a_copy_has_returned() {
     assert_eq!(driver.picture(), ["v1.1 s2 Stable", "v1.1 s3 Stable"], "the oldest goes");
 }
 
+/// A scaling down waits for a copy that does not end. Meanwhile another one is out of reach, is replaced and returns.
+#[test]
+fn a_copy_that_returns_while_a_scaling_down_waits_stays_if_the_pod_says_so() {
+    let with = |instances, on_return: &str| {
+        let strategy =
+            json!({"inactiveAfterSeconds": 60, "expungeAfterSeconds": 6000, "onReturn": on_return});
+        let scheduling = json!({"unreachableStrategy": strategy, "killSelection": "OLDEST_FIRST"});
+        pod_with("/p", 1, instances, &json!({ "scheduling": scheduling }))
+    };
+    for (on_return, goes) in [("ORIGINAL", 3), ("REPLACEMENT", 1)] {
+        let mut driver = Driver::running(with(3, on_return));
+        driver.update_pod(with(2, on_return));
+        assert_eq!(driver.deployments().len(), 1, "the oldest does not end");
+        driver.update_all(1, TaskState::TaskUnreachable);
+        driver.wait(60.0);
+        driver.offer("s4", 8.0, 8192.0);
+        driver.run(3);
+        driver.wait(10.0);
+        driver.calls.clear();
+        let names: Vec<_> = (0..4)
+            .map(|n| driver.instance(n))
+            .map(|(id, incarnation, _)| id.task_id("a", incarnation))
+            .collect();
+        driver.update_all(1, TaskState::TaskRunning);
+        let killed = |task| {
+            driver.calls.iter().any(|call| matches!(call, Call::Kill { task_id, .. } if task_id == task))
+        };
+        let killed: Vec<usize> = (0..4).filter(|n| killed(&names[*n])).collect();
+        assert_eq!(killed, [goes], "{on_return}");
+    }
+}
+
 #[test]
 fn when_the_first_copy_returns_before_the_second_serves_the_second_goes() {
     let mut driver = Driver::running(patient(1, 60, 6000));

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::selection::{Choice, Preference, Turn, has_returned};
+use super::selection::{Choice, Preference, Turn};
 use crate::model::ids::Uuid;
 use crate::model::instance::Instance;
 use crate::placement::{Constraints, holds_place};
@@ -23,8 +23,8 @@ pub(crate) fn choose<'a>(
         .map(|(instance, stage, _)| (instance, stage))
         .filter(|(instance, stage)| among.include(super::selection::class(instance, *stage)))
         .collect();
-    if let Preference::OnReturn(_, selection) = preference
-        && !left.iter().any(|(instance, _)| has_returned(instance))
+    if let Preference::OnReturn(_, selection, since) = preference
+        && !left.iter().any(|(instance, _)| instance.returned_at >= Some(since))
     {
         preference = Preference::KillSelection(selection);
     }

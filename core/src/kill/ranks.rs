@@ -17,11 +17,13 @@
 //! time that a choice takes.
 
 use std::cmp::Reverse;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, btree_set};
 
-use super::selection::{CLASSES, Choice, Class, Preference, Turn, class, has_returned};
+use super::selection::{CLASSES, Choice, Class, Preference, Turn, class};
 use crate::model::ids::Uuid;
 use crate::model::instance::Instance;
+use crate::model::time::Timestamp;
 use crate::placement::{Constraints, holds_place};
 use crate::state::Stage;
 
@@ -34,8 +36,9 @@ pub(crate) struct Ranks {
     orders: Vec<Order>,
     /// How many copies are ranked.
     len: usize,
-    /// How many of them came back after they had been replaced: of older definitions, and of the current one.
-    returned: [[u32; CLASSES]; 2],
+    /// How many of them came back when, of those that returned after they had been replaced: of older definitions, and of
+    /// the current one.
+    returned: [[BTreeMap<Timestamp, u32>; CLASSES]; 2],
     /// How many changes there were since the last choice.
     unused: usize,
 }
@@ -76,8 +79,15 @@ impl Ranks {
         if is_ranked(&copy) {
             let (instance, stage, is_current) = copy;
             self.len -= 1;
-            self.returned[usize::from(is_current)][column(instance, stage)] -=
-                u32::from(has_returned(instance));
+            if let Some(at) = instance.returned_at {
+                let column = &mut self.returned[usize::from(is_current)][column(instance, stage)];
+                if let Entry::Occupied(mut count) = column.entry(at) {
+                    *count.get_mut() -= 1;
+                    if *count.get() == 0 {
+                        count.remove();
+                    }
+                }
+            }
             self.orders.iter_mut().for_each(|order| order.remove(&copy, constraints));
         }
     }
@@ -97,9 +107,11 @@ impl Ranks {
     ) -> Vec<Uuid> {
         self.unused = 0;
         let preference = match choice.preference {
-            Preference::OnReturn(_, selection) if self.returned(choice) == 0 => {
-                Preference::KillSelection(selection)
+            Preference::OnReturn(on_return, selection, since) if self.has_returned(choice, since) => {
+                // The order is the same, whenever that was.
+                Preference::OnReturn(on_return, selection, Timestamp::EPOCH)
             }
+            Preference::OnReturn(_, selection, _) => Preference::KillSelection(selection),
             preference => preference,
         };
         let place = self.orders.iter().position(|order| order.preference == preference);
@@ -114,16 +126,19 @@ impl Ranks {
 
     fn count(&mut self, (instance, stage, is_current): &Ranked<'_>) {
         self.len += 1;
-        self.returned[usize::from(*is_current)][column(instance, *stage)] +=
-            u32::from(has_returned(instance));
+        if let Some(at) = instance.returned_at {
+            let column = &mut self.returned[usize::from(*is_current)][column(instance, *stage)];
+            *column.entry(at).or_default() += 1;
+        }
     }
 
-    /// How many of those that could go came back after they had been replaced.
-    fn returned(&self, choice: Choice) -> u32 {
+    /// Whether one of those that could go came back at that time or later, after it had been replaced.
+    fn has_returned(&self, choice: Choice, since: Timestamp) -> bool {
         let sides = self.returned.iter().zip([false, true]);
         let sides = sides.filter(|(_, is_current)| choice.of.include(*is_current)).map(|(side, _)| side);
         let columns = sides.flat_map(|side| (0..).zip(side));
-        columns.filter(|(class, _)| choice.among.include(*class)).map(|(_, count)| count).sum()
+        let mut columns = columns.filter(|(class, _)| choice.among.include(*class));
+        columns.any(|(_, times)| times.last_key_value().is_some_and(|(last, _)| *last >= since))
     }
 }
 

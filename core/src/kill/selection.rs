@@ -76,8 +76,9 @@ impl Among {
 pub(crate) enum Preference {
     /// By the time since which they have run, and so that they stay spread.
     KillSelection(KillSelection),
-    /// There are too many because a copy returned that was replaced: this decides, if that is so.
-    OnReturn(OnReturn, KillSelection),
+    /// There may be too many because a copy returned that was replaced: this decides, if one of those that could go came
+    /// back at that time or later. Otherwise `killSelection` does.
+    OnReturn(OnReturn, KillSelection, Timestamp),
 }
 
 impl Preference {
@@ -123,14 +124,14 @@ impl Turn {
         match preference {
             Preference::KillSelection(selection) => Self { is_kept: false, age: by_age(selection) },
             // The copy that was created last was created in its place.
-            Preference::OnReturn(OnReturn::Original, _) => Self {
-                is_kept: has_returned(instance),
+            Preference::OnReturn(OnReturn::Original, ..) => Self {
+                is_kept: instance.returned_at.is_some(),
                 age: Age::YoungestFirst(Reverse((instance.created, uuid))),
             },
-            Preference::OnReturn(OnReturn::Replacement, selection) => {
-                Self { is_kept: !has_returned(instance), age: by_age(selection) }
+            Preference::OnReturn(OnReturn::Replacement, selection, _) => {
+                Self { is_kept: instance.returned_at.is_none(), age: by_age(selection) }
             }
-            Preference::OnReturn(OnReturn::BestHealth, _) => {
+            Preference::OnReturn(OnReturn::BestHealth, ..) => {
                 Self { is_kept: false, age: Age::YoungestFirst(Reverse((healthy_since(instance), uuid))) }
             }
         }
@@ -142,11 +143,6 @@ impl Turn {
             Age::OldestFirst((_, uuid)) | Age::YoungestFirst(Reverse((_, uuid))) => uuid,
         }
     }
-}
-
-/// Whether its agent was out of reach for so long that another copy was wanted in its place.
-pub(super) fn has_returned(instance: &Instance) -> bool {
-    instance.was_inactive
 }
 
 /// Since when it has run and has not been found unhealthy.

@@ -31,13 +31,13 @@ type Copy = (Instance, Stage, bool);
 fn copy() -> impl Strategy<Value = Copy> {
     let ages = (0_i64..5, 0_i64..5, 0_i64..5);
     let place = prop::option::of((0_u8..3, 0_u8..4));
-    (any::<u128>(), prop::sample::select(&STAGES[..]), ages, place, any::<bool>(), any::<bool>()).prop_map(
-        |(uuid, stage, (created, active, healthy), place, has_returned, is_current)| {
+    (any::<u128>(), prop::sample::select(&STAGES[..]), ages, place, prop::option::of(0_i64..5), any::<bool>())
+        .prop_map(|(uuid, stage, (created, active, healthy), place, returned, is_current)| {
             let id = InstanceId { pod: PodId::from("/p"), uuid: Uuid::from_u128(uuid) };
             let at = Timestamp::from_millis;
             let mut instance = Instance::scheduled(id, at(1), Role::from("*"), at(created));
             instance.active_since = Some(at(active)).filter(|_| active > 0);
-            instance.was_inactive = has_returned;
+            instance.returned_at = returned.map(at);
             let mut task = Task::provisioned("c".into(), Vec::new(), at(created));
             task.health_since = Some(at(healthy)).filter(|_| healthy > 0);
             instance.tasks = vec![task];
@@ -51,8 +51,7 @@ fn copy() -> impl Strategy<Value = Copy> {
                 })
             });
             (instance, stage, is_current)
-        },
-    )
+        })
 }
 
 fn choice() -> impl Strategy<Value = Choice> {
@@ -70,8 +69,9 @@ fn choice() -> impl Strategy<Value = Choice> {
         prop::sample::select(vec![OnReturn::Original, OnReturn::Replacement, OnReturn::BestHealth]);
     let preference = prop_oneof![
         selection().prop_map(Preference::KillSelection),
-        (on_return, selection())
-            .prop_map(|(on_return, selection)| Preference::OnReturn(on_return, selection)),
+        (on_return, selection(), 0_i64..5).prop_map(|(on_return, selection, since)| {
+            Preference::OnReturn(on_return, selection, Timestamp::from_millis(since))
+        }),
     ];
     (of, among, preference).prop_map(|(of, among, preference)| Choice { of, among, preference })
 }

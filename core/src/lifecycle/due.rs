@@ -156,7 +156,6 @@ impl Scheduler {
                 self.mark(Mark::Inactive);
                 self.state.edit(&self.config, uuid, |instance| {
                     instance.condition = Condition::UnreachableInactive;
-                    instance.was_inactive = true;
                     instance.since = now;
                 });
                 // With `0/0`, or after time spent without a scheduler, it may be due to be forgotten as well.

@@ -454,6 +454,9 @@ fn refresh(instance: &mut Instance, spec: &PodSpec, now: Timestamp) {
     let still_inactive =
         condition == Condition::Unreachable && instance.condition == Condition::UnreachableInactive;
     if condition != instance.condition && !still_inactive {
+        if instance.condition == Condition::UnreachableInactive {
+            instance.returned_at = Some(now);
+        }
         instance.condition = condition;
         instance.since = now;
     }

@@ -201,9 +201,10 @@ pub struct Instance {
     /// meaning for a pod with health checks, whose verdicts say that.
     #[serde(default)]
     pub available: bool,
-    /// Whether it was out of reach for so long, since it was launched, that another one was wanted in its place.
-    #[serde(default)]
-    pub was_inactive: bool,
+    /// When it came back last, since it was launched, after another one had been wanted in its place because it was out of
+    /// reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returned_at: Option<Timestamp>,
     /// How often it was launched; 0 before the first time.
     pub incarnation: u32,
     /// Whether Mesos was asked about the newest launch because it had not said a word about it.
@@ -236,7 +237,7 @@ impl Instance {
             healthy: None,
             available: false,
             incarnation: 0,
-            was_inactive: false,
+            returned_at: None,
             launch_questioned: false,
             agent: None,
             residence: None,

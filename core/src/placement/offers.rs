@@ -200,7 +200,7 @@ impl Scheduler {
             instance.active_since = None;
             instance.healthy = None;
             instance.kill_requested = None;
-            instance.was_inactive = false;
+            instance.returned_at = None;
             instance.launch_questioned = false;
             if let Some(residence) = residence {
                 instance.residence = Some(Box::new(residence));

@@ -9,6 +9,7 @@ use crate::model::deployment::ActionKind;
 use crate::model::ids::{InstanceId, PodId, Uuid, new_uuid};
 use crate::model::instance::{Goal, GoalReason, Instance, KillReason, Task};
 use crate::model::pod::{KillSelection, PodSpec};
+use crate::model::time::Timestamp;
 use crate::record::Stability;
 use crate::scheduler::Scheduler;
 use crate::state::{Pod, Stage, Tally};
@@ -106,6 +107,10 @@ impl Scheduler {
         let deployment = pod.deployment.as_ref().and_then(|id| self.state.deployments().get(id));
         let next = deployment.and_then(|deployment| deployment.next_action(id));
         let next = next.map(|(action, is_now)| (action.action, is_now, action.copies_before));
+        let scaled_since = match next {
+            Some((ActionKind::ScalePod, ..)) => deployment.map(|deployment| deployment.version),
+            _ => None,
+        };
         let Some(spec) = pod.spec().cloned() else {
             // Those that depend on it end first, in an earlier step.
             if next.is_none_or(|(_, is_now, _)| is_now) {
@@ -141,9 +146,10 @@ impl Scheduler {
         if moves.surplus > 0 {
             self.mark(Mark::Surplus);
             let preference = match spec.scheduling.unreachable_strategy.on_return() {
-                // Fewer are wanted: that is nothing that a copy that returned would have to do with.
-                Some(_) if matches!(next, Some((ActionKind::ScalePod, ..))) => by_selection,
-                Some(on_return) => Preference::OnReturn(on_return, selection),
+                // If fewer are wanted, a copy that had returned before has nothing to do with that.
+                Some(on_return) => {
+                    Preference::OnReturn(on_return, selection, scaled_since.unwrap_or(Timestamp::EPOCH))
+                }
                 None => by_selection,
             };
             let of = if replacing { Versions::Current } else { Versions::All };

@@ -184,6 +184,7 @@ impl Copy {
             wanted: instance.goal == Goal::Running,
             inactive: instance.condition == Condition::UnreachableInactive,
             was_inactive: instance.condition == Condition::UnreachableInactive,
+            returned: Some(instance.since),
             ending: instance.kill_requested.is_some(),
         }
     }
@@ -292,6 +293,8 @@ pub(super) struct Copy {
     pub(super) inactive: bool,
     /// Whether it was so at any time since its newest launch.
     pub(super) was_inactive: bool,
+    /// When that ended last, by its scheduler's clock.
+    pub(super) returned: Option<Timestamp>,
     /// Whether its containers shall end, whatever becomes of it afterwards.
     pub(super) ending: bool,
 }
@@ -541,8 +544,14 @@ impl Ledger {
             Record::Delete(_) | Record::Put(_) => return,
         };
         let copies = self.copies.entry(id.pod.clone()).or_default();
-        if let (Some(was), Some(is)) = (copies.get(&id.uuid), &mut is) {
-            is.was_inactive |= was.was_inactive && was.incarnation == is.incarnation;
+        if let (Some(was), Some(is)) = (copies.get(&id.uuid), &mut is)
+            && was.incarnation == is.incarnation
+        {
+            is.was_inactive |= was.was_inactive;
+            let returns = was.inactive && !is.inactive;
+            is.returned = if returns { is.returned } else { was.returned };
+        } else if let Some(is) = &mut is {
+            is.returned = None;
         }
         let was = match is.clone() {
             Some(copy) => copies.insert(id.uuid, copy),

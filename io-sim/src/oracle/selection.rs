@@ -171,6 +171,16 @@ impl<'a> Choice<'a> {
         self.ledger.has_just_deployed(&self.spec.id) || actions.any(restarts)
     }
 
+    /// Since when a deployment has been changing how many copies there are, and nothing else.
+    fn scaling_since(self) -> Option<Timestamp> {
+        let mut deployments = self.scene.store.deployments();
+        let changes = |deployment: &&Deployment| deployment.affected_pods().any(|pod| *pod == self.spec.id);
+        let deployment = deployments.find(changes).filter(|_| !self.may_replace())?;
+        let mut actions = deployment.steps.iter().flat_map(|step| &step.actions);
+        let mut own = actions.by_ref().filter(|action| action.pod == self.spec.id);
+        own.all(|action| action.action == ActionKind::ScalePod).then_some(deployment.version)
+    }
+
     /// What speaks against `victim` having ended while `kept` stays.
     fn objection(self, victim: Candidate<'_>, kept: Candidate<'_>) -> Option<String> {
         match victim.usefulness.cmp(&kept.usefulness) {
@@ -190,8 +200,11 @@ impl<'a> Choice<'a> {
         if let Some(on_return) = self.spec.scheduling.unreachable_strategy.on_return() {
             let mut copies = self.ledger.copies_of(&self.spec.id);
             if victim.has_returned() || kept.has_returned() {
-                // Where fewer are wanted, that has nothing to do with it.
-                let decides = !self.ledger.is_deploying(&self.spec.id);
+                // Where fewer are wanted, that has nothing to do with it, unless it happened since.
+                let decides = match self.scaling_since() {
+                    Some(since) => victim.copy.returned.max(kept.copy.returned) > Some(since),
+                    None => !self.ledger.is_deploying(&self.spec.id),
+                };
                 return decides.then(|| objection_on_return(on_return, victim, kept)).flatten();
             }
             if copies.any(|copy| copy.was_inactive) {
