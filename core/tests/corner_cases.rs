@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use harness::{Driver, changed, checked_pod, from_json, pod, pod_id, pod_with};
 use podium_core::admission::{Rules, read_group};
+use podium_core::model::event::ApiEventKind;
 use podium_core::model::ids::{GroupId, Role};
 use podium_core::model::mesos::{Call, Event, TaskState};
 use podium_core::model::pod::PodSpec;
-use podium_core::{Command, Config, Input};
+use podium_core::{Action, Command, CommandId, Config, Input, Origin};
 use serde_json::json;
 
 fn patient(containers: usize, inactive: u32, expunge: u32) -> PodSpec {
@@ -324,4 +325,42 @@ fn a_launch_that_nobody_confirms_ends_when_the_flag_says() {
     driver.offer("s1", 8.0, 8192.0);
     driver.wait(2.0);
     assert_eq!(driver.kills(), ["/p.a.1"]);
+}
+
+/// Who follows the events of a deletion hears that its next step begins also if force took the last pod out of the
+/// current one.
+#[test]
+fn a_step_that_begins_because_a_pod_was_taken_out_is_told() {
+    let mut driver = Driver::connected();
+    put(&mut driver, "/all/shop", &json!({"dependencies": ["/all/db"]}));
+    for id in ["/all/db/a", "/all/shop/web"] {
+        driver.create(pod(id, 1, 1));
+        driver.offer("s1", 8.0, 8192.0);
+        driver.run(driver.instances().len() - 1);
+        driver.wait(5.0);
+    }
+    driver.command(Command::DeleteGroup { id: GroupId::from("/all"), force: false }).unwrap();
+    let deletion = driver.scheduler.deployments(driver.now)[0].id.clone();
+    let command = Command::CreatePod { pod: pod("/all/shop/web", 1, 1), force: true, role_given: false };
+    driver.now = driver.now.next();
+    let command = Box::new(command);
+    let output = driver.step(Input::Command { id: CommandId(99), origin: Origin::default(), command });
+    assert!(driver.kills().contains(&"/all/db/a.a.1".to_owned()), "the next step has begun");
+    let told: Vec<String> = output
+        .actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Publish(event) => match &event.kind {
+                ApiEventKind::DeploymentStepSuccess { plan, .. } if plan.id == deletion => {
+                    Some("done".to_owned())
+                }
+                ApiEventKind::DeploymentInfo { plan, current_step } if plan.id == deletion => {
+                    Some(current_step.actions.iter().map(|action| action.pod.to_string()).collect())
+                }
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, ["done", "/all/db/a"]);
 }

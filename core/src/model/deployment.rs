@@ -95,15 +95,16 @@ impl Deployment {
         steps.iter().enumerate().find_map(|(ahead, step)| Some((step.action(pod)?, ahead == 0)))
     }
 
-    /// Leaves `pods` alone from now on. What it does to others stays in its order.
+    /// Leaves `pods` alone from now on. What it does to others stays in its order. Of steps that have nothing left to do
+    /// only later ones vanish: where it is, and the end of the current step, is known to whoever follows its events.
     pub(crate) fn release(&mut self, pods: &BTreeSet<PodId>) {
         self.original.retain(|pod, _| !pods.contains(pod));
         for step in &mut self.steps {
             step.actions.retain(|action| !pods.contains(&action.pod));
         }
-        let done = self.steps.iter().take(self.current_step).filter(|step| step.actions.is_empty()).count();
-        self.steps.retain(|step| !step.actions.is_empty());
-        self.current_step -= done;
+        let begun = self.steps.len().min(self.current_step + 1);
+        let later = self.steps.split_off(begun);
+        self.steps.extend(later.into_iter().filter(|step| !step.actions.is_empty()));
     }
 
     /// Whether no step after the current one does anything to `pod`.

@@ -242,10 +242,10 @@ fn a_pod_created_anew_by_force_leaves_the_others_to_end_in_their_order() {
         2,
         "the rest of the deletion, and what takes the pod out of it"
     );
-    assert_eq!(deletion(&driver), "step 1 of 2: /shop/db/a /shop/disk");
+    assert_eq!(deletion(&driver), "step 2 of 3: /shop/db/a /shop/disk");
     assert_eq!(driver.kills(), ["/shop/web/x.a.1", "/shop/db/a.a.1"], "the disk waits for the database");
     driver.restart();
-    assert_eq!(deletion(&driver), "step 1 of 2: /shop/db/a /shop/disk");
+    assert_eq!(deletion(&driver), "step 2 of 3: /shop/db/a /shop/disk");
 }
 
 #[test]
