@@ -62,6 +62,10 @@ impl Scheduler {
 
     /// A launch lacked the secret at `path`. If that follows a look that found it, the next look comes later each time.
     fn note_lacked(&mut self, path: &str) {
+        if self.lacked_secrets.get(path).is_some_and(|lacked| lacked.until > self.now) {
+            // Of several launches on their way out this is not the first to say so.
+            return;
+        }
         let before = self.lacked_secrets.get(path).filter(|lacked| {
             let pause = self.now.since(lacked.until);
             pause <= lacked.pause + LOOK_INTERVAL

@@ -544,6 +544,19 @@ fn nobody_is_avoided_by_another_definition_or_once_the_delay_is_reset_or_if_nobo
 }
 
 #[test]
+fn copies_of_an_older_definition_that_fail_say_nothing_about_an_agent() {
+    let rule = json!({"failures": 1, "seconds": 600});
+    let upgrade = json!({"minimumHealthCapacity": 1.0, "maximumOverCapacity": 1.0});
+    let scheduling = json!({"backoff": {"maxLaunchDelay": 1, "failingAgents": rule}, "upgrade": upgrade});
+    let first = pod_with("/p", 1, 2, &json!({"scheduling": scheduling}));
+    let mut driver = Driver::running(first.clone());
+    driver.update_pod(harness::changed(first, "2"));
+    driver.crash(0);
+    driver.wait(1.0);
+    assert_eq!(groups(&driver.offer("s1", 8.0, 8192.0)).len(), 2, "both of the new definition");
+}
+
+#[test]
 fn a_pod_that_needs_a_role_gets_it_without_a_new_subscription() {
     let mut driver = Driver::connected();
     driver.create(pod_with("/web/p", 1, 1, &json!({"role": "web"})));

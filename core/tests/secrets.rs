@@ -142,6 +142,23 @@ fn a_report_about_an_earlier_launch_changes_nothing() {
     assert_eq!(driver.picture(), ["v1.2 s1 Stable"]);
 }
 
+/// Many launches leave at once, and the driver says of one after the other that it could not send it.
+#[test]
+fn launches_that_lack_the_same_secret_together_are_one_that_does() {
+    let mut driver = Driver::connected();
+    let mut definition = serde_json::to_value(secretive("/p")).unwrap();
+    definition["scaling"]["instances"] = json!(8);
+    let rules = Rules { secrets: true, ..Rules::default() };
+    driver.create(read_pod(&definition, &rules).unwrap().pod);
+    driver.offer("s1", 8.0, 8192.0);
+    for n in 0..8 {
+        unsent(&mut driver, n, &[("/db", "is not there")]);
+    }
+    driver.now = driver.now + std::time::Duration::from_secs(5);
+    let looks = driver.step(Input::Tick).actions;
+    assert!(looks.contains(&Action::LookUpSecrets(["/db".to_owned()].into())), "{looks:?}");
+}
+
 /// As with a secret that is there, but is no text, for a variable: the driver's look finds it, each launch lacks it.
 #[test]
 fn a_secret_that_is_found_and_yet_of_no_use_is_not_tried_every_few_seconds() {

@@ -332,6 +332,21 @@ fn a_copy_that_gets_lost_while_it_ends_does_not_hold_up_a_deletion() {
     assert_eq!((driver.scheduler.instance_count(), forgotten(&driver)), (0, 1));
 }
 
+/// It did not start in time, and hangs while it is being ended, when a person kills it.
+#[test]
+fn what_a_person_kills_is_replaced_at_once_out_of_reach_whyever_it_was_to_end_before() {
+    let mut driver = Driver::connected();
+    driver.create(patient(1, 600, 6000));
+    driver.offer("s1", 8.0, 8192.0);
+    driver.update_all(0, TaskState::TaskStarting);
+    driver.wait(300.0);
+    assert_eq!(driver.kills().len(), 2, "it is too slow");
+    driver.kill(0, false);
+    driver.update_all(0, TaskState::TaskUnreachable);
+    driver.offer("s2", 8.0, 8192.0);
+    assert!(driver.picture().contains(&"v1.1 s2 Pending".to_owned()), "{:?}", driver.picture());
+}
+
 #[test]
 fn disabled_neither_replaces_nor_gives_up() {
     let mut driver = Driver::running(disabled(1));

@@ -168,7 +168,11 @@ impl Scheduler {
     pub(crate) fn request_kill(&mut self, uuid: Uuid, reason: KillReason) {
         let now = self.now;
         self.state.edit(&self.config, uuid, |instance| {
-            instance.kill_requested.get_or_insert(KillRequest { at: now, reason });
+            let request = instance.kill_requested.get_or_insert(KillRequest { at: now, reason });
+            if reason == KillReason::UserRequest {
+                // Nobody waits for what a person wants ended, whyever else it was to end.
+                request.reason = reason;
+            }
         });
     }
 }

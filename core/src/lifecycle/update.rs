@@ -196,8 +196,9 @@ impl Scheduler {
                 matches!(request.reason, KillReason::Upgrading | KillReason::UserRequest)
             });
         if !on_purpose {
-            let spec = self.pod(&instance.id.pod);
-            let rule = spec.and_then(|spec| spec.scheduling.backoff.failing_agents);
+            // A new definition begins without a memory, whatever becomes of copies of others.
+            let pod = self.state.pod(&instance.id.pod).filter(|pod| pod.is_in_use(instance.version));
+            let rule = pod.and_then(|pod| pod.spec()?.scheduling.backoff.failing_agents);
             self.note_failure(&instance, rule);
         }
         let surely = instance.tasks.iter().all(Task::has_surely_ended);
