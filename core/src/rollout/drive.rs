@@ -18,7 +18,7 @@ use crate::state::{Pod, Stage, Tally};
 struct Moves {
     /// So many new copies are wanted.
     create: u32,
-    /// So many copies are too many: while definitions are being replaced, of the current one.
+    /// So many copies are too many: while definitions are being replaced, of the current one, unless they have volumes.
     surplus: u32,
     /// So many copies of older definitions may go although they serve.
     old_ready: u32,
@@ -146,7 +146,7 @@ impl Scheduler {
                 Some(on_return) => Preference::OnReturn(on_return, selection),
                 None => by_selection,
             };
-            let of = if replacing { Versions::Current } else { Versions::All };
+            let of = if replacing && !spec.is_resident() { Versions::Current } else { Versions::All };
             let choice = Choice { of, among: Among::NotInactive, preference };
             self.decommission(id, moves.surplus, choice, GoalReason::OverCapacity);
         }
@@ -257,6 +257,11 @@ fn plan(tally: Tally, spec: &PodSpec, replacing: bool) -> Moves {
             ..Moves::default()
         };
     }
+    if spec.is_resident() && tally.counted() > wanted {
+        // With them goes what is on their volumes, so they are chosen as if nothing but their number changed. If those
+        // stayed whose turn came first, the others would have to go, whichever they are.
+        return Moves { surplus: tally.counted() - wanted, ..Moves::default() };
+    }
     let capacity = Capacity::of(spec);
     let (current, old) = (tally.current, tally.old);
     let available = current.get(Stage::Available);
@@ -324,7 +329,19 @@ mod tests {
         let mut tally = Tally::default();
         (0..row.old.0).for_each(|_| tally.add(false, Stage::Available));
         (0..row.old.1).for_each(|_| tally.add(false, Stage::Unready));
-        (plan(tally, &spec, true), Capacity::of(&spec))
+        let mut moves = plan(tally, &spec, true);
+        let surplus = moves.surplus;
+        if surplus > 0 {
+            // The next look follows at once.
+            assert_eq!(moves, Moves { surplus, ..Moves::default() });
+            for _ in 0..surplus {
+                tally.remove(false, Stage::Available);
+                tally.add(false, Stage::Stopping);
+            }
+            moves = plan(tally, &spec, true);
+            moves.old_ready += surplus;
+        }
+        (moves, Capacity::of(&spec))
     }
 
     /// The values that Marathon's tests work through. Where its numbers are others, a comment says which: so many old

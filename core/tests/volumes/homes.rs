@@ -2,7 +2,6 @@
 
 use super::harness::{self, Driver, changed, from_json, pod};
 use super::{config, make_offer, message, offer};
-use podium_core::Entry;
 use podium_core::model::ids::Role;
 use podium_core::model::mesos::{
     DiskInfo, DiskSource, DiskSourceType, Event, ExecutorFailure, LaunchGroup, Operation, OperationInfo,
@@ -10,6 +9,7 @@ use podium_core::model::mesos::{
 };
 use podium_core::model::number::Scalar;
 use podium_core::model::pod::PodSpec;
+use podium_core::Entry;
 use serde_json::{Value, json};
 
 /// A pod of one container with a volume of 100 MiB.
@@ -116,6 +116,32 @@ fn a_copy_that_is_wiped_during_an_update_gets_a_host_of_its_own() {
         .filter(|copy| copy.agent_id.as_ref().is_some_and(|a| a.as_str() == "s2"))
         .count();
     assert_eq!(on_s2, 1, "{:?}", driver.picture());
+}
+
+/// What is on the volumes of a copy is lost with it: which copies those are does not depend on whose turn it is in the update.
+#[test]
+fn an_update_to_fewer_copies_destroys_the_volumes_that_scaling_down_would() {
+    for (selection, stays) in [("YOUNGEST_FIRST", 0), ("OLDEST_FIRST", 1)] {
+        let selected =
+            |instances| resident(instances, &json!({ "scheduling": { "killSelection": selection } }));
+        let mut driver = Driver::connected_with(config());
+        driver.create(selected(2));
+        let kept: Vec<Vec<Resource>> = groups(&offer(&mut driver, "s1", &[])).into_iter().map(used).collect();
+        (0..2).for_each(|n| driver.run(n));
+        driver.wait(6.0);
+        driver.calls.clear();
+        let id = driver.instances()[stays].id.clone();
+        driver.update_pod(changed(selected(1), "2"));
+        // First that one ends that is too many, then the other one for the new version.
+        assert_eq!([driver.confirm_kills(), driver.confirm_kills()], [1, 1], "{selection}");
+        driver.wait(2.0);
+        offer(&mut driver, "s1", &kept[stays]);
+        driver.run(0);
+        driver.wait(6.0);
+        assert_eq!(driver.deployments(), [""; 0]);
+        assert_eq!(driver.picture(), ["v2.2 s1 Stable"]);
+        assert_eq!(driver.instances()[0].id, id);
+    }
 }
 
 /// There is a disk for each volume, but the first volume takes the only one that the second can use.
