@@ -2,14 +2,14 @@
 
 use super::harness::{self, Driver, changed, from_json, pod};
 use super::{config, make_offer, message, offer};
-use podium_core::model::ids::Role;
+use podium_core::model::ids::{InstanceId, Role};
 use podium_core::model::mesos::{
     DiskInfo, DiskSource, DiskSourceType, Event, ExecutorFailure, LaunchGroup, Operation, OperationInfo,
     Resource, ResourceKind, TaskState,
 };
 use podium_core::model::number::Scalar;
 use podium_core::model::pod::PodSpec;
-use podium_core::Entry;
+use podium_core::{Command, Entry};
 use serde_json::{Value, json};
 
 /// A pod of one container with a volume of 100 MiB.
@@ -142,6 +142,24 @@ fn an_update_to_fewer_copies_destroys_the_volumes_that_scaling_down_would() {
         assert_eq!(driver.picture(), ["v2.2 s1 Stable"]);
         assert_eq!(driver.instances()[0].id, id);
     }
+}
+
+/// They are not decommissioned, but they do not run while the new version takes over their volumes.
+#[test]
+fn a_dry_run_names_the_copies_whose_volumes_the_new_version_takes_over() {
+    let (driver, _) = two_unique();
+    let rounds = |instances| {
+        let pod = changed(resident(instances, &unique()), "2");
+        let command = Command::UpdatePod { pod, force: false, role_given: true };
+        let plan = driver.scheduler.rehearse(command).play(driver.now).unwrap().plan;
+        let started: u32 = plan.start.iter().map(|start| start.instances).sum();
+        let copies = driver.instances();
+        let copy = |id: &InstanceId| copies.iter().position(|copy| copy.id == *id).unwrap();
+        let kills = plan.kill.iter().map(|kill| (kill.round, copy(kill.instance.as_ref().unwrap())));
+        (kills.collect::<Vec<_>>(), started, plan.is_complete)
+    };
+    assert_eq!(rounds(2), (vec![(1, 1), (2, 0)], 0, true));
+    assert_eq!(rounds(1), (vec![(1, 1), (2, 0)], 0, true));
 }
 
 /// There is a disk for each volume, but the first volume takes the only one that the second can use.
