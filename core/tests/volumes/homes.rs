@@ -5,11 +5,11 @@ use super::{config, make_offer, message, offer};
 use podium_core::model::ids::{InstanceId, Role};
 use podium_core::model::mesos::{
     DiskInfo, DiskSource, DiskSourceType, Event, ExecutorFailure, LaunchGroup, Operation, OperationInfo,
-    Resource, ResourceKind, TaskState,
+    Resource, ResourceKind, TaskState, Unavailability,
 };
 use podium_core::model::number::Scalar;
 use podium_core::model::pod::PodSpec;
-use podium_core::{Command, Entry};
+use podium_core::{Command, Config, Entry, Scheduler};
 use serde_json::{Value, json};
 
 /// A pod of one container with a volume of 100 MiB.
@@ -261,6 +261,27 @@ fn a_copy_without_a_home_is_not_said_to_look_for_its_volumes() {
     let offers = driver.scheduler.last_unused_offers(&harness::pod_id("/db"));
     let of_s3 = offers.iter().find(|offer| offer.offer.agent_id.as_str() == "s3").unwrap();
     assert_eq!(format!("{:?}", of_s3.reason), "[InsufficientCpus]", "{:?}", of_s3.message);
+}
+
+/// A copy with volumes is offered what is reserved for it in the role that its pod had then.
+#[test]
+fn the_offers_that_a_copy_cannot_use_are_those_of_the_role_of_its_volumes() {
+    let (mut driver, kept) = two_unique();
+    driver.crash(0);
+    driver.wait(3.0);
+    let ops = PodSpec { role: Role::from("ops"), ..resident(2, &unique()) };
+    let config = Config { mesos_role: Role::from("ops"), ..config() };
+    driver.scheduler = Scheduler::restore(config, 2, driver.store.values().cloned()).unwrap();
+    driver.subscribe();
+    driver.force_pod(ops);
+    let mut away = make_offer(&mut driver, "s1", 8.0, &kept[0]);
+    let start = driver.now;
+    away.unavailability = Some(Unavailability { start, duration: None });
+    driver.offer_all(vec![away]);
+    let offers = driver.scheduler.last_unused_offers(&harness::pod_id("/db"));
+    let refused: Vec<String> =
+        offers.iter().map(|offer| format!("{} {:?}", offer.offer.agent_id, offer.reason)).collect();
+    assert_eq!(refused, ["s1 [AgentMaintenance]"]);
 }
 
 /// Ports that are reserved for a copy lead to the same endpoints after each launch.
