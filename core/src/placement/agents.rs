@@ -188,6 +188,8 @@ impl Pool {
             && self.agent == earlier.agent
             && self.executor_ids == earlier.executor_ids
             && self.disks == earlier.disks
+            // Without the last GPU it is not kept any more for those who need some.
+            && self.total().gpus.is_zero() == earlier.total().gpus.is_zero()
             && self.stacks.len() == earlier.stacks.len()
             && self.stacks.iter().zip(&earlier.stacks).all(|(now, then)| {
                 now.reservations == then.reservations
