@@ -79,6 +79,11 @@ impl Counts {
         self.all() - self.get(Stage::Inactive) - self.get(Stage::Stopping)
     }
 
+    /// So many are not ending for good, also if another one is wanted in their place: they may come back.
+    pub(crate) fn wanted(&self) -> u32 {
+        self.all() - self.get(Stage::Stopping)
+    }
+
     /// So many there are in all.
     pub(crate) fn all(&self) -> u32 {
         self.0.iter().sum()
