@@ -56,8 +56,9 @@ impl Scheduler {
     /// used up. Then the next step begins behind the last one, so that no pod keeps the others waiting, however much
     /// there is to be done for it.
     pub(crate) fn drive_pods(&mut self) {
-        if !self.held.is_empty() && self.is_up_to_date() {
+        if self.is_up_to_date() {
             self.state.changes.touched.append(&mut self.held);
+            self.state.changes.touched.extend(self.searches.due(self.now).cloned());
         }
         self.note_settled_pods();
         let mut last = None;
@@ -106,10 +107,14 @@ impl Scheduler {
         let deployment = pod.deployment.as_ref().and_then(|id| self.state.deployments().get(id));
         let next = deployment.and_then(|deployment| deployment.next_action(id));
         let next = next.map(|(action, is_now)| (action.action, is_now, action.copies_before));
-        let Some(spec) = pod.spec().cloned() else {
+        let tally = pod.tally;
+        let spec = pod.spec().cloned();
+        let replacing = matches!(next, Some((ActionKind::RestartPod, true, _)));
+        let lack_place = self.lack_place(id, spec.as_deref().filter(|_| replacing), tally);
+        let Some(spec) = spec else {
             // Those that depend on it end first, in an earlier step.
             if next.is_none_or(|(_, is_now, _)| is_now) {
-                let wanted = pod.tally.all() - pod.tally.get(Stage::Stopping);
+                let wanted = tally.all() - tally.get(Stage::Stopping);
                 let preference = Preference::KillSelection(KillSelection::OldestFirst);
                 let all = Choice { of: Versions::All, among: Among::All, preference };
                 self.decommission(id, wanted, all, GoalReason::DeletingPod);
@@ -119,10 +124,8 @@ impl Scheduler {
         if let Some((ActionKind::StartPod, ..)) = next {
             return;
         }
-        let replacing = matches!(next, Some((ActionKind::RestartPod, true, _)));
-        let tally = pod.tally;
         let there = tally.counted();
-        let mut moves = plan(tally, &spec, replacing);
+        let mut moves = plan(tally, &spec, replacing, lack_place);
         if let Some((_, is_now, before)) = next
             && (!is_now || self.has_to_wait(id))
         {
@@ -244,8 +247,8 @@ impl Scheduler {
     }
 }
 
-/// Compares what there is with what `spec` wants.
-fn plan(tally: Tally, spec: &PodSpec, replacing: bool) -> Moves {
+/// Compares what there is with what `spec` wants. So many new copies `lack_place`.
+fn plan(tally: Tally, spec: &PodSpec, replacing: bool, lack_place: u32) -> Moves {
     let wanted = spec.instances();
     if !replacing {
         // Copies of older definitions stay until a deployment replaces them.
@@ -272,7 +275,7 @@ fn plan(tally: Tally, spec: &PodSpec, replacing: bool) -> Moves {
     let missing = wanted.saturating_sub(current.counted());
     let room = capacity.ceiling.saturating_sub(tally.all() - tally.get(Stage::Inactive));
     // Where there is no room for what is missing, old copies have to make it.
-    let in_the_way = missing.saturating_sub(room).min(old_counted);
+    let in_the_way = (missing.saturating_sub(room) + lack_place).min(old_counted);
     let ending = tally.get(Stage::Stopping);
     let to_go = replaced.max(in_the_way.saturating_sub(ending));
     // Those that do not serve go first. One that does may go only while enough serve without it, and of new
@@ -329,7 +332,7 @@ mod tests {
         let mut tally = Tally::default();
         (0..row.old.0).for_each(|_| tally.add(false, Stage::Available));
         (0..row.old.1).for_each(|_| tally.add(false, Stage::Unready));
-        let mut moves = plan(tally, &spec, true);
+        let mut moves = plan(tally, &spec, true, 0);
         let surplus = moves.surplus;
         if surplus > 0 {
             // The next look follows at once.
@@ -338,7 +341,7 @@ mod tests {
                 tally.remove(false, Stage::Available);
                 tally.add(false, Stage::Stopping);
             }
-            moves = plan(tally, &spec, true);
+            moves = plan(tally, &spec, true, 0);
             moves.old_ready += surplus;
         }
         (moves, Capacity::of(&spec))
