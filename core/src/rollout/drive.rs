@@ -43,7 +43,7 @@ impl Moves {
         *self != held
     }
 
-    /// Begins nothing new: of `there` copies, those that got lost are replaced up to `before`.
+    /// Begins nothing new: those that got lost are replaced if fewer are `there` than shall be and than there were.
     fn keep_up(&mut self, before: u32, there: u32) {
         self.create = self.create.min(before.saturating_sub(there));
         self.old_ready = 0;
@@ -129,7 +129,7 @@ impl Scheduler {
         if let Some((_, is_now, before)) = next
             && (!is_now || self.has_to_wait(id))
         {
-            moves.keep_up(before, there);
+            moves.keep_up(before.min(spec.instances()), there);
             self.mark(Mark::DependencyAwaited);
         }
         if !self.is_up_to_date() && moves.wait_for_news(tally, spec.instances(), replacing) {
