@@ -2,7 +2,7 @@
 
 mod harness;
 
-use harness::{Driver, changed, pod_with};
+use harness::{Driver, changed, checked_pod, pod_with};
 use podium_core::model::mesos::{Event, TaskState};
 use podium_core::model::number::Number;
 use podium_core::model::pod::PodSpec;
@@ -49,6 +49,26 @@ fn old_copies_make_place_for_new_ones_that_find_none_beside_them() {
         driver.wait(1.0);
         assert_eq!(driver.picture(), ["v1.1 s1 Terminal", "v2.1 s1 Stable", "v2.0 - Pending"]);
     }
+}
+
+/// A version that is ill is no use to anybody, and one that is out of reach makes no place.
+#[test]
+fn what_does_not_serve_makes_place_and_what_is_out_of_reach_does_not() {
+    let patient = json!({"scheduling": {
+        "upgrade": {"minimumHealthCapacity": 0.5, "maximumOverCapacity": 1},
+        "unreachableStrategy": {"inactiveAfterSeconds": 36000, "expungeAfterSeconds": 36000}
+    }});
+    let mut driver = Driver::running(checked_pod("/p", 3, &patient));
+    (0..3).for_each(|n| driver.health(n, "a", true));
+    driver.health(2, "a", false);
+    driver.update_all(0, TaskState::TaskUnreachable);
+    driver.update_pod(changed(checked_pod("/p", 3, &patient), "2"));
+    driver.offer("s1", 0.1, 16.0);
+    driver.kills();
+    driver.wait(61.0);
+    assert_eq!(driver.picture()[..3], ["v1.1 s1 Degraded", "v1.1 s1 Stable", "v1.1 s1 Terminal"]);
+    driver.wait(1000.0);
+    assert_eq!(driver.picture()[..3], ["v1.1 s1 Degraded", "v1.1 s1 Stable", "v1.1 s1 Terminal"]);
 }
 
 #[test]

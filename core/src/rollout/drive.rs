@@ -24,6 +24,8 @@ struct Moves {
     old_ready: u32,
     /// So many copies of older definitions may go that do not serve.
     old_unready: u32,
+    /// So many copies of older definitions have to go that do not serve and take up a place.
+    old_idle: u32,
     /// So many copies that are out of reach and were replaced are of no use any more.
     inactive: u32,
 }
@@ -39,6 +41,7 @@ impl Moves {
         let waiting = if replacing { tally.current } else { tally.current + tally.old };
         self.surplus = self.surplus.min(waiting.get(Stage::Waiting));
         self.old_unready = self.old_unready.min(tally.old.get(Stage::Waiting));
+        self.old_idle = 0;
         self.old_ready = 0;
         *self != held
     }
@@ -46,6 +49,7 @@ impl Moves {
     /// Begins nothing new: those that got lost are replaced if fewer are `there` than shall be and than there were.
     fn keep_up(&mut self, before: u32, there: u32) {
         self.create = self.create.min(before.saturating_sub(there));
+        self.old_idle = 0;
         self.old_ready = 0;
         self.old_unready = 0;
     }
@@ -170,6 +174,9 @@ impl Scheduler {
             };
             self.decommission(id, count, older(among), GoalReason::Upgrading);
         }
+        if moves.old_idle > 0 {
+            self.decommission(id, moves.old_idle, older(Among::Idle), GoalReason::Upgrading);
+        }
         if moves.old_ready > 0 {
             self.decommission(id, moves.old_ready, older(Among::Serving), GoalReason::Upgrading);
         }
@@ -275,19 +282,23 @@ fn plan(tally: Tally, spec: &PodSpec, replacing: bool, lack_place: u32) -> Moves
     let missing = wanted.saturating_sub(current.counted());
     let room = capacity.ceiling.saturating_sub(tally.all() - tally.get(Stage::Inactive));
     // Where there is no room for what is missing, old copies have to make it.
-    let in_the_way = (missing.saturating_sub(room) + lack_place).min(old_counted);
+    let in_the_way = missing.saturating_sub(room).min(old_counted);
     let ending = tally.get(Stage::Stopping);
     let to_go = replaced.max(in_the_way.saturating_sub(ending));
     // Those that do not serve go first. One that does may go only while enough serve without it, and of new
     // copies only those count that can be relied on.
     let old_unready = to_go.min(old_counted - old.serving());
     let spare = (old.serving() + available).saturating_sub(capacity.floor);
-    let old_ready = (to_go - old_unready).min(spare).min(old.serving());
+    // Those out of reach make no place.
+    let to_make_place = lack_place.saturating_sub(ending);
+    let old_idle = to_make_place.min(old.idle());
+    let old_ready = (to_go - old_unready).max(to_make_place - old_idle).min(spare).min(old.serving());
     Moves {
         create: missing.min(room),
         surplus: current.counted().saturating_sub(wanted),
         old_ready,
         old_unready,
+        old_idle,
         inactive: if wanted == 0 { tally.get(Stage::Inactive) } else { 0 },
     }
 }

@@ -7,9 +7,11 @@
 //! ```
 //!
 //! What `minimumHealthCapacity` would give up need not be, so old copies that serve stay until new ones serve in their
-//! place. But where the cluster is full, or a fixed port is taken, new ones would wait for ever. It is no place that they
-//! lack if offers would be of no use to them now, and an old copy that goes is of no use if no agent could ever take a new
-//! one.
+//! place, and those that do not may come to serve. But where the cluster is full, or a fixed port is taken, new ones would
+//! wait for ever. Then those that do not serve go first, and those that are out of reach not at all: they make no place.
+//!
+//! It is no place that new ones lack if offers would be of no use to them now, and nobody need go if no agent could ever
+//! take a new one.
 //!
 //! None of this is stored: another leader is as patient again.
 
@@ -75,7 +77,8 @@ impl Scheduler {
         let before = self.searches.remove(id);
         // Copies with volumes go back to them. And without anything to be given up nobody need look.
         let may_help = |spec: &&PodSpec| {
-            !spec.is_resident() && Capacity::of(spec).floor < spec.instances() && tally.old.serving() > 0
+            let is_spare = || tally.old.serving() > 0 && Capacity::of(spec).floor < spec.instances();
+            !spec.is_resident() && (tally.old.idle() > 0 || is_spare())
         };
         let copies = replaced.filter(may_help).map_or(0, |_| tally.current.get(Stage::Waiting));
         if copies == 0 {

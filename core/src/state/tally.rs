@@ -74,6 +74,11 @@ impl Counts {
         self.get(Stage::Ready) + self.get(Stage::Available)
     }
 
+    /// So many are in reach and do not serve, though they may come to.
+    pub(crate) fn idle(&self) -> u32 {
+        self.get(Stage::Launching) + self.get(Stage::Unready)
+    }
+
     /// So many count as copies: wanted, and not given up for a replacement.
     pub(crate) fn counted(&self) -> u32 {
         self.all() - self.get(Stage::Inactive) - self.get(Stage::Stopping)
