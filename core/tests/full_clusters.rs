@@ -71,6 +71,18 @@ fn what_does_not_serve_makes_place_and_what_is_out_of_reach_does_not() {
     assert_eq!(driver.picture()[..3], ["v1.1 s1 Degraded", "v1.1 s1 Stable", "v1.1 s1 Terminal"]);
 }
 
+/// Nobody is offered a machine on which nothing is free: what it has is not known after a restart.
+#[test]
+fn what_is_not_offered_may_have_a_place_once_somebody_leaves_it() {
+    let mut driver = Driver::running(elastic(2, 0.5, 1.0));
+    driver.update_pod(changed(elastic(2, 0.5, 1.0), "2"));
+    driver.restart();
+    driver.subscribe();
+    driver.offer("s2", 0.1, 16.0);
+    driver.wait(80.0);
+    assert_eq!(driver.picture()[..2], ["v1.1 s1 Stable", "v1.1 s1 Terminal"]);
+}
+
 #[test]
 fn no_old_copy_makes_place_where_that_would_not_help() {
     let waits_in_vain = |update: PodSpec| {
@@ -86,6 +98,14 @@ fn no_old_copy_makes_place_where_that_would_not_help() {
     let mut large = elastic(2, 0.5, 1.0);
     large.containers[0].resources.cpus = Number(1000.0);
     waits_in_vain(large);
+    // It may not go where the old ones are.
+    let constraints = json!([["hostname", "LIKE", "s2.*"]]);
+    let elsewhere = json!({"scheduling": {"placement": {"constraints": constraints}}});
+    waits_in_vain({
+        let mut pod = pod_with("/p", 1, 2, &elsewhere);
+        pod.scheduling.upgrade = elastic(2, 0.5, 1.0).scheduling.upgrade;
+        pod
+    });
     // None may be given up.
     waits_in_vain(changed(elastic(2, 1.0, 1.0), "2"));
     // It is the back-off that they wait for.

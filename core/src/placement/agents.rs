@@ -115,6 +115,12 @@ impl Agents {
         to_role.filter_map(|(_, seen)| seen.unused.as_ref()).map(|unused| (&unused.pool, unused.at))
     }
 
+    /// What is known of `agent`, if it was offered to `role`.
+    pub(crate) fn known<'a>(&'a self, agent: &AgentId, role: &Role) -> Option<KnownAgent<'a>> {
+        let Seen { agent, most, disks, .. } = self.seen.get(&(agent.clone(), role.clone()))?;
+        Some(KnownAgent { agent, most, disks: disks.as_deref() })
+    }
+
     /// All agents that were offered to `role`.
     pub(crate) fn known_to<'a>(&'a self, role: &'a Role) -> impl Iterator<Item = KnownAgent<'a>> {
         let to_role = self.seen.iter().filter(move |((_, to), _)| to == role);

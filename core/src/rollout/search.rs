@@ -10,8 +10,8 @@
 //! place, and those that do not may come to serve. But where the cluster is full, or a fixed port is taken, new ones would
 //! wait for ever. Then those that do not serve go first, and those that are out of reach not at all: they make no place.
 //!
-//! It is no place that new ones lack if offers would be of no use to them now, and nobody need go if no agent could ever
-//! take a new one.
+//! It is no place that new ones lack if offers would be of no use to them now, and nobody need go if no new one could ever
+//! go where an old one is.
 //!
 //! None of this is stored: another leader is as patient again.
 
@@ -20,9 +20,10 @@ use std::time::Duration;
 
 use super::capacity::Capacity;
 use crate::marks::Mark;
-use crate::model::ids::PodId;
+use crate::model::ids::{AgentId, PodId};
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
+use crate::placement::might_ever_match;
 use crate::scheduler::Scheduler;
 use crate::state::{Stage, Tally};
 
@@ -98,13 +99,24 @@ impl Scheduler {
         if until.is_some() { 0 } else { copies }
     }
 
-    /// Whether new copies of the pod have waited for nothing but a place, and there may be one once others have left it.
+    /// Whether new copies of the pod have waited for nothing but a place, and one might go where an old one is.
     fn is_place_lacking(&self, id: &PodId) -> bool {
-        self.state.pod(id).is_some_and(|pod| {
-            let is_refused = pod.spec().is_some_and(|spec| self.demand.refusal(&spec.role).is_some());
-            let had_time = pod.state.delay.is_none_or(|delay| delay.until + PATIENCE <= self.now);
-            self.state.waiting().is_ready(id) && had_time && !is_refused && self.why_in_vain(pod).is_none()
-        })
+        let Some(pod) = self.state.pod(id) else { return false };
+        let Some(spec) = pod.spec() else { return false };
+        let had_time = pod.state.delay.is_none_or(|delay| delay.until + PATIENCE <= self.now);
+        let waits_for_offers = self.state.waiting().is_ready(id) && self.demand.refusal(&spec.role).is_none();
+        let site = self.site();
+        // Of an agent that was not offered for as long as there is the connection nobody can say.
+        let might_take_one = |agent: &AgentId| {
+            let known = self.agents.known(agent, &spec.role);
+            known.is_none_or(|known| might_ever_match(pod, spec, known, &site))
+        };
+        let mut old = self.state.instances_of(pod).filter(|copy| {
+            let stage = pod.stage(copy);
+            let takes_place = (Stage::Launching..=Stage::Available).contains(&stage);
+            takes_place && !pod.counts_as_current(copy, stage)
+        });
+        had_time && waits_for_offers && old.any(|copy| copy.agent_id().is_some_and(might_take_one))
     }
 
     /// There were no offers for a while: all that look for a place begin anew.

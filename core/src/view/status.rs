@@ -224,7 +224,7 @@ impl Scheduler {
 
     /// That new copies of `pod` wait in vain, if no agent could ever take one: not even with everything free that
     /// offers and our own copies have shown of it. What others use of it, too, is not known.
-    pub(crate) fn why_in_vain(&self, pod: &Pod) -> Option<String> {
+    fn why_in_vain(&self, pod: &Pod) -> Option<String> {
         let spec = pod.spec()?;
         self.newest_without_home(pod)?;
         let mut agents = self.agents.known_to(&spec.role);
