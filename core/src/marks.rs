@@ -68,6 +68,8 @@ pub enum Mark {
     OldNewsHeld,
     /// Old copies that do not serve go first.
     OldUnready,
+    /// Old copies make place for new ones that found none beside them.
+    PlaceMade,
     /// Mesos did not answer a question about tasks, which is asked again.
     ReconciledAgain,
     /// The master does not let us have a role that a pod needs.
@@ -88,7 +90,7 @@ pub enum Mark {
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 39] = [
         Self::AgentLossHeard,
         Self::DependencyAwaited,
         Self::DeploymentAbandoned,
@@ -119,6 +121,7 @@ impl Mark {
         Self::LeftoverReleased,
         Self::OldNewsHeld,
         Self::OldUnready,
+        Self::PlaceMade,
         Self::ReconciledAgain,
         Self::RoleRefused,
         Self::Surplus,

@@ -19,7 +19,7 @@ use crate::queue::Demand;
 use crate::random::Random;
 use crate::reconcile::Reconciliation;
 use crate::record::Entry;
-use crate::rollout::Dependencies;
+use crate::rollout::{Dependencies, Searches};
 use crate::secrets::LackedSecret;
 use crate::state::State;
 use crate::view::{StrayTask, UnknownReservation, UnknownTask};
@@ -51,6 +51,8 @@ pub struct Scheduler {
     pub(crate) launch_cursor: Option<PodId>,
     /// Pods of which copies would go if what is known of them were not old news.
     pub(crate) held: BTreeSet<PodId>,
+    /// Pods of which new copies look for a place beside the old ones.
+    pub(crate) searches: Searches,
     /// The pod that was looked at last when the last step's portion was used up: the next step goes on behind it.
     pub(crate) drive_cursor: Option<PodId>,
     /// When to look again for the secrets that are missing.
@@ -121,6 +123,7 @@ impl Scheduler {
             agents: Agents::default(),
             launch_cursor: None,
             held: BTreeSet::new(),
+            searches: Searches::default(),
             drive_cursor: None,
             next_look_for_secrets: None,
             lacked_secrets: BTreeMap::new(),
@@ -216,7 +219,8 @@ impl Scheduler {
         let unfinished = (!self.state.changes.touched.is_empty()).then_some(self.now);
         let held = (!self.held.is_empty()).then_some(Timestamp::EPOCH);
         let judged =
-            [held, self.state.deadline(), self.state.deployments_deadline()].into_iter().flatten().min();
+            [held, self.searches.deadline(), self.state.deadline(), self.state.deployments_deadline()];
+        let judged = judged.into_iter().flatten().min();
         let judged = self.reconciliation.trusted_from().zip(judged);
         let own = [
             unfinished,
@@ -317,6 +321,7 @@ impl Scheduler {
         self.strays = Strays::default();
         self.restart_kills();
         self.restart_reconciliation();
+        self.restart_searches();
         self.note_new_demand();
     }
 

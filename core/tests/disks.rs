@@ -109,6 +109,15 @@ fn a_path_disk_is_shared_by_volumes() {
     assert_eq!(offer(&mut driver, &[path("/mnt/a", 250)]), [one, one].concat());
 }
 
+/// The smaller ones find room where the largest lies, but not the other way round.
+#[test]
+fn the_largest_volume_chooses_its_path_disk_first() {
+    let sizes = [50, 50, 70];
+    let mut driver = waiting(1, &sizes.map(|size| json!({"type": "path", "size": size})));
+    let done = offer(&mut driver, &[path("/mnt/a", 100), path("/mnt/b", 70)]);
+    assert_eq!(done.last().map(String::as_str), Some("LAUNCH"));
+}
+
 #[test]
 fn no_more_than_there_is_is_taken_of_a_path_disk() {
     let mut driver = waiting(3, &[json!({"type": "path", "size": 100})]);

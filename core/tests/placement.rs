@@ -158,6 +158,18 @@ fn a_pod_decides_by_its_label_whether_it_may_go_where_gpus_are() {
     assert_eq!(labels.map(|label| goes(false, label)), [true, true, false]);
 }
 
+/// Less than before may be more: without GPUs the agent is not kept any more for those who need some.
+#[test]
+fn an_agent_whose_gpus_somebody_else_took_is_open_to_all() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 1, 1));
+    let mut offer = driver.make_offer("s1", 8.0, 8192.0);
+    offer.resources.push(gpus(1.0));
+    assert_eq!(accepts(&driver.offer_all(vec![offer])).len(), 0);
+    let offer = driver.make_offer("s1", 8.0, 8192.0);
+    assert_eq!(accepts(&driver.offer_all(vec![offer])).len(), 1);
+}
+
 #[test]
 fn a_copy_may_need_two_offers_of_its_agent() {
     let mut driver = Driver::connected();

@@ -5,7 +5,7 @@ mod harness;
 use std::time::Duration;
 
 use harness::{Driver, changed, checked_pod, pod, pod_id, pod_with};
-use podium_core::model::mesos::TaskState;
+use podium_core::model::mesos::{Event, TaskState};
 use podium_core::model::pod::PodSpec;
 use podium_core::view::PodState;
 use podium_core::{Config, Response};
@@ -457,6 +457,33 @@ fn what_a_cancelled_rollout_leaves_behind_the_next_change_repairs() {
         assert!(picture.iter().all(|line| !line.starts_with("v1")), "{picture:?}");
         assert_eq!(picture.len(), wanted);
     }
+}
+
+/// Also what is out of reach and was replaced already may come back: it must not stay for the sake of its age.
+#[test]
+fn the_next_change_gives_up_what_a_cancelled_rollout_left_out_of_reach() {
+    let strategy = json!({"inactiveAfterSeconds": 10, "expungeAfterSeconds": 1000});
+    let patient =
+        |instances| pod_with("/p", 1, instances, &json!({"scheduling": {"unreachableStrategy": strategy}}));
+    let mut driver = Driver::running(patient(1));
+    driver.update_pod(changed(patient(1), "2"));
+    driver.cancel(true);
+    let running = driver.status(0, "a", TaskState::TaskRunning);
+    driver.update_all(0, TaskState::TaskUnreachable);
+    driver.wait(11.0);
+    driver.offer("s2", 8.0, 8192.0);
+    driver.run(1);
+    driver.wait(6.0);
+    assert_eq!(driver.picture(), ["v1.1 s1 Degraded", "v2.1 s2 Stable"]);
+    driver.update_pod(changed(patient(2), "2"));
+    driver.offer("s2", 8.0, 8192.0);
+    driver.run(2);
+    driver.wait(6.0);
+    assert_eq!(driver.picture(), ["v2.1 s2 Stable", "v3.1 s2 Stable"]);
+    assert_eq!(driver.deployments(), NOTHING);
+    driver.calls.clear();
+    driver.event(Event::Update(running));
+    assert_eq!(driver.kills(), ["/p.a.1"]);
 }
 
 #[test]

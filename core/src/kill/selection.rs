@@ -56,6 +56,8 @@ pub(crate) enum Among {
     NotServing,
     /// Those that neither serve nor are ending.
     NotServingNorEnding,
+    /// Those of them that are in reach.
+    Idle,
 }
 
 impl Among {
@@ -67,6 +69,7 @@ impl Among {
             Self::Serving => class >= SERVES,
             Self::NotServing => class < SERVES,
             Self::NotServingNorEnding => class < SERVES && class != ENDING,
+            Self::Idle => (LAUNCHING..SERVES).contains(&class),
         }
     }
 }
@@ -168,6 +171,9 @@ const INACTIVE: Class = 1;
 /// The class of copies that are ending, or have ended and wait to go back to their volumes.
 const ENDING: Class = 2;
 
+/// The lowest class of copies that are in reach and may come to serve.
+const LAUNCHING: Class = 4;
+
 /// The class of what serves, if nothing more is asked.
 const SERVES: Class = 7;
 
@@ -180,7 +186,7 @@ pub(super) fn class(instance: &Instance, stage: Stage) -> Class {
         Stage::Inactive => INACTIVE,
         Stage::Ending => ENDING,
         Stage::Unreachable => 3,
-        Stage::Launching if instance.condition == Condition::Provisioned => 4,
+        Stage::Launching if instance.condition == Condition::Provisioned => LAUNCHING,
         Stage::Launching => 5,
         Stage::Unready => 6,
         // Whether it stays so is not known yet, unless it only comes back from where nobody saw it.

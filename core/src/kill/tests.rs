@@ -63,6 +63,7 @@ fn choice() -> impl Strategy<Value = Choice> {
         Among::Serving,
         Among::NotServing,
         Among::NotServingNorEnding,
+        Among::Idle,
     ]);
     let selection = || prop::sample::select(vec![KillSelection::OldestFirst, KillSelection::YoungestFirst]);
     let on_return =

@@ -115,6 +115,12 @@ impl Agents {
         to_role.filter_map(|(_, seen)| seen.unused.as_ref()).map(|unused| (&unused.pool, unused.at))
     }
 
+    /// What is known of `agent`, if it was offered to `role`.
+    pub(crate) fn known<'a>(&'a self, agent: &AgentId, role: &Role) -> Option<KnownAgent<'a>> {
+        let Seen { agent, most, disks, .. } = self.seen.get(&(agent.clone(), role.clone()))?;
+        Some(KnownAgent { agent, most, disks: disks.as_deref() })
+    }
+
     /// All agents that were offered to `role`.
     pub(crate) fn known_to<'a>(&'a self, role: &'a Role) -> impl Iterator<Item = KnownAgent<'a>> {
         let to_role = self.seen.iter().filter(move |((_, to), _)| to == role);
@@ -188,6 +194,8 @@ impl Pool {
             && self.agent == earlier.agent
             && self.executor_ids == earlier.executor_ids
             && self.disks == earlier.disks
+            // Without the last GPU it is not kept any more for those who need some.
+            && self.total().gpus.is_zero() == earlier.total().gpus.is_zero()
             && self.stacks.len() == earlier.stacks.len()
             && self.stacks.iter().zip(&earlier.stacks).all(|(now, then)| {
                 now.reservations == then.reservations

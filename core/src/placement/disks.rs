@@ -3,6 +3,7 @@
 //! A volume of type `mount` takes a disk as a whole, so one volume may stand in another's way: they are matched. Those of
 //! type `path` take parts. The smallest disk that is large enough is taken.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::NoMatch;
@@ -21,8 +22,12 @@ pub(super) fn choose(spec: &PodSpec, disks: &[Resource]) -> Result<Vec<Resource>
     let mounted = match_mounts(&volumes, &free)?;
     let mut paths: Vec<usize> =
         (0..volumes.len()).filter(|index| volumes[*index].kind == PersistentVolumeType::Path).collect();
-    // Who has least to choose from chooses first.
-    paths.sort_by_key(|index| free.iter().filter(|disk| fits(volumes[*index], disk)).count());
+    // Who has least to choose from chooses first; of those that can choose among as many, the largest, for smaller ones
+    // find room beside it.
+    paths.sort_by_key(|index| {
+        let choices = free.iter().filter(|disk| fits(volumes[*index], disk)).count();
+        (choices, Reverse(volumes[*index].size))
+    });
     let mut parts: BTreeMap<usize, Resource> = BTreeMap::new();
     for index in paths {
         let size = size(volumes[index]);

@@ -95,6 +95,11 @@ impl WaitingPods {
         self.ready.keys()
     }
 
+    /// Whether offers would be of use to `pod` now.
+    pub(crate) fn is_ready(&self, pod: &PodId) -> bool {
+        matches!(self.places.get(pod), Some(Place::Ready { .. }))
+    }
+
     /// When the next delay ends, or the next agent can be used again.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         self.wakes.first().map(|(at, _)| *at)

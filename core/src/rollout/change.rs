@@ -91,7 +91,7 @@ impl Scheduler {
         for uuid in residents {
             self.decommission_instance(uuid, GoalReason::DeletingPod);
         }
-        self.state.pod(id).is_some_and(|pod| pod.tally.old.counted() > 0)
+        self.state.pod(id).is_some_and(|pod| pod.tally.old.wanted() > 0)
     }
 
     fn update_pod(
@@ -111,7 +111,7 @@ impl Scheduler {
         let current = self.state.pod(&id);
         // Copies that a cancelled deployment left behind are replaced by the next change, whatever it changes,
         // and also if it merely says once more what there shall be.
-        let has_old = current.is_some_and(|pod| pod.tally.old.counted() > 0);
+        let has_old = current.is_some_and(|pod| pod.tally.old.wanted() > 0);
         let is_on_its_way = current.is_some_and(|pod| pod.deployment.is_some());
         if change == Change::None && (!has_old || is_on_its_way) {
             let deployment = self.new_deployment_id();

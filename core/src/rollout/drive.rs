@@ -19,12 +19,14 @@ use crate::state::{Pod, Stage, Tally};
 struct Moves {
     /// So many new copies are wanted.
     create: u32,
-    /// So many copies are too many: while definitions are being replaced, of the current one.
+    /// So many copies are too many: while definitions are being replaced, of the current one, unless they have volumes.
     surplus: u32,
     /// So many copies of older definitions may go although they serve.
     old_ready: u32,
     /// So many copies of older definitions may go that do not serve.
     old_unready: u32,
+    /// So many copies of older definitions have to go that do not serve and take up a place.
+    old_idle: u32,
     /// So many copies that are out of reach and were replaced are of no use any more.
     inactive: u32,
 }
@@ -40,13 +42,15 @@ impl Moves {
         let waiting = if replacing { tally.current } else { tally.current + tally.old };
         self.surplus = self.surplus.min(waiting.get(Stage::Waiting));
         self.old_unready = self.old_unready.min(tally.old.get(Stage::Waiting));
+        self.old_idle = 0;
         self.old_ready = 0;
         *self != held
     }
 
-    /// Begins nothing new: of `there` copies, those that got lost are replaced up to `before`.
+    /// Begins nothing new: those that got lost are replaced if fewer are `there` than shall be and than there were.
     fn keep_up(&mut self, before: u32, there: u32) {
         self.create = self.create.min(before.saturating_sub(there));
+        self.old_idle = 0;
         self.old_ready = 0;
         self.old_unready = 0;
     }
@@ -57,8 +61,9 @@ impl Scheduler {
     /// used up. Then the next step begins behind the last one, so that no pod keeps the others waiting, however much
     /// there is to be done for it.
     pub(crate) fn drive_pods(&mut self) {
-        if !self.held.is_empty() && self.is_up_to_date() {
+        if self.is_up_to_date() {
             self.state.changes.touched.append(&mut self.held);
+            self.state.changes.touched.extend(self.searches.due(self.now).cloned());
         }
         self.note_settled_pods();
         let mut last = None;
@@ -103,7 +108,10 @@ impl Scheduler {
 
     fn drive_pod(&mut self, id: &PodId) {
         self.held.remove(id);
-        let Some(pod) = self.state.pod(id) else { return };
+        let Some(pod) = self.state.pod(id) else {
+            self.searches.forget(id);
+            return;
+        };
         let deployment = pod.deployment.as_ref().and_then(|id| self.state.deployments().get(id));
         let next = deployment.and_then(|deployment| deployment.next_action(id));
         let next = next.map(|(action, is_now)| (action.action, is_now, action.copies_before));
@@ -111,10 +119,14 @@ impl Scheduler {
             Some((ActionKind::ScalePod, ..)) => deployment.map(|deployment| deployment.version),
             _ => None,
         };
-        let Some(spec) = pod.spec().cloned() else {
+        let tally = pod.tally;
+        let spec = pod.spec().cloned();
+        let replacing = matches!(next, Some((ActionKind::RestartPod, true, _)));
+        let lack_place = self.lack_place(id, spec.as_deref().filter(|_| replacing), tally);
+        let Some(spec) = spec else {
             // Those that depend on it end first, in an earlier step.
             if next.is_none_or(|(_, is_now, _)| is_now) {
-                let wanted = pod.tally.all() - pod.tally.get(Stage::Stopping);
+                let wanted = tally.all() - tally.get(Stage::Stopping);
                 let preference = Preference::KillSelection(KillSelection::OldestFirst);
                 let all = Choice { of: Versions::All, among: Among::All, preference };
                 self.decommission(id, wanted, all, GoalReason::DeletingPod);
@@ -124,14 +136,12 @@ impl Scheduler {
         if let Some((ActionKind::StartPod, ..)) = next {
             return;
         }
-        let replacing = matches!(next, Some((ActionKind::RestartPod, true, _)));
-        let tally = pod.tally;
         let there = tally.counted();
-        let mut moves = plan(tally, &spec, replacing);
+        let mut moves = plan(tally, &spec, replacing, lack_place);
         if let Some((_, is_now, before)) = next
             && (!is_now || self.has_to_wait(id))
         {
-            moves.keep_up(before, there);
+            moves.keep_up(before.min(spec.instances()), there);
             self.mark(Mark::DependencyAwaited);
         }
         if !self.is_up_to_date() && moves.wait_for_news(tally, spec.instances(), replacing) {
@@ -152,7 +162,7 @@ impl Scheduler {
                 }
                 None => by_selection,
             };
-            let of = if replacing { Versions::Current } else { Versions::All };
+            let of = if replacing && !spec.is_resident() { Versions::Current } else { Versions::All };
             let choice = Choice { of, among: Among::NotInactive, preference };
             self.decommission(id, moves.surplus, choice, GoalReason::OverCapacity);
         }
@@ -172,6 +182,9 @@ impl Scheduler {
                 false => (moves.old_unready, Among::NotServing),
             };
             self.decommission(id, count, older(among), GoalReason::Upgrading);
+        }
+        if moves.old_idle > 0 {
+            self.decommission(id, moves.old_idle, older(Among::Idle), GoalReason::Upgrading);
         }
         if moves.old_ready > 0 {
             self.decommission(id, moves.old_ready, older(Among::Serving), GoalReason::Upgrading);
@@ -250,8 +263,8 @@ impl Scheduler {
     }
 }
 
-/// Compares what there is with what `spec` wants.
-fn plan(tally: Tally, spec: &PodSpec, replacing: bool) -> Moves {
+/// Compares what there is with what `spec` wants. So many new copies `lack_place`.
+fn plan(tally: Tally, spec: &PodSpec, replacing: bool, lack_place: u32) -> Moves {
     let wanted = spec.instances();
     if !replacing {
         // Copies of older definitions stay until a deployment replaces them.
@@ -262,6 +275,11 @@ fn plan(tally: Tally, spec: &PodSpec, replacing: bool) -> Moves {
             inactive: if wanted == 0 { tally.get(Stage::Inactive) } else { 0 },
             ..Moves::default()
         };
+    }
+    if spec.is_resident() && tally.counted() > wanted {
+        // With them goes what is on their volumes, so they are chosen as if nothing but their number changed. If those
+        // stayed whose turn came first, the others would have to go, whichever they are.
+        return Moves { surplus: tally.counted() - wanted, ..Moves::default() };
     }
     let capacity = Capacity::of(spec);
     let (current, old) = (tally.current, tally.old);
@@ -280,12 +298,16 @@ fn plan(tally: Tally, spec: &PodSpec, replacing: bool) -> Moves {
     // copies only those count that can be relied on.
     let old_unready = to_go.min(old_counted - old.serving());
     let spare = (old.serving() + available).saturating_sub(capacity.floor);
-    let old_ready = (to_go - old_unready).min(spare).min(old.serving());
+    // Those out of reach make no place.
+    let to_make_place = lack_place.saturating_sub(ending);
+    let old_idle = to_make_place.min(old.idle());
+    let old_ready = (to_go - old_unready).max(to_make_place - old_idle).min(spare).min(old.serving());
     Moves {
         create: missing.min(room),
         surplus: current.counted().saturating_sub(wanted),
         old_ready,
         old_unready,
+        old_idle,
         inactive: if wanted == 0 { tally.get(Stage::Inactive) } else { 0 },
     }
 }
@@ -330,7 +352,19 @@ mod tests {
         let mut tally = Tally::default();
         (0..row.old.0).for_each(|_| tally.add(false, Stage::Available));
         (0..row.old.1).for_each(|_| tally.add(false, Stage::Unready));
-        (plan(tally, &spec, true), Capacity::of(&spec))
+        let mut moves = plan(tally, &spec, true, 0);
+        let surplus = moves.surplus;
+        if surplus > 0 {
+            // The next look follows at once.
+            assert_eq!(moves, Moves { surplus, ..Moves::default() });
+            for _ in 0..surplus {
+                tally.remove(false, Stage::Available);
+                tally.add(false, Stage::Stopping);
+            }
+            moves = plan(tally, &spec, true, 0);
+            moves.old_ready += surplus;
+        }
+        (moves, Capacity::of(&spec))
     }
 
     /// The values that Marathon's tests work through. Where its numbers are others, a comment says which: so many old

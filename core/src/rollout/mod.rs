@@ -8,6 +8,7 @@
 //!              drive.rs: for each pod that something happened to, compare
 //!              what there is (tally) with what there shall be, and do what
 //!              is missing: create, decommission; nothing if all is well
+//!              search.rs: do new copies find a place beside the old ones?
 //!                              │
 //!                              ▼
 //!              progress.rs: is the current step of its deployment done?
@@ -30,6 +31,8 @@ mod groups;
 mod progress;
 mod rehearsal;
 mod roles;
+mod search;
 
 pub(crate) use dependencies::Dependencies;
 pub use rehearsal::{Preview, Rehearsal};
+pub(crate) use search::Searches;

@@ -108,7 +108,7 @@ impl Scheduler {
             return (!self.is_connected()).then(|| "waits for a connection to the Mesos master".to_owned());
         };
         let mut text = blocker.describe(found, deployment.version);
-        let still_to_be_asked = found.tally.old.all() > found.tally.old.get(Stage::Stopping);
+        let still_to_be_asked = found.tally.old.wanted() > 0;
         let waits_for_others = match blocker {
             Blocker::Ready(_) | Blocker::Replaced(_) => true,
             Blocker::OldEnding(_) => still_to_be_asked,

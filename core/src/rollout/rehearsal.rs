@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use crate::input::{Command, Origin};
 use crate::model::event::ApiEventKind;
 use crate::model::ids::{DeploymentId, PodId, Uuid};
-use crate::model::instance::{Condition, Goal, Instance, Task};
+use crate::model::instance::{Condition, Goal, Instance, KillReason, Task};
 use crate::model::pod::{Container, PodSpec};
 use crate::model::time::Timestamp;
 use crate::output::{Refusal, Response};
@@ -103,12 +103,12 @@ impl Rehearsal {
         loop {
             scheduler.drive_pods();
             let events = std::mem::take(&mut scheduler.state.changes.events);
-            story.write_down(events, deployment.as_ref(), &mut plan);
+            story.write_down(events, scheduler, deployment.as_ref(), &mut plan);
             let is_on_its_way = |id: &DeploymentId| scheduler.state.deployments().contains_key(id);
             plan.is_complete = !deployment.as_ref().is_some_and(is_on_its_way);
             if plan.is_complete || story.round > MAX_ROUNDS || !scheduler.let_it_go_well(&self.pods) {
-                // Ending copies never waits.
-                plan.waits_for = waits_for.filter(|_| !plan.start.is_empty());
+                // Ending copies for good never waits.
+                plan.waits_for = waits_for.filter(|_| !plan.start.is_empty() || story.replaces_in_place);
                 return Ok(Preview { response, plan });
             }
         }
@@ -124,6 +124,8 @@ struct Story<'a> {
     started: BTreeSet<Uuid>,
     /// Copies that are ending or were ended.
     ended: BTreeSet<Uuid>,
+    /// Whether copies were ended that come back as the new version, to their volumes.
+    replaces_in_place: bool,
     /// The round that is being played.
     round: u32,
 }
@@ -134,18 +136,27 @@ impl<'a> Story<'a> {
             let pods = pods.iter().filter_map(|pod| scheduler.state.pod(pod));
             pods.flat_map(|pod| scheduler.state.instances_of(pod))
         };
-        let ending = copies().filter(|instance| instance.goal == Goal::Decommissioned);
+        let is_ending = |instance: &&Instance| instance.goal == Goal::Decommissioned || makes_place(instance);
+        let ending = copies().filter(is_ending);
         Self {
             pods,
             named: copies().map(|instance| instance.id.uuid).collect(),
             started: BTreeSet::new(),
             ended: ending.map(|instance| instance.id.uuid).collect(),
+            replaces_in_place: false,
             round: 1,
         }
     }
 
-    /// Adds what `events` tell to `plan`. If anything was started or ended, that was a round.
-    fn write_down(&mut self, events: Vec<ApiEventKind>, deployment: Option<&DeploymentId>, plan: &mut Plan) {
+    /// Adds what `events` tell to `plan`, and which copies in `scheduler` make place for the new version. If anything was
+    /// started or ended, that was a round.
+    fn write_down(
+        &mut self,
+        events: Vec<ApiEventKind>,
+        scheduler: &Scheduler,
+        deployment: Option<&DeploymentId>,
+        plan: &mut Plan,
+    ) {
         let before = (plan.start.len(), plan.kill.len());
         for event in events {
             match event {
@@ -169,6 +180,14 @@ impl<'a> Story<'a> {
                     }
                 }
                 _ => {}
+            }
+        }
+        let pods = self.pods.iter().filter_map(|pod| scheduler.state.pod(pod));
+        for instance in pods.flat_map(|pod| scheduler.state.instances_of(pod)).filter(makes_place) {
+            if self.ended.insert(instance.id.uuid) {
+                self.replaces_in_place = true;
+                let (pod, id) = (instance.id.pod.clone(), Some(instance.id.clone()));
+                plan.kill.push(PlannedKill { round: self.round, pod, instance: id });
             }
         }
         if (plan.start.len(), plan.kill.len()) != before {
@@ -207,6 +226,8 @@ impl Scheduler {
                 let (uuid, stage) = (instance.id.uuid, pod.stage(instance));
                 match (stage, pod.spec()) {
                     (Stage::Stopping, _) => gone.push(uuid),
+                    // It ends, and is launched again from the current definition.
+                    (Stage::Ending, Some(spec)) => well.push((uuid, spec.clone())),
                     // Nothing is done any more for copies of older definitions, nor for those out of reach.
                     (Stage::Available | Stage::Unreachable | Stage::Inactive, _) | (_, None) => {}
                     (_, Some(spec)) => {
@@ -226,6 +247,11 @@ impl Scheduler {
         }
         changed
     }
+}
+
+/// Whether `instance` is ending so that the new version can have its volumes.
+fn makes_place(instance: &&Instance) -> bool {
+    instance.kill_requested.is_some_and(|request| request.reason == KillReason::Upgrading)
 }
 
 /// Makes `instance` one that was launched from `spec`, runs and is healthy.

@@ -74,9 +74,19 @@ impl Counts {
         self.get(Stage::Ready) + self.get(Stage::Available)
     }
 
+    /// So many are in reach and do not serve, though they may come to.
+    pub(crate) fn idle(&self) -> u32 {
+        self.get(Stage::Launching) + self.get(Stage::Unready)
+    }
+
     /// So many count as copies: wanted, and not given up for a replacement.
     pub(crate) fn counted(&self) -> u32 {
         self.all() - self.get(Stage::Inactive) - self.get(Stage::Stopping)
+    }
+
+    /// So many are not ending for good, also if another one is wanted in their place: they may come back.
+    pub(crate) fn wanted(&self) -> u32 {
+        self.all() - self.get(Stage::Stopping)
     }
 
     /// So many there are in all.

@@ -123,7 +123,10 @@ impl Scheduler {
         });
         let Some(asker) = waiting else { return Vec::new() };
         let constraints = &asker.pod.constraints;
-        let offers = self.agents.unused_offers(&asker.spec.role).take(EXPLAINED_AGENTS);
+        // One that has volumes waits for offers to the role that they are reserved for.
+        let at_home = asker.instance.residence.is_some();
+        let role = if at_home { &asker.instance.role } else { &asker.spec.role };
+        let offers = self.agents.unused_offers(role).take(EXPLAINED_AGENTS);
         let offers = offers.map(|(pool, timestamp)| {
             let refusal = match_instance(asker, pool, &self.site(), 0).err();
             let message = refusal.and_then(|why| match why {

@@ -39,7 +39,7 @@ pub struct PlannedStart {
     pub instances: u32,
 }
 
-/// A copy that is ended.
+/// A copy that is ended. One with persistent volumes comes back as the new version, unless there are too many.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedKill {

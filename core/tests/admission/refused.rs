@@ -185,6 +185,7 @@ fn what_is_against_a_rule() {
             ("/containers/0/healthCheck", json!({"tcp": {"endpoint": "http"}, "http": {"endpoint": "http"}})),
             ("/containers/0/healthCheck/http", json!({"endpoint": "other", "path": "health"})),
             ("/containers/1/healthCheck", json!({"tcp": {"endpoint": "http"}})),
+            ("/containers/1/healthCheck", json!({"exec": {"command": {"shell": ""}}})),
             (
                 "/scheduling/unreachableStrategy",
                 json!({"inactiveAfterSeconds": 61, "expungeAfterSeconds": 60}),

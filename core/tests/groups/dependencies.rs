@@ -88,6 +88,23 @@ fn a_deployment_that_waits_keeps_up_what_there_was() {
 }
 
 #[test]
+fn a_deployment_that_waits_replaces_no_copy_beyond_what_there_shall_be() {
+    let mut driver = shop();
+    launch(&mut driver);
+    driver.force_pod(pod("/shop/web/nginx", 1, 3));
+    (0..3).for_each(|_| launch(&mut driver));
+    assert_eq!(copies(&driver, "/shop/web/nginx"), 3);
+    break_db(&mut driver);
+    driver.update_pod(changed(pod("/shop/web/nginx", 1, 2), "2"));
+    driver.kill(4, true);
+    driver.confirm_kills();
+    assert_eq!(copies(&driver, "/shop/web/nginx"), 2, "as many are left as are wanted");
+    driver.kill(3, true);
+    driver.confirm_kills();
+    assert_eq!(copies(&driver, "/shop/web/nginx"), 2, "a lost copy is replaced");
+}
+
+#[test]
 fn scaling_down_does_not_wait() {
     let mut driver = shop();
     launch(&mut driver);

@@ -2,14 +2,14 @@
 
 use super::harness::{self, Driver, changed, from_json, pod};
 use super::{config, make_offer, message, offer};
-use podium_core::Entry;
-use podium_core::model::ids::Role;
+use podium_core::model::ids::{InstanceId, Role};
 use podium_core::model::mesos::{
     DiskInfo, DiskSource, DiskSourceType, Event, ExecutorFailure, LaunchGroup, Operation, OperationInfo,
-    Resource, ResourceKind, TaskState,
+    Resource, ResourceKind, TaskState, Unavailability,
 };
 use podium_core::model::number::Scalar;
 use podium_core::model::pod::PodSpec;
+use podium_core::{Command, Config, Entry, Scheduler};
 use serde_json::{Value, json};
 
 /// A pod of one container with a volume of 100 MiB.
@@ -118,6 +118,50 @@ fn a_copy_that_is_wiped_during_an_update_gets_a_host_of_its_own() {
     assert_eq!(on_s2, 1, "{:?}", driver.picture());
 }
 
+/// What is on the volumes of a copy is lost with it: which copies those are does not depend on whose turn it is in the update.
+#[test]
+fn an_update_to_fewer_copies_destroys_the_volumes_that_scaling_down_would() {
+    for (selection, stays) in [("YOUNGEST_FIRST", 0), ("OLDEST_FIRST", 1)] {
+        let selected =
+            |instances| resident(instances, &json!({ "scheduling": { "killSelection": selection } }));
+        let mut driver = Driver::connected_with(config());
+        driver.create(selected(2));
+        let kept: Vec<Vec<Resource>> = groups(&offer(&mut driver, "s1", &[])).into_iter().map(used).collect();
+        (0..2).for_each(|n| driver.run(n));
+        driver.wait(6.0);
+        driver.calls.clear();
+        let id = driver.instances()[stays].id.clone();
+        driver.update_pod(changed(selected(1), "2"));
+        // First that one ends that is too many, then the other one for the new version.
+        assert_eq!([driver.confirm_kills(), driver.confirm_kills()], [1, 1], "{selection}");
+        driver.wait(2.0);
+        offer(&mut driver, "s1", &kept[stays]);
+        driver.run(0);
+        driver.wait(6.0);
+        assert_eq!(driver.deployments(), [""; 0]);
+        assert_eq!(driver.picture(), ["v2.2 s1 Stable"]);
+        assert_eq!(driver.instances()[0].id, id);
+    }
+}
+
+/// They are not decommissioned, but they do not run while the new version takes over their volumes.
+#[test]
+fn a_dry_run_names_the_copies_whose_volumes_the_new_version_takes_over() {
+    let (driver, _) = two_unique();
+    let rounds = |instances| {
+        let pod = changed(resident(instances, &unique()), "2");
+        let command = Command::UpdatePod { pod, force: false, role_given: true };
+        let plan = driver.scheduler.rehearse(command).play(driver.now).unwrap().plan;
+        let started: u32 = plan.start.iter().map(|start| start.instances).sum();
+        let copies = driver.instances();
+        let copy = |id: &InstanceId| copies.iter().position(|copy| copy.id == *id).unwrap();
+        let kills = plan.kill.iter().map(|kill| (kill.round, copy(kill.instance.as_ref().unwrap())));
+        (kills.collect::<Vec<_>>(), started, plan.is_complete)
+    };
+    assert_eq!(rounds(2), (vec![(1, 1), (2, 0)], 0, true));
+    assert_eq!(rounds(1), (vec![(1, 1), (2, 0)], 0, true));
+}
+
 /// There is a disk for each volume, but the first volume takes the only one that the second can use.
 #[test]
 fn volumes_do_not_take_the_only_disk_of_each_other() {
@@ -217,6 +261,27 @@ fn a_copy_without_a_home_is_not_said_to_look_for_its_volumes() {
     let offers = driver.scheduler.last_unused_offers(&harness::pod_id("/db"));
     let of_s3 = offers.iter().find(|offer| offer.offer.agent_id.as_str() == "s3").unwrap();
     assert_eq!(format!("{:?}", of_s3.reason), "[InsufficientCpus]", "{:?}", of_s3.message);
+}
+
+/// A copy with volumes is offered what is reserved for it in the role that its pod had then.
+#[test]
+fn the_offers_that_a_copy_cannot_use_are_those_of_the_role_of_its_volumes() {
+    let (mut driver, kept) = two_unique();
+    driver.crash(0);
+    driver.wait(3.0);
+    let ops = PodSpec { role: Role::from("ops"), ..resident(2, &unique()) };
+    let config = Config { mesos_role: Role::from("ops"), ..config() };
+    driver.scheduler = Scheduler::restore(config, 2, driver.store.values().cloned()).unwrap();
+    driver.subscribe();
+    driver.force_pod(ops);
+    let mut away = make_offer(&mut driver, "s1", 8.0, &kept[0]);
+    let start = driver.now;
+    away.unavailability = Some(Unavailability { start, duration: None });
+    driver.offer_all(vec![away]);
+    let offers = driver.scheduler.last_unused_offers(&harness::pod_id("/db"));
+    let refused: Vec<String> =
+        offers.iter().map(|offer| format!("{} {:?}", offer.offer.agent_id, offer.reason)).collect();
+    assert_eq!(refused, ["s1 [AgentMaintenance]"]);
 }
 
 /// Ports that are reserved for a copy lead to the same endpoints after each launch.

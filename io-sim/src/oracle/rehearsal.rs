@@ -41,8 +41,8 @@ pub(super) struct Rehearsal {
     subscribed: Option<Timestamp>,
     /// The deployments of which a dry run said what they would do, as long as all goes well.
     foreseen: BTreeMap<DeploymentId, Foreseen>,
-    /// The copies that there are, with their goals and conditions.
-    copies: BTreeMap<InstanceId, (Goal, Condition)>,
+    /// The copies that there are, with their goals and conditions, and whether they are to end.
+    copies: BTreeMap<InstanceId, (Goal, Condition, bool)>,
     /// The deployments on their way, with the pods that they change.
     deployments: BTreeMap<DeploymentId, BTreeSet<PodId>>,
 }
@@ -163,10 +163,10 @@ impl Rehearsal {
         match record {
             Record::Put(Entry::Instance(instance)) => {
                 let id = &instance.id;
-                let now = (instance.goal, instance.condition);
+                let now = (instance.goal, instance.condition, is_to_end(instance));
                 let before = self.copies.insert(id.clone(), now);
                 // One that comes back makes one too many, of which a dry run knew nothing.
-                let was_away = before.is_some_and(|(_, condition)| is_away(condition));
+                let was_away = before.is_some_and(|(_, condition, _)| is_away(condition));
                 let is_foreseen = is_well(instance) && !was_away;
                 self.foreseen.retain(|_, foreseen| !foreseen.pods.contains(&id.pod) || is_foreseen);
                 let Some(foreseen) = self.foreseen.values_mut().find(|one| one.pods.contains(&id.pod)) else {
@@ -175,13 +175,13 @@ impl Rehearsal {
                 if before.is_none() {
                     *foreseen.did.started.entry(id.pod.clone()).or_default() += 1;
                 }
-                let ended_before = before.is_some_and(|(goal, _)| goal == Goal::Decommissioned);
-                if instance.goal == Goal::Decommissioned && !ended_before {
+                let ended_before = before.is_some_and(|(.., is_to_end)| is_to_end);
+                if is_to_end(instance) && !ended_before {
                     foreseen.ends(id);
                 }
             }
             Record::Delete(Key::Instance(id)) => {
-                let Some((Goal::Running, condition)) = self.copies.remove(id) else { return };
+                let Some((Goal::Running, condition, _)) = self.copies.remove(id) else { return };
                 if condition == Condition::Scheduled {
                     // One that was never launched is gone at once.
                     let foreseen = self.foreseen.values_mut().find(|one| one.pods.contains(&id.pod));
@@ -204,9 +204,9 @@ impl Rehearsal {
 
 impl Foreseen {
     fn ends(&mut self, id: &InstanceId) {
-        *self.did.ended.entry(id.pod.clone()).or_default() += 1;
-        if self.named.contains(id) {
-            self.did.named.insert(id.clone());
+        // One that came back may have to go all the same.
+        if !self.named.contains(id) || self.did.named.insert(id.clone()) {
+            *self.did.ended.entry(id.pod.clone()).or_default() += 1;
         }
     }
 }
@@ -228,8 +228,6 @@ impl Deeds {
 /// Whether a copy is on its way to run, runs, or ends because that was planned.
 fn is_well(instance: &Instance) -> bool {
     let is_given_up = matches!(instance.goal_reason, Some(GoalReason::Unreachable | GoalReason::UserRequest));
-    let is_to_end = instance.goal == Goal::Decommissioned
-        || instance.kill_requested.is_some_and(|request| request.reason == KillReason::Upgrading);
     let is_well = match instance.condition {
         Condition::Scheduled
         | Condition::Provisioned
@@ -237,9 +235,15 @@ fn is_well(instance: &Instance) -> bool {
         | Condition::Starting
         | Condition::Running => true,
         away if is_away(away) => false,
-        _ => is_to_end,
+        _ => is_to_end(instance),
     };
     is_well && !is_given_up && instance.healthy != Some(false)
+}
+
+/// Whether a copy was asked to end by a deployment, for good or to come back as the new version.
+fn is_to_end(instance: &Instance) -> bool {
+    instance.goal == Goal::Decommissioned
+        || instance.kill_requested.is_some_and(|request| request.reason == KillReason::Upgrading)
 }
 
 fn is_away(condition: Condition) -> bool {

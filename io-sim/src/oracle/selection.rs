@@ -153,10 +153,21 @@ impl<'a> Choice<'a> {
         self.ledger.changes.iter().any(|change| change.id == copy.id)
     }
 
-    /// Whether one of the two could have ended in place of the other: while copies are being replaced, old and new
-    /// ones end for different reasons.
-    fn are_rivals(self, one: Candidate<'_>, other: Candidate<'_>) -> bool {
-        one.is_current == other.is_current || !self.may_replace()
+    /// Whether `kept` could have ended in place of `victim`: while copies are being replaced, old and new ones end for
+    /// different reasons, and where new ones find no place, an old one that is out of reach or ending makes none by
+    /// being asked to end.
+    fn are_rivals(self, victim: Candidate<'_>, kept: Candidate<'_>) -> bool {
+        if !self.may_replace() {
+            return true;
+        }
+        let makes_no_place = !kept.is_current && matches!(kept.usefulness, Use::OutOfReach | Use::Ends);
+        victim.is_current == kept.is_current && !(makes_no_place && self.may_lack_place())
+    }
+
+    /// Whether some copy waits that could go anywhere.
+    fn may_lack_place(self) -> bool {
+        let mut copies = self.ledger.copies_of(&self.spec.id).filter_map(|copy| self.candidate(copy));
+        !self.spec.is_resident() && copies.any(|copy| copy.usefulness == Use::Waits)
     }
 
     /// Whether a deployment may be replacing copies: one that has just ended may have.

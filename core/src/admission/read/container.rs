@@ -113,7 +113,9 @@ fn health_check(fields: &mut Fields<'_>) -> HealthCheck {
             at.object(|fields| Probe::Tcp { endpoint: fields.required("endpoint", name) })
         }),
         fields.optional("exec", |at| {
-            at.object(|fields| Probe::Exec { command: fields.required("command", |at| at.object(command)) })
+            at.object(|fields| Probe::Exec {
+                command: fields.required("command", |at| at.object(probe_command)),
+            })
         }),
     ];
     let mut probes = probes.into_iter().flatten();
@@ -130,6 +132,16 @@ fn health_check(fields: &mut Fields<'_>) -> HealthCheck {
         timeout_seconds: fields.or("timeoutSeconds", 20, seconds),
         delay_seconds: fields.or("delaySeconds", 2, seconds),
     }
+}
+
+/// The command of a health check: there is no entry point that an empty one could stand for, and the master refuses every
+/// launch with it.
+fn probe_command(fields: &mut Fields<'_>) -> Command {
+    let command = command(fields);
+    if command == Command::Shell(String::new()) {
+        fields.violation_of("shell", "must not be empty");
+    }
+    command
 }
 
 fn http_probe(fields: &mut Fields<'_>) -> Probe {

@@ -101,14 +101,18 @@ fn runs_in_group_role(assembly: &Assembly<'_>) -> bool {
 /// The variables by which containers find their own endpoints and each other's.
 fn endpoint_variables(assembly: &Assembly<'_>) -> Vec<(String, u16)> {
     let prefix = assembly.config.env_vars_prefix.to_uppercase();
+    let names: Vec<&str> =
+        assembly.endpoints.iter().flatten().map(|ports| ports.endpoint.name.as_str()).collect();
     let mut taken = Vec::new();
     let mut variables = Vec::new();
     for ports in assembly.endpoints.iter().flatten() {
         let mut name = escape(&ports.endpoint.name);
-        if taken.contains(&name) {
-            // `a-b` and `a--b`: the first keeps the usual form. Replaced character by character, names that
-            // differ stay different, and differ from all usual forms by their `__`.
-            name = ports.endpoint.name.to_ascii_uppercase().replace('-', "_");
+        let exact = escape_exactly(&ports.endpoint.name);
+        let is_others = || names.iter().any(|other| escape_exactly(other) == name);
+        if taken.contains(&name) || (exact != name && is_others()) {
+            // `a-b` and `a--b`: who has no other form keeps the usual one, or else the first. Replaced character by
+            // character, names that differ stay different, and differ from all usual forms by their `__`.
+            name = exact;
         }
         if let Some(port) = ports.listening() {
             variables.push((format!("{prefix}ENDPOINT_{name}"), port));
@@ -155,6 +159,11 @@ fn escape(name: &str) -> String {
         in_gap = !keep;
     }
     escaped
+}
+
+/// The same with `_` for each character, for names without capitals of which nothing but hyphens has to be replaced.
+fn escape_exactly(name: &str) -> String {
+    name.to_ascii_uppercase().replace('-', "_")
 }
 
 fn text(value: impl Into<String>) -> EnvironmentValue {

@@ -296,6 +296,16 @@ fn endpoint_variables_have_the_prefix_and_never_collide() {
 }
 
 #[test]
+fn no_endpoint_takes_the_only_form_of_anothers_variables() {
+    let endpoints = json!([{ "name": "a---b" }, { "name": "a--b" }, { "name": "a-b" }, { "name": "c--d" }]);
+    let launch = launch(admit(&pod(&json!({ "endpoints": endpoints }))));
+    let group = launch.task_group(&Config::default(), &FrameworkId::new("f"));
+    let names = ["A___B", "A__B", "A_B", "C_D"].map(|name| format!("ENDPOINT_{name}"));
+    let ports = names.each_ref().map(|name| variable(&group.tasks[0], name));
+    assert_eq!(ports, ["31000", "31001", "31002", "31003"].map(Some));
+}
+
+#[test]
 fn labels_as_variables_have_bounds_and_the_containers_cover_the_pods() {
     let mut json = pod(&json!({ "labels": { "tier": "container's", "a b": "1" } }));
     let (long_key, long_value) = ("k".repeat(493), "v".repeat(512));
