@@ -46,8 +46,7 @@ impl Scheduler {
         if status.state == TaskState::TaskGoneByOperator
             && let Some(agent) = &status.agent_id
         {
-            // It never comes back under this id: there is nothing to be looked for.
-            self.state.drop_leftovers_on(agent);
+            self.on_agent_gone(agent);
         }
         match status.task_id.parse() {
             Ok(task) => self.on_update_of_ours(&task, &status),
@@ -56,6 +55,18 @@ impl Scheduler {
         self.reconciliation.answered(&status.task_id, self.now);
         // Last, so that everything the update led to goes with the same records.
         self.acknowledge(&status);
+    }
+
+    /// An operator has declared `agent` gone. It never comes back under this id: there is nothing to be looked for, and who
+    /// waits to go back to volumes there makes place for a new copy.
+    fn on_agent_gone(&mut self, agent: &AgentId) {
+        self.state.drop_leftovers_on(agent);
+        let waiting: Vec<Uuid> = self.state.copies_waiting_for(agent).collect();
+        for uuid in waiting {
+            self.mark(Mark::HomeGone);
+            self.state.edit(&self.config, uuid, |instance| instance.residence = None);
+            self.let_go(uuid);
+        }
     }
 
     fn on_update_of_ours(&mut self, id: &ParsedTaskId<'_>, status: &TaskStatus) {

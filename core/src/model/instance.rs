@@ -254,6 +254,11 @@ impl Instance {
         self.goal == Goal::Running && self.has_ended()
     }
 
+    /// Whether it waits to go back to its volumes.
+    pub fn waits_for_its_home(&self) -> bool {
+        self.is_waiting() && self.residence.is_some()
+    }
+
     /// The Mesos id of `task`, one of this instance's.
     pub fn task_id(&self, task: &Task) -> TaskId {
         self.id.task_id(&task.container, self.incarnation)
