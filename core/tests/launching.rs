@@ -234,6 +234,17 @@ fn what_agents_are_kept_from_or_for_is_respected_and_told() {
 }
 
 #[test]
+fn an_agent_is_kept_for_nobody_once_others_use_its_gpus() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 1, 1));
+    let mut offer = driver.make_offer("s1", 8.0, 8192.0);
+    let gpu = Resource::scalar(ResourceKind::Gpus, Scalar::from_f64(1.0)).allocated_to(Role::from("*"));
+    offer.resources.push(gpu);
+    assert_eq!(groups(&driver.offer_all(vec![offer])).len(), 0);
+    assert_eq!(groups(&driver.offer("s1", 7.0, 8192.0)).len(), 1);
+}
+
+#[test]
 fn an_offer_is_looked_at_once_for_all_copies_that_wait() {
     let mut driver = Driver::connected();
     let constraint = json!([{"fieldName": "@hostname", "operator": "LIKE", "value": "t.*"}]);

@@ -187,6 +187,8 @@ impl Pool {
             && earlier.unavailability.is_none()
             && self.agent == earlier.agent
             && self.executor_ids == earlier.executor_ids
+            // An agent without them is not kept for anybody any more.
+            && self.total().gpus.is_zero() == earlier.total().gpus.is_zero()
             && self.disks == earlier.disks
             && self.stacks.len() == earlier.stacks.len()
             && self.stacks.iter().zip(&earlier.stacks).all(|(now, then)| {
