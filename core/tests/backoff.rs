@@ -3,7 +3,7 @@
 mod harness;
 
 use harness::{Driver, pod, pod_id, pod_with};
-use podium_core::model::mesos::{Call, Event, StatusReason, TaskState};
+use podium_core::model::mesos::{Call, Event, StatusReason, StatusSource, TaskState};
 use podium_core::{Command, Entry, Input};
 use serde_json::json;
 
@@ -205,4 +205,32 @@ fn a_launch_that_the_master_refuses_is_no_fault_of_its_agent() {
     driver.wait(2.0);
     let calls = driver.offer("s1", 8.0, 8192.0);
     assert!(calls.iter().any(|call| matches!(call, Call::Accept { .. })), "{calls:?}");
+}
+
+#[test]
+fn a_launch_that_was_dropped_is_the_fault_of_its_agent_only_if_the_agent_could_not_do_it() {
+    use StatusReason::{
+        ReasonAgentDraining, ReasonInvalidOffers, ReasonTaskGroupInvalid, ReasonTaskGroupUnauthorized,
+    };
+    let is_avoided_after = |state, source, reason| {
+        let mut driver = Driver::connected();
+        let rule = json!({"maxLaunchDelay": 1, "failingAgents": {"failures": 1, "seconds": 600}});
+        driver.create(pod_with("/p", 1, 1, &json!({"scheduling": {"backoff": rule}})));
+        driver.offer("s1", 8.0, 8192.0);
+        let mut status = driver.status(0, "a", state);
+        status.source = Some(source);
+        status.reason = reason;
+        driver.event(Event::Update(status));
+        driver.wait(2.0);
+        let calls = driver.offer("s1", 8.0, 8192.0);
+        !calls.iter().any(|call| matches!(call, Call::Accept { .. }))
+    };
+    let (master, agent) = (StatusSource::SourceMaster, StatusSource::SourceAgent);
+    let (dropped, error) = (TaskState::TaskDropped, TaskState::TaskError);
+    assert!(!is_avoided_after(dropped, master, Some(ReasonInvalidOffers)), "the offer was withdrawn");
+    assert!(!is_avoided_after(error, master, Some(ReasonTaskGroupInvalid)));
+    assert!(!is_avoided_after(error, master, Some(ReasonTaskGroupUnauthorized)));
+    assert!(!is_avoided_after(dropped, agent, Some(ReasonAgentDraining)));
+    assert!(is_avoided_after(dropped, agent, None));
+    assert!(is_avoided_after(TaskState::TaskFailed, agent, None));
 }

@@ -552,6 +552,13 @@ fn nobody_is_avoided_by_another_definition_or_once_the_delay_is_reset_or_if_nobo
         driver.update_pod(harness::changed(spec, "2"));
     };
     assert_eq!(launches_after(Some(600), &mend), 1);
+    // Another number of copies, or other settings, do not make an agent any better.
+    let scale = |driver: &mut Driver| {
+        let mut spec = (*driver.status_of("/p").spec).clone();
+        spec.scaling.instances = 2;
+        driver.update_pod(spec);
+    };
+    assert_eq!(launches_after(Some(600), &scale), 0);
 }
 
 #[test]

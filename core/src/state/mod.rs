@@ -183,9 +183,12 @@ impl State {
         let (backoff, now) = (spec.scheduling.backoff, self.now);
         self.edit_pod(&id, |state| {
             state.begin(version);
-            // What the one before did is not its fault.
-            state.delay =
-                state.delay.filter(|_| !is_upgrade).map(|delay| delay.at_most(backoff.longest(), now));
+            if is_upgrade {
+                // What the one before did is not its fault.
+                state.delay = None;
+                state.failing_agents.clear();
+            }
+            state.delay = state.delay.map(|delay| delay.at_most(backoff.longest(), now));
         });
         if let Some(pod) = self.pods.get_mut(&id) {
             pod.versions.insert(version, spec);
