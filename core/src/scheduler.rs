@@ -345,6 +345,7 @@ impl Scheduler {
         let Some(executor) = &failure.executor_id else {
             if let Some(agent) = &failure.agent_id {
                 self.agents.remove(agent);
+                self.unknown_reservations.retain(|(at, _), _| at != agent);
                 self.on_agent_lost(agent);
             }
             return;
