@@ -371,11 +371,20 @@ fn a_launch_that_nobody_ever_confirms_ends() {
     driver.wait(1.0);
     let calls = driver.calls.clone();
     assert_eq!(driver.kills(), ["/p.a.1"]);
-    driver.calls = calls;
+    driver.calls.clone_from(&calls);
     assert_eq!(questions(&mut driver), ["/p.a.1 on s1"], "perhaps nobody knows of it any more");
     assert_eq!(driver.picture(), ["v1.1 s1 Terminal"]);
     let message = driver.status_of("/p").instances[0].message.clone();
     assert_eq!(message.as_deref(), Some("did not start in time and is being killed"));
+    driver.calls = calls;
+    driver.confirm_kills();
+    let status = driver.status_of("/p");
+    assert_eq!(
+        status.instances[0].message.as_deref(),
+        Some("did not start in time and was killed; waits 1.0 s more before the next launch (back-off)")
+    );
+    let said = status.termination_history[0].message.as_deref();
+    assert_eq!(said, Some("did not start in time and was killed"), "and not only that somebody killed it");
 }
 
 #[test]

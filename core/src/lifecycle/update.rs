@@ -205,6 +205,7 @@ impl Scheduler {
         let on_purpose = instance.goal != Goal::Running
             || instance.kill_requested.is_some_and(|request| {
                 matches!(request.reason, KillReason::Upgrading | KillReason::UserRequest)
+                    && !was_broken_before(&instance, request.at)
             });
         if !on_purpose {
             let spec = self.pod(&instance.id.pod);
@@ -370,6 +371,12 @@ fn was_killed_by_a_person(instance: &Instance) -> bool {
     asked && instance.residence.is_none()
 }
 
+/// Whether a container had taken the group of `instance` down before `asked`: it would have ended anyway.
+fn was_broken_before(instance: &Instance, asked: Timestamp) -> bool {
+    let mut ended = instance.tasks.iter().filter(|task| task.condition != Condition::Finished);
+    ended.any(|task| task.since < asked)
+}
+
 /// Whether the task may have a process.
 fn may_be_alive(status: &TaskStatus) -> bool {
     matches!(
@@ -510,10 +517,14 @@ fn termination_of(instance: &Instance, now: Timestamp) -> Termination {
             .unwrap_or(instance.since),
         terminated_at: now,
         condition: instance.condition,
-        message: culprit.and_then(|container| match container.message.clone() {
-            said if container.killed_by_health_check => Some(failed_check(&container.container, said)),
-            said => said,
-        }),
+        message: match instance.was_too_slow() {
+            // Mesos' words only say that it was killed, and not by whom.
+            true => Some("did not start in time and was killed".to_owned()),
+            false => culprit.and_then(|container| match container.message.clone() {
+                said if container.killed_by_health_check => Some(failed_check(&container.container, said)),
+                said => said,
+            }),
+        },
         containers,
     }
 }

@@ -259,6 +259,12 @@ impl Instance {
         self.is_waiting() && self.residence.is_some()
     }
 
+    /// Whether it was killed because it did not start in time.
+    pub fn was_too_slow(&self) -> bool {
+        let asked = self.kill_requested.is_some_and(|request| request.reason == KillReason::LaunchTimeout);
+        asked && self.condition == Condition::Killed
+    }
+
     /// The Mesos id of `task`, one of this instance's.
     pub fn task_id(&self, task: &Task) -> TaskId {
         self.id.task_id(&task.container, self.incarnation)
