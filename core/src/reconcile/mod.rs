@@ -277,8 +277,8 @@ impl Scheduler {
 
     /// Takes tasks off the list of which the round that ends now brought no word: Mesos does not know them any more.
     fn drop_gone_unknown_tasks(&mut self) {
-        let begun = self.now - self.config.reconciliation_interval;
-        self.unknown_tasks.retain(|_, task| task.last_heard >= begun);
+        let began = self.reconciliation.began;
+        self.unknown_tasks.retain(|_, task| task.last_heard >= began);
     }
 
     fn drop_old_forgotten(&mut self) {
