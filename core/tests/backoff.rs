@@ -195,6 +195,26 @@ fn a_copy_that_finishes_does_not_take_back_the_delay_of_one_that_fails() {
 }
 
 #[test]
+fn a_copy_of_which_only_a_part_was_done_when_it_was_killed_for_being_slow_did_not_finish() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 2, 1));
+    let mut delays = Vec::new();
+    for _ in 0..2 {
+        driver.offer("s1", 8.0, 8192.0);
+        driver.update(0, "a", TaskState::TaskFinished);
+        driver.update(0, "b", TaskState::TaskStarting);
+        driver.calls.clear();
+        driver.wait(300.0);
+        driver.confirm_kills();
+        delays.push(stored_delay(&driver));
+        driver.wait(2.0);
+    }
+    assert_eq!(delays, [1.0, 1.15]);
+    let history = driver.status_of("/p").termination_history;
+    assert_eq!(history[0].message.as_deref(), Some("did not start in time and was killed"));
+}
+
+#[test]
 fn a_launch_that_the_master_refuses_is_no_fault_of_its_agent() {
     let mut driver = Driver::connected();
     let failing = json!({"scheduling": {"backoff": {"failingAgents": {"failures": 1, "seconds": 600}}}});

@@ -262,7 +262,8 @@ impl Instance {
     /// Whether it was killed because it did not start in time.
     pub fn was_too_slow(&self) -> bool {
         let asked = self.kill_requested.is_some_and(|request| request.reason == KillReason::LaunchTimeout);
-        asked && self.condition == Condition::Killed
+        // Others of its containers may have been done by then.
+        asked && matches!(self.condition, Condition::Killed | Condition::Finished)
     }
 
     /// The Mesos id of `task`, one of this instance's.
