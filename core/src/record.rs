@@ -199,7 +199,7 @@ pub struct PodState {
     /// How its last deployment came to nothing, until the next change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout_failure: Option<RolloutFailure>,
-    /// Where copies of its current definition failed, if it avoids such agents.
+    /// Where copies of its current definition, whatever their number, failed, if it avoids such agents.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failing_agents: BTreeMap<AgentId, AgentFailures>,
 }
@@ -234,7 +234,6 @@ impl PodState {
         self.current = Some(version);
         self.newest = self.newest.max(version);
         self.rollout_failure = None;
-        self.failing_agents.clear();
     }
 }
 

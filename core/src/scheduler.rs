@@ -350,6 +350,7 @@ impl Scheduler {
         let Some(executor) = &failure.executor_id else {
             if let Some(agent) = &failure.agent_id {
                 self.agents.remove(agent);
+                self.unknown_reservations.retain(|(at, _), _| at != agent);
                 self.on_agent_lost(agent);
             }
             return;
@@ -367,6 +368,7 @@ impl Scheduler {
     /// master and the agent never came, and that they are lost, not since when, if it left in good order.
     fn on_agent_lost(&mut self, agent: &AgentId) {
         let mut copies = self.state.copies_on(agent).to_vec();
+        copies.extend(self.state.copies_waiting_for(agent));
         copies.sort_unstable();
         if !copies.is_empty() {
             self.mark(Mark::AgentLossHeard);

@@ -3,7 +3,7 @@
 mod harness;
 
 use harness::{Driver, pod, pod_id, pod_with};
-use podium_core::model::mesos::{Call, Event, StatusReason, TaskState};
+use podium_core::model::mesos::{Call, Event, StatusReason, StatusSource, TaskState};
 use podium_core::{Command, Entry, Input};
 use serde_json::json;
 
@@ -195,6 +195,26 @@ fn a_copy_that_finishes_does_not_take_back_the_delay_of_one_that_fails() {
 }
 
 #[test]
+fn a_copy_of_which_only_a_part_was_done_when_it_was_killed_for_being_slow_did_not_finish() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 2, 1));
+    let mut delays = Vec::new();
+    for _ in 0..2 {
+        driver.offer("s1", 8.0, 8192.0);
+        driver.update(0, "a", TaskState::TaskFinished);
+        driver.update(0, "b", TaskState::TaskStarting);
+        driver.calls.clear();
+        driver.wait(300.0);
+        driver.confirm_kills();
+        delays.push(stored_delay(&driver));
+        driver.wait(2.0);
+    }
+    assert_eq!(delays, [1.0, 1.15]);
+    let history = driver.status_of("/p").termination_history;
+    assert_eq!(history[0].message.as_deref(), Some("did not start in time and was killed"));
+}
+
+#[test]
 fn a_launch_that_the_master_refuses_is_no_fault_of_its_agent() {
     let mut driver = Driver::connected();
     let failing = json!({"scheduling": {"backoff": {"failingAgents": {"failures": 1, "seconds": 600}}}});
@@ -205,4 +225,32 @@ fn a_launch_that_the_master_refuses_is_no_fault_of_its_agent() {
     driver.wait(2.0);
     let calls = driver.offer("s1", 8.0, 8192.0);
     assert!(calls.iter().any(|call| matches!(call, Call::Accept { .. })), "{calls:?}");
+}
+
+#[test]
+fn a_launch_that_was_dropped_is_the_fault_of_its_agent_only_if_the_agent_could_not_do_it() {
+    use StatusReason::{
+        ReasonAgentDraining, ReasonInvalidOffers, ReasonTaskGroupInvalid, ReasonTaskGroupUnauthorized,
+    };
+    let is_avoided_after = |state, source, reason| {
+        let mut driver = Driver::connected();
+        let rule = json!({"maxLaunchDelay": 1, "failingAgents": {"failures": 1, "seconds": 600}});
+        driver.create(pod_with("/p", 1, 1, &json!({"scheduling": {"backoff": rule}})));
+        driver.offer("s1", 8.0, 8192.0);
+        let mut status = driver.status(0, "a", state);
+        status.source = Some(source);
+        status.reason = reason;
+        driver.event(Event::Update(status));
+        driver.wait(2.0);
+        let calls = driver.offer("s1", 8.0, 8192.0);
+        !calls.iter().any(|call| matches!(call, Call::Accept { .. }))
+    };
+    let (master, agent) = (StatusSource::SourceMaster, StatusSource::SourceAgent);
+    let (dropped, error) = (TaskState::TaskDropped, TaskState::TaskError);
+    assert!(!is_avoided_after(dropped, master, Some(ReasonInvalidOffers)), "the offer was withdrawn");
+    assert!(!is_avoided_after(error, master, Some(ReasonTaskGroupInvalid)));
+    assert!(!is_avoided_after(error, master, Some(ReasonTaskGroupUnauthorized)));
+    assert!(!is_avoided_after(dropped, agent, Some(ReasonAgentDraining)));
+    assert!(is_avoided_after(dropped, agent, None));
+    assert!(is_avoided_after(TaskState::TaskFailed, agent, None));
 }

@@ -129,6 +129,25 @@ fn tasks_of_which_the_records_were_lost_are_listed_and_left_alone() {
     assert_eq!(driver.kills(), NOTHING);
 }
 
+/// The next round may begin a little late.
+#[test]
+fn a_task_without_a_record_is_listed_as_long_as_each_round_brings_word_of_it() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    let alive = driver.status(0, "a", TaskState::TaskRunning);
+    driver.store.clear();
+    driver.restart();
+    driver.subscribe();
+    let since = driver.now;
+    for _ in 0..3 {
+        driver.event(Event::Update(alive.clone()));
+        driver.wait(599.0);
+        driver.now = driver.now + Duration::from_secs(2);
+        let _ = driver.step(Input::Tick);
+        let listed: Vec<_> = driver.scheduler.unknown_tasks().map(|task| task.since).collect();
+        assert_eq!(listed, [since]);
+    }
+}
+
 #[test]
 fn a_launch_that_is_newer_than_the_records_is_listed_and_left_alone() {
     let mut driver = Driver::running(pod("/p", 1, 1));

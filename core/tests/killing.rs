@@ -257,6 +257,24 @@ fn a_killed_copy_is_launched_again_without_a_delay_and_a_wiped_one_is_replaced()
 
 /// A launch that nobody has confirmed costs less than one that an agent is working on.
 #[test]
+fn a_copy_that_had_failed_when_a_person_killed_it_has_failed_all_the_same() {
+    let after = |fails: bool| {
+        let mut driver = Driver::running(pod("/p", 2, 1));
+        if fails {
+            driver.update(0, "a", TaskState::TaskFailed);
+        }
+        driver.wait(1.0);
+        driver.kill(0, false);
+        driver.update_all(0, TaskState::TaskKilled);
+        let status = driver.status_of("/p");
+        let is_delayed = status.instances[0].message.as_deref().is_some_and(|why| why.contains("back-off"));
+        (status.termination_history.len(), is_delayed)
+    };
+    assert_eq!(after(true), (1, true));
+    assert_eq!(after(false), (0, false));
+}
+
+#[test]
 fn of_copies_that_do_not_run_yet_those_go_first_that_nothing_was_heard_of() {
     for (selection, heard) in [("YOUNGEST_FIRST", 1), ("OLDEST_FIRST", 0)] {
         let spec =

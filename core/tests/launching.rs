@@ -234,6 +234,17 @@ fn what_agents_are_kept_from_or_for_is_respected_and_told() {
 }
 
 #[test]
+fn an_agent_is_kept_for_nobody_once_others_use_its_gpus() {
+    let mut driver = Driver::connected();
+    driver.create(pod("/p", 1, 1));
+    let mut offer = driver.make_offer("s1", 8.0, 8192.0);
+    let gpu = Resource::scalar(ResourceKind::Gpus, Scalar::from_f64(1.0)).allocated_to(Role::from("*"));
+    offer.resources.push(gpu);
+    assert_eq!(groups(&driver.offer_all(vec![offer])).len(), 0);
+    assert_eq!(groups(&driver.offer("s1", 7.0, 8192.0)).len(), 1);
+}
+
+#[test]
 fn an_offer_is_looked_at_once_for_all_copies_that_wait() {
     let mut driver = Driver::connected();
     let constraint = json!([{"fieldName": "@hostname", "operator": "LIKE", "value": "t.*"}]);
@@ -360,11 +371,20 @@ fn a_launch_that_nobody_ever_confirms_ends() {
     driver.wait(1.0);
     let calls = driver.calls.clone();
     assert_eq!(driver.kills(), ["/p.a.1"]);
-    driver.calls = calls;
+    driver.calls.clone_from(&calls);
     assert_eq!(questions(&mut driver), ["/p.a.1 on s1"], "perhaps nobody knows of it any more");
     assert_eq!(driver.picture(), ["v1.1 s1 Terminal"]);
     let message = driver.status_of("/p").instances[0].message.clone();
     assert_eq!(message.as_deref(), Some("did not start in time and is being killed"));
+    driver.calls = calls;
+    driver.confirm_kills();
+    let status = driver.status_of("/p");
+    assert_eq!(
+        status.instances[0].message.as_deref(),
+        Some("did not start in time and was killed; waits 1.0 s more before the next launch (back-off)")
+    );
+    let said = status.termination_history[0].message.as_deref();
+    assert_eq!(said, Some("did not start in time and was killed"), "and not only that somebody killed it");
 }
 
 #[test]
@@ -541,6 +561,13 @@ fn nobody_is_avoided_by_another_definition_or_once_the_delay_is_reset_or_if_nobo
         driver.update_pod(harness::changed(spec, "2"));
     };
     assert_eq!(launches_after(Some(600), &mend), 1);
+    // Another number of copies, or other settings, do not make an agent any better.
+    let scale = |driver: &mut Driver| {
+        let mut spec = (*driver.status_of("/p").spec).clone();
+        spec.scaling.instances = 2;
+        driver.update_pod(spec);
+    };
+    assert_eq!(launches_after(Some(600), &scale), 0);
 }
 
 #[test]

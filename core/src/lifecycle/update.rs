@@ -46,8 +46,7 @@ impl Scheduler {
         if status.state == TaskState::TaskGoneByOperator
             && let Some(agent) = &status.agent_id
         {
-            // It never comes back under this id: there is nothing to be looked for.
-            self.state.drop_leftovers_on(agent);
+            self.on_agent_gone(agent);
         }
         match status.task_id.parse() {
             Ok(task) => self.on_update_of_ours(&task, &status),
@@ -56,6 +55,18 @@ impl Scheduler {
         self.reconciliation.answered(&status.task_id, self.now);
         // Last, so that everything the update led to goes with the same records.
         self.acknowledge(&status);
+    }
+
+    /// An operator has declared `agent` gone. It never comes back under this id: there is nothing to be looked for, and who
+    /// waits to go back to volumes there makes place for a new copy.
+    fn on_agent_gone(&mut self, agent: &AgentId) {
+        self.state.drop_leftovers_on(agent);
+        let waiting: Vec<Uuid> = self.state.copies_waiting_for(agent).collect();
+        for uuid in waiting {
+            self.mark(Mark::HomeGone);
+            self.state.edit(&self.config, uuid, |instance| instance.residence = None);
+            self.let_go(uuid);
+        }
     }
 
     fn on_update_of_ours(&mut self, id: &ParsedTaskId<'_>, status: &TaskStatus) {
@@ -194,6 +205,7 @@ impl Scheduler {
         let on_purpose = instance.goal != Goal::Running
             || instance.kill_requested.is_some_and(|request| {
                 matches!(request.reason, KillReason::Upgrading | KillReason::UserRequest)
+                    && !was_broken_before(&instance, request.at)
             });
         if !on_purpose {
             // A new definition begins without a memory, whatever becomes of copies of others.
@@ -360,6 +372,12 @@ fn was_killed_by_a_person(instance: &Instance) -> bool {
     asked && instance.residence.is_none()
 }
 
+/// Whether a container had taken the group of `instance` down before `asked`: it would have ended anyway.
+fn was_broken_before(instance: &Instance, asked: Timestamp) -> bool {
+    let mut ended = instance.tasks.iter().filter(|task| task.condition != Condition::Finished);
+    ended.any(|task| task.since < asked)
+}
+
 /// Whether the task may have a process.
 fn may_be_alive(status: &TaskStatus) -> bool {
     matches!(
@@ -503,10 +521,14 @@ fn termination_of(instance: &Instance, now: Timestamp) -> Termination {
             .unwrap_or(instance.since),
         terminated_at: now,
         condition: instance.condition,
-        message: culprit.and_then(|container| match container.message.clone() {
-            said if container.killed_by_health_check => Some(failed_check(&container.container, said)),
-            said => said,
-        }),
+        message: match instance.was_too_slow() {
+            // Mesos' words only say that it was killed, and not by whom.
+            true => Some("did not start in time and was killed".to_owned()),
+            false => culprit.and_then(|container| match container.message.clone() {
+                said if container.killed_by_health_check => Some(failed_check(&container.container, said)),
+                said => said,
+            }),
+        },
         containers,
     }
 }

@@ -255,6 +255,18 @@ impl Instance {
         self.goal == Goal::Running && self.has_ended()
     }
 
+    /// Whether it waits to go back to its volumes.
+    pub fn waits_for_its_home(&self) -> bool {
+        self.is_waiting() && self.residence.is_some()
+    }
+
+    /// Whether it was killed because it did not start in time.
+    pub fn was_too_slow(&self) -> bool {
+        let asked = self.kill_requested.is_some_and(|request| request.reason == KillReason::LaunchTimeout);
+        // Others of its containers may have been done by then.
+        asked && matches!(self.condition, Condition::Killed | Condition::Finished)
+    }
+
     /// The Mesos id of `task`, one of this instance's.
     pub fn task_id(&self, task: &Task) -> TaskId {
         self.id.task_id(&task.container, self.incarnation)

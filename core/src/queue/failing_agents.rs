@@ -2,12 +2,13 @@
 //!
 //! The back-off holds a pod back wherever it fails. A pod that asks for it is also kept away from an agent on
 //! which so many of its copies failed, each within so many seconds of the one before: for so many seconds from the
-//! last failure. A new definition begins without a memory, and so does whoever resets the delay.
+//! last failure. A definition that replaces copies begins without a memory, and so does whoever resets the delay.
 
 use std::time::Duration;
 
 use crate::model::ids::AgentId;
-use crate::model::instance::{Condition, Instance, KillReason};
+use crate::model::instance::{Condition, Instance, KillReason, Task};
+use crate::model::mesos::{StatusReason, StatusSource};
 use crate::model::pod::FailingAgents;
 use crate::model::time::Timestamp;
 use crate::record::{AgentFailures, PodState};
@@ -66,5 +67,18 @@ fn memory(rule: FailingAgents) -> Duration {
 /// Whether the way in which `instance` ended may be its agent's fault.
 fn has_failed(instance: &Instance) -> bool {
     let too_slow = instance.kill_requested.is_some_and(|request| request.reason == KillReason::LaunchTimeout);
-    too_slow || matches!(instance.condition, Condition::Failed | Condition::Error | Condition::Dropped)
+    too_slow || instance.tasks.iter().any(has_failed_there)
+}
+
+/// Whether `task` failed by the word of somebody on the agent. What the master refuses or drops never came there, and an
+/// agent that is drained does not take what it could run.
+fn has_failed_there(task: &Task) -> bool {
+    let last = task.last.as_deref();
+    let never_came = last.and_then(|last| last.source) == Some(StatusSource::SourceMaster);
+    let is_drained = last.and_then(|last| last.reason) == Some(StatusReason::ReasonAgentDraining);
+    match task.condition {
+        Condition::Failed => true,
+        Condition::Error | Condition::Dropped => !never_came && !is_drained,
+        _ => false,
+    }
 }

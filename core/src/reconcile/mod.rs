@@ -5,6 +5,7 @@
 //!        │
 //!        ▼
 //!  a round: all tasks that have not ended, asked about in chunks, always with their agent
+//!        │    (and one of each copy that waits to go back to its volumes)
 //!        │                                        then all that Mesos knows (implicit)
 //!        ▼
 //!  unanswered ones are asked about again, with growing pauses
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 use crate::marks::Mark;
 use crate::model::ids::{PodId, TaskId, Uuid};
+use crate::model::instance::{Instance, Task};
 use crate::model::mesos::{Call, ReconcileTask};
 use crate::model::time::Timestamp;
 use crate::scheduler::Scheduler;
@@ -135,6 +137,13 @@ impl Reconciliation {
     }
 }
 
+/// The containers of `instance` that have not ended; or one that has if the copy waits to go back to its volumes: of an
+/// agent where nothing runs Mesos does not say by itself that it is gone for good.
+fn tasks_to_ask_about(instance: &Instance) -> impl Iterator<Item = &Task> {
+    let alive = instance.tasks.iter().filter(|task| !task.condition.is_terminal());
+    alive.chain(instance.tasks.first().filter(|_| instance.waits_for_its_home()))
+}
+
 impl Scheduler {
     /// There is a new subscription: everything is uncertain.
     pub(crate) fn restart_reconciliation(&mut self) {
@@ -233,8 +242,7 @@ impl Scheduler {
             }
             let Some(uuid) = next(self) else { break };
             let Some(instance) = self.state.instance(uuid) else { continue };
-            let alive = instance.tasks.iter().filter(|task| !task.condition.is_terminal());
-            tasks.extend(alive.map(|task| ReconcileTask {
+            tasks.extend(tasks_to_ask_about(instance).map(|task| ReconcileTask {
                 task_id: instance.task_id(task),
                 agent_id: instance.agent_id().cloned(),
             }));
@@ -269,8 +277,8 @@ impl Scheduler {
 
     /// Takes tasks off the list of which the round that ends now brought no word: Mesos does not know them any more.
     fn drop_gone_unknown_tasks(&mut self) {
-        let begun = self.now - self.config.reconciliation_interval;
-        self.unknown_tasks.retain(|_, task| task.last_heard >= begun);
+        let began = self.reconciliation.began;
+        self.unknown_tasks.retain(|_, task| task.last_heard >= began);
     }
 
     fn drop_old_forgotten(&mut self) {

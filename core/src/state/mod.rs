@@ -18,6 +18,7 @@
 mod deployments;
 mod gone;
 mod groups;
+mod homes;
 mod in_use;
 mod leftovers;
 mod overdue;
@@ -35,6 +36,7 @@ use rustc_hash::FxHashMap;
 
 use self::deployments::Deployments;
 pub(crate) use self::groups::Groups;
+use self::homes::AwaitedHomes;
 use self::in_use::InUse;
 pub(crate) use self::in_use::Usage;
 use self::leftovers::Leftovers;
@@ -106,6 +108,7 @@ pub(crate) struct State {
     /// Instances to be looked at, by time.
     timers: BTreeSet<(Timestamp, Uuid)>,
     overdue_words: OverdueWords,
+    awaited_homes: AwaitedHomes,
     in_use: InUse,
     /// Pods of which some instance waits for an offer.
     waiting: WaitingPods,
@@ -180,9 +183,12 @@ impl State {
         let (backoff, now) = (spec.scheduling.backoff, self.now);
         self.edit_pod(&id, |state| {
             state.begin(version);
-            // What the one before did is not its fault.
-            state.delay =
-                state.delay.filter(|_| !is_upgrade).map(|delay| delay.at_most(backoff.longest(), now));
+            if is_upgrade {
+                // What the one before did is not its fault.
+                state.delay = None;
+                state.failing_agents.clear();
+            }
+            state.delay = state.delay.map(|delay| delay.at_most(backoff.longest(), now));
         });
         if let Some(pod) = self.pods.get_mut(&id) {
             pod.versions.insert(version, spec);
@@ -496,6 +502,7 @@ impl State {
     fn forget_derived(&mut self, slot: &Slot) -> Option<Derived> {
         let instance = &slot.instance;
         self.overdue_words.remove(instance);
+        self.awaited_homes.remove(instance);
         let pod = self.pods.get_mut(&instance.id.pod)?;
         let derived = Derived::of(instance, pod);
         pod.tally.remove(derived.is_current, derived.stage);
@@ -518,6 +525,7 @@ impl State {
         let instance = &slot.instance;
         let uuid = instance.id.uuid;
         self.overdue_words.add(instance, self.now);
+        self.awaited_homes.add(instance);
         let pod = self.pods.get_or_insert(&instance.id.pod);
         let derived = Derived::of(instance, pod);
         let Derived { is_current, stage, .. } = derived;

@@ -288,6 +288,9 @@ fn how_rollout_failed(pod: &Pod) -> Option<String> {
 
 /// What was the end of the containers of `instance`.
 fn what_ended(instance: &Instance) -> Option<String> {
+    if instance.was_too_slow() {
+        return Some("did not start in time and was killed".to_owned());
+    }
     let culprit = instance
         .tasks
         .iter()

@@ -4,8 +4,8 @@ use super::harness::{self, Driver, changed, from_json, pod};
 use super::{config, make_offer, message, offer};
 use podium_core::model::ids::{InstanceId, Role};
 use podium_core::model::mesos::{
-    DiskInfo, DiskSource, DiskSourceType, Event, ExecutorFailure, LaunchGroup, Operation, OperationInfo,
-    Resource, ResourceKind, TaskState, Unavailability,
+    Call, DiskInfo, DiskSource, DiskSourceType, Event, ExecutorFailure, LaunchGroup, Operation,
+    OperationInfo, Resource, ResourceKind, StatusReason, StatusSource, TaskState, Unavailability,
 };
 use podium_core::model::number::Scalar;
 use podium_core::model::pod::PodSpec;
@@ -337,6 +337,93 @@ fn nothing_is_looked_for_on_an_agent_that_is_gone() {
     let left = driver.store.values().filter(|entry| matches!(entry, Entry::Leftover(_))).count();
     let suppressed = driver.scheduler.subscription(driver.now).suppressed_roles;
     assert_eq!((left, suppressed), (0, vec![Role::from("dev")]));
+}
+
+fn lost(agent: &str) -> Event {
+    Event::Failure(ExecutorFailure { agent_id: Some(agent.into()), executor_id: None, status: None })
+}
+
+/// `/db` has been drained away from `s1`, and nothing else of ours runs there.
+fn drained() -> Driver {
+    let mut driver = Driver::connected_with(config());
+    driver.create(resident(1, &json!({})));
+    offer(&mut driver, "s1", &[]);
+    driver.run(0);
+    driver.wait(6.0);
+    let mut killed = driver.status(0, "a", TaskState::TaskKilled);
+    killed.reason = Some(StatusReason::ReasonAgentDraining);
+    driver.event(Event::Update(killed));
+    driver.wait(60.0);
+    driver.calls.clear();
+    driver
+}
+
+/// The master's answer about the only copy, if it is asked: its agent is gone.
+fn answer_that_it_is_gone(driver: &mut Driver) {
+    let mut gone = driver.status(0, "a", TaskState::TaskGoneByOperator);
+    gone.source = Some(StatusSource::SourceMaster);
+    gone.reason = Some(StatusReason::ReasonReconciliation);
+    gone.uuid = None;
+    let is_asked = |call: &Call| match call {
+        Call::Reconcile { tasks } => tasks.iter().any(|task| task.task_id == gone.task_id),
+        _ => false,
+    };
+    assert!(std::mem::take(&mut driver.calls).iter().any(is_asked), "nobody asked");
+    driver.event(Event::Update(gone));
+}
+
+/// Mesos says nothing of a copy of which nothing runs, not even when an operator declares its agent gone.
+#[test]
+fn a_copy_that_waits_for_volumes_on_an_agent_that_is_gone_for_good_is_placed_anew() {
+    type Telling<'a> = (&'a str, &'a dyn Fn(&mut Driver));
+    let told: [Telling<'_>; 3] = [
+        ("by the loss of the agent", &|driver| driver.event(lost("s1"))),
+        ("by the next round", &|driver| driver.wait(600.0)),
+        ("by the first round after a restart", &|driver| {
+            driver.restart();
+            driver.subscribe();
+        }),
+    ];
+    for (how, told) in told {
+        let mut driver = drained();
+        let (before, ..) = driver.instance(0);
+        told(&mut driver);
+        answer_that_it_is_gone(&mut driver);
+        assert_eq!(driver.picture(), ["v1.0 - Pending"], "{how}");
+        assert_ne!(driver.instance(0).0, before, "{how}: an id stands for the data as well");
+        assert_eq!(groups(&offer(&mut driver, "s2", &[])).len(), 1, "{how}");
+        assert!(!driver.store.values().any(|entry| matches!(entry, Entry::Leftover(_))), "{how}");
+    }
+}
+
+#[test]
+fn a_copy_that_waits_for_volumes_on_an_agent_that_is_merely_lost_goes_on_waiting() {
+    let mut driver = drained();
+    driver.event(lost("s1"));
+    for state in [TaskState::TaskUnreachable, TaskState::TaskGone, TaskState::TaskUnknown] {
+        let mut answer = driver.status(0, "a", state);
+        answer.source = Some(StatusSource::SourceMaster);
+        answer.uuid = None;
+        driver.event(Event::Update(answer));
+    }
+    driver.wait(2000.0);
+    assert_eq!(groups(&offer(&mut driver, "s2", &[])).len(), 0);
+    assert_eq!(driver.picture(), ["v1.1 s1 Pending"]);
+}
+
+/// What is said of one copy is true for all that are kept there.
+#[test]
+fn an_agent_that_is_gone_is_gone_for_those_of_which_nothing_runs_there_too() {
+    let mut driver = Driver::connected_with(config());
+    driver.create(resident(2, &json!({})));
+    offer(&mut driver, "s1", &[]);
+    driver.run(0);
+    driver.run(1);
+    driver.wait(6.0);
+    driver.crash(0);
+    driver.update_all(1, TaskState::TaskGoneByOperator);
+    driver.wait(5.0);
+    assert_eq!(groups(&offer(&mut driver, "s2", &[])).len(), 2);
 }
 
 /// What is kept for a copy of ours is free once that copy is deleted.
