@@ -8,6 +8,8 @@
 /// A rare path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mark {
+    /// Copies of a pod failed on an agent again and again, and its offer is not used for another one.
+    AgentAvoided,
     /// The master said that an agent is lost on which there are copies.
     AgentLossHeard,
     /// Copies are not begun because their pod has to wait for another one.
@@ -90,7 +92,8 @@ pub enum Mark {
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
+        Self::AgentAvoided,
         Self::AgentLossHeard,
         Self::DependencyAwaited,
         Self::DeploymentAbandoned,

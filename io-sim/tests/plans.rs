@@ -117,6 +117,17 @@ fn every_operator_is_drawn_and_every_field_that_is_no_attribute() {
     assert!(definitions(&plans).any(|pod| pod["containers"][0]["resources"]["gpus"] == 1));
 }
 
+#[test]
+fn every_way_to_lose_patience_is_drawn() {
+    let plans: Vec<Plan> = plans().collect();
+    let deadlines = definitions(&plans).filter_map(|pod| pod["scheduling"]["upgrade"].get("deadline"));
+    let actions: BTreeSet<Option<&str>> = deadlines.map(|deadline| deadline["action"].as_str()).collect();
+    assert_eq!(actions, BTreeSet::from([None, Some("ROLL_BACK"), Some("STOP")]));
+    let failing = definitions(&plans).map(|pod| &pod["scheduling"]["backoff"]["failingAgents"]["failures"]);
+    let failures: BTreeSet<u64> = failing.filter_map(Value::as_u64).collect();
+    assert_eq!(failures, BTreeSet::from([1, 2, 3]));
+}
+
 /// The values of each field of some objects, as JSON; those of fields within fields by their paths.
 fn values<T: Serialize>(objects: impl IntoIterator<Item = T>) -> BTreeMap<String, BTreeSet<String>> {
     let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

@@ -14,6 +14,7 @@ use super::matcher::{Asker, Match, match_instance};
 use super::pool::Pool;
 use super::residence::{find_home, residents_of};
 use super::{Home, Launch, NoMatch, Release};
+use crate::marks::Mark;
 use crate::model::ids::{AgentId, OfferId, PodId, Role, Uuid};
 use crate::model::instance::{Condition, Instance, Task};
 use crate::model::mesos::{Call, Offer};
@@ -99,6 +100,9 @@ impl Scheduler {
                         true
                     }
                     Err(why) => {
+                        if why == NoMatch::CopiesFailedThere {
+                            self.mark(Mark::AgentAvoided);
+                        }
                         plans[*index].is_of_use_soon |= why.is_momentary();
                         self.state.note_refusal(&turn.pod, why, self.now);
                         // That is a matter of this copy alone, or of its home: another one may fit.

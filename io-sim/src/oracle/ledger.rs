@@ -15,7 +15,7 @@ use podium_core::model::mesos::{
 };
 use podium_core::model::pod::PodSpec;
 use podium_core::model::time::Timestamp;
-use podium_core::{Command, Entry, Key, Record, Response};
+use podium_core::{Command, Entry, Input, Key, Record, Response};
 
 use crate::cluster::{AgentIndex, Exit};
 use crate::world::{Scene, Seen, TaskRole};
@@ -427,7 +427,12 @@ impl Ledger {
             Seen::Heard(Event::Update(status)) => {
                 self.heard = self.see_status(status, scene);
             }
-            Seen::Stepped { clock, .. } => self.stepped_at = *clock,
+            Seen::Stepped { clock, input, .. } => {
+                self.stepped_at = *clock;
+                if let Input::Refused { call, .. } = input {
+                    self.see_refusal(call);
+                }
+            }
             Seen::Launched(container) => {
                 if let Some(task) = container.task() {
                     self.set_truth(task, container.agent, Truth::Starting, scene.now);
@@ -478,6 +483,22 @@ impl Ledger {
             instance: first.instance(),
         };
         self.add_group(group);
+    }
+
+    /// The master did nothing of it: what was to be launched is nowhere.
+    fn see_refusal(&mut self, call: &Call) {
+        let Call::Accept { operations, .. } = call else { return };
+        let tasks = operations.iter().flat_map(|operation| match &operation.info {
+            OperationInfo::LaunchGroup(launch) => &launch.tasks[..],
+            _ => &[],
+        });
+        for id in tasks.filter_map(|task| task.task_id.parse().ok()) {
+            let key = GroupKey { instance: id.uuid, incarnation: id.incarnation };
+            let group = self.groups.get_mut(&key);
+            if let Some(member) = group.and_then(|group| group.members.get_mut(id.container)) {
+                member.heard = Some(TaskState::TaskDropped);
+            }
+        }
     }
 
     fn add_group(&mut self, group: Group) {

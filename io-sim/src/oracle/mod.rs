@@ -7,16 +7,20 @@
 //! | `ceiling`, `floor` | a rollout never has more copies than allowed, nor fewer that serve |
 //! | `convergence` | once everything is mended, everything becomes as clients want it |
 //! | `deletion` | what was deleted is gone |
+//! | `demand` | no offers are asked for when nobody needs any |
 //! | `durability` | nothing is said to anybody before it is durable |
 //! | `events` | what is published agrees with what the API shows, and no change goes without its event |
 //! | `expectation` | what the author of a plan expects at certain times is true |
 //! | `history` | versions grow, and what they were can be read for ever |
 //! | `offers` | every offer is answered once, on its connection |
 //! | `placement` | what is launched fits its offer and its pod's constraints |
+//! | `questions` | Mesos is asked again and again, about each copy and what else there may be |
+//! | `queue` | the queue shows every copy that waits |
 //! | `rehearsal` | what a dry run says is what the request does then |
 //! | `restore` | what is durable restores what is shown |
 //! | `selection` | of copies too many the least useful ends, and of equal ones the one that `killSelection` names |
 //! | `single` | no instance is live twice |
+//! | `unknown` | the list of unknown tasks shows what runs without a record |
 //! | `unreachable` | copies out of reach are replaced and given up in their windows, and killed if they return |
 //! | `volumes` | a volume is there as long as its instance, and nothing is kept for instances that are gone |
 
@@ -26,6 +30,7 @@ mod constraints;
 mod convergence;
 mod definitions;
 mod deletion;
+mod demand;
 mod durability;
 mod events;
 mod expectations;
@@ -36,10 +41,13 @@ mod ledger;
 mod news;
 mod offers;
 mod placement;
+mod questions;
+mod queue;
 mod rehearsal;
 mod restore;
 mod selection;
 mod single;
+mod unknown;
 mod unreachable;
 mod volumes;
 
@@ -49,6 +57,7 @@ use podium_core::model::time::Timestamp;
 use self::atomicity::Atomicity;
 use self::convergence::Convergence;
 use self::deletion::Deletion;
+use self::demand::Demand;
 use self::durability::Durability;
 use self::events::Events;
 use self::expectations::Expectations;
@@ -57,12 +66,15 @@ use self::ledger::Ledger;
 use self::news::News;
 use self::offers::Offers;
 use self::placement::Placement;
+use self::questions::Questions;
 use self::rehearsal::Rehearsal;
 use self::restore::Restore;
 use self::selection::Selection;
 use self::single::Single;
+use self::unknown::Unknown;
 use self::unreachable::Unreachable;
 use self::volumes::Volumes;
+pub(crate) use self::volumes::resident;
 use crate::world::{Scene, Seen};
 
 /// Something that must not happen has happened.
@@ -132,6 +144,7 @@ pub struct Jury {
     atomicity: Atomicity,
     convergence: Convergence,
     deletion: Deletion,
+    demand: Demand,
     durability: Durability,
     events: Events,
     is_deaf: bool,
@@ -140,10 +153,12 @@ pub struct Jury {
     news: News,
     offers: Offers,
     placement: Placement,
+    questions: Questions,
     rehearsal: Rehearsal,
     restore: Restore,
     selection: Selection,
     single: Single,
+    unknown: Unknown,
     unreachable: Unreachable,
     volumes: Volumes,
     calm_since: Option<Timestamp>,
@@ -176,6 +191,9 @@ impl Jury {
         self.unreachable.look(&self.ledger, scene)?;
         self.history.look(scene)?;
         self.deletion.look(scene)?;
+        self.demand.look(&self.ledger, scene)?;
+        self.questions.look(&self.ledger, scene)?;
+        self.unknown.look(&self.ledger, scene)?;
         self.restore.look(scene)?;
         self.volumes.look(&self.ledger, scene)?;
         self.atomicity.look(&self.ledger, scene)?;
@@ -204,6 +222,7 @@ impl Witness for Jury {
         self.placement.see(seen, &self.ledger, scene)?;
         self.history.see(seen)?;
         self.deletion.see(seen, &self.ledger, scene)?;
+        self.questions.see(seen, &self.ledger, scene);
         self.rehearsal.see(seen, scene)?;
         self.restore.see(seen, scene)?;
         self.volumes.see(seen, &self.ledger, scene)?;

@@ -47,6 +47,13 @@ impl Offers {
                 Event::Rescind(id) => self.rescinded.extend(self.open.remove(id).map(|_| id.clone())),
                 _ => {}
             },
+            // It is as if nothing had been said.
+            Seen::Stepped { input: Input::Refused { call, .. }, .. } => {
+                if let Call::Accept { offer_ids, .. } = &**call {
+                    self.open.extend(offer_ids.iter().map(|id| (id.clone(), scene.now)));
+                    self.next_look.get_or_insert(late(scene.now));
+                }
+            }
             // The answers of earlier steps of the same turn are still to be performed.
             Seen::Stepped { input: Input::Disconnected, .. } => {
                 self.rescinded.extend(std::mem::take(&mut self.open).into_keys());

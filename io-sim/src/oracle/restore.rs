@@ -10,7 +10,7 @@ use podium_core::model::ids::GroupId;
 use podium_core::model::time::Timestamp;
 use podium_core::view::{GroupEmbed, PodInstanceState, PodStatus, QueueItem};
 
-use super::Violation;
+use super::{Violation, queue};
 use crate::world::{Scene, Seen};
 
 const NAME: &str = "restore";
@@ -92,11 +92,13 @@ fn compare(live: &Scheduler, scene: &Scene<'_>) -> Result<(), Violation> {
     if groups(live) != groups(&restored) {
         return differs("the groups, or what they say, would be other ones".to_owned());
     }
-    let waiting = |api: &Scheduler| {
+    let outline = |queue: Vec<QueueItem>| -> Vec<_> {
         let of_item = |item: QueueItem| (item.pod.id.clone(), item.count, item.role, item.delay, item.since);
-        api.queue(scene.clock).into_iter().map(of_item).collect::<Vec<_>>()
+        queue.into_iter().map(of_item).collect()
     };
-    let (before, after) = (waiting(live), waiting(&restored));
+    let queue = live.queue(scene.clock);
+    queue::check(&queue, scene)?;
+    let (before, after) = (outline(queue), outline(restored.queue(scene.clock)));
     if let Some((before, after)) = before.iter().zip(&after).find(|(before, after)| before != after) {
         return differs(format!("in the queue would be {after:?} instead of {before:?}"));
     }

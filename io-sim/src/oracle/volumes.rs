@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use podium_core::Input;
 use podium_core::model::ids::InstanceId;
 use podium_core::model::mesos::{Call, LaunchGroup, OperationInfo, Resource};
 use podium_core::model::time::Timestamp;
@@ -19,11 +20,16 @@ const PATIENCE: Duration = Duration::from_secs(20 * 60);
 /// So often somebody looks.
 const INTERVAL: Duration = Duration::from_secs(5);
 
+/// Ports by the endpoint's container and name.
+type Ports = BTreeMap<(String, String), u32>;
+
 /// Watches over volumes and reservations.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Volumes {
     /// The volumes that an instance was launched with.
     of_instance: BTreeMap<InstanceId, Vec<String>>,
+    /// The host ports of endpoints that those have which have volumes, with the definition that they were launched from.
+    ports: BTreeMap<InstanceId, (Option<Timestamp>, Ports)>,
     mended_at: Option<Timestamp>,
     next_look: Option<Timestamp>,
     /// The instances that are gone and have something reserved for them, with the time since when that was seen.
@@ -42,9 +48,17 @@ impl Volumes {
                 for operation in operations {
                     match &operation.info {
                         OperationInfo::Destroy(volumes) => nobody_needs(volumes, ledger)?,
-                        OperationInfo::LaunchGroup(group) => self.launched(group)?,
+                        OperationInfo::LaunchGroup(group) => self.launched(group, ledger)?,
                         _ => {}
                     }
+                }
+                Ok(())
+            }
+            // What was to be reserved with a first launch was not.
+            Seen::Stepped { input: Input::Refused { call, .. }, .. } => {
+                for instance in launched_by(call) {
+                    self.of_instance.remove(&instance);
+                    self.ports.remove(&instance);
                 }
                 Ok(())
             }
@@ -66,8 +80,9 @@ impl Volumes {
         self.mended_at.is_none_or(|at| self.left.values().all(|since| since.since(at) > PATIENCE))
     }
 
-    /// An instance goes back to the volumes that it had.
-    fn launched(&mut self, group: &LaunchGroup) -> Result<(), Violation> {
+    /// An instance goes back to the volumes that it had, and its endpoints have the ports that they had, which are reserved
+    /// for it.
+    fn launched(&mut self, group: &LaunchGroup, ledger: &Ledger) -> Result<(), Violation> {
         let volumes: Vec<String> = group.executor.resources.iter().filter_map(volume_id).collect();
         let Some(task) = group.tasks.first().and_then(|task| task.task_id.parse().ok()) else {
             return Ok(());
@@ -75,11 +90,31 @@ impl Volumes {
         let instance = task.instance();
         let before = self.of_instance.entry(instance.clone()).or_insert_with(|| volumes.clone());
         if *before == volumes {
-            return Ok(());
+            return if volumes.is_empty() { Ok(()) } else { self.has_its_ports(instance, group, ledger) };
         }
         let sentence =
             format!("{} had the volumes {before:?} and is launched with {volumes:?}", short(&instance));
         Err(Violation::new(NAME, sentence))
+    }
+
+    fn has_its_ports(
+        &mut self,
+        instance: InstanceId,
+        group: &LaunchGroup,
+        ledger: &Ledger,
+    ) -> Result<(), Violation> {
+        let copy = ledger.copies.get(&instance.pod).and_then(|copies| copies.get(&instance.uuid));
+        let now = (copy.map(|copy| copy.version), ports_of(group));
+        let name = short(&instance);
+        match self.ports.insert(instance, now.clone()) {
+            Some(before) if before.0 == now.0 && before.1 != now.1 => {
+                let sentence =
+                    format!("{name} had the ports {:?} and is launched with {:?}", before.1, now.1);
+                Err(Violation::new(NAME, sentence))
+            }
+            // The first launch, or the first one of another definition.
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn look(&mut self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
@@ -118,7 +153,7 @@ fn nobody_needs(volumes: &[Resource], ledger: &Ledger) -> Result<(), Violation> 
 }
 
 /// The instances that are gone and have something reserved for them, and where.
-fn reserved_for_gone(ledger: &Ledger, scene: &Scene<'_>) -> BTreeMap<InstanceId, String> {
+pub(super) fn reserved_for_gone(ledger: &Ledger, scene: &Scene<'_>) -> BTreeMap<InstanceId, String> {
     let mut gone = BTreeMap::new();
     for agent in scene.cluster.agents().filter(|agent| agent.running) {
         // What is reserved for one instance was reserved at once, and lies side by side.
@@ -137,7 +172,7 @@ fn is_wanted(instance: &InstanceId, ledger: &Ledger) -> bool {
 }
 
 /// The instance that something is reserved for.
-pub(super) fn resident(resource: &Resource) -> Option<InstanceId> {
+pub(crate) fn resident(resource: &Resource) -> Option<InstanceId> {
     resident_label(resource)?.parse().ok()
 }
 
@@ -145,6 +180,30 @@ pub(super) fn resident(resource: &Resource) -> Option<InstanceId> {
 fn resident_label(resource: &Resource) -> Option<&str> {
     let labels = &resource.reservations.last()?.labels;
     labels.iter().find(|label| label.key == INSTANCE_LABEL)?.value.as_deref()
+}
+
+/// The instances that `call` launches.
+fn launched_by(call: &Call) -> impl Iterator<Item = InstanceId> {
+    let operations = match call {
+        Call::Accept { operations, .. } => &operations[..],
+        _ => &[],
+    };
+    operations.iter().filter_map(|operation| match &operation.info {
+        OperationInfo::LaunchGroup(group) => Some(group.tasks.first()?.task_id.parse().ok()?.instance()),
+        _ => None,
+    })
+}
+
+/// What service discovery is told of the endpoints' ports.
+fn ports_of(group: &LaunchGroup) -> Ports {
+    let mut ports = Ports::new();
+    for task in &group.tasks {
+        for port in task.discovery.iter().flat_map(|discovery| &discovery.ports) {
+            let name = port.name.clone().unwrap_or_default();
+            ports.insert((task.name.clone(), name), port.number);
+        }
+    }
+    ports
 }
 
 fn volume_id(resource: &Resource) -> Option<String> {

@@ -176,6 +176,11 @@ pub enum Fault {
         /// For how long.
         lasts: Span,
     },
+    /// The master refuses every `ACCEPT`: it launches nothing, and says so.
+    LaunchesRefused {
+        /// For how long.
+        lasts: Span,
+    },
     /// Another process, on another machine with a clock of its own, leads from now on. What the old one sent
     /// still arrives.
     LeaderChanged {
@@ -392,6 +397,7 @@ impl Fault {
             | Self::ExecutorSuspended { lasts, .. }
             | Self::ExecutorsHang { lasts, .. }
             | Self::LaunchesFail { lasts, .. }
+            | Self::LaunchesRefused { lasts }
             | Self::MasterStopped { lasts }
             | Self::SchedulerCrashed { lasts, .. }
             | Self::SchedulerSuspended { lasts }

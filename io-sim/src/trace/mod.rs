@@ -11,19 +11,19 @@
 mod names;
 mod render;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use podium_core::model::event::{ApiEvent, ApiEventKind};
-use podium_core::model::ids::TaskId;
+use podium_core::model::ids::{InstanceId, TaskId};
 use podium_core::model::instance::Goal;
-use podium_core::model::mesos::{Call, TaskState};
+use podium_core::model::mesos::{Call, OperationInfo, TaskState};
 use podium_core::model::time::Timestamp;
 
 use self::names::Names;
 pub(crate) use self::render::describe_fault;
 use self::render::{describe_answer, describe_exit, describe_request};
 use crate::cluster::AgentIndex;
-use crate::oracle::Violation;
+use crate::oracle::{Violation, resident};
 use crate::world::{Scene, Seen};
 
 /// What happened in a run.
@@ -122,6 +122,17 @@ impl Trace {
 
     fn see_call(&mut self, call: &Call, scene: &Scene<'_>) {
         match call {
+            Call::Accept { operations, .. } => {
+                let given_back = operations.iter().filter_map(|operation| match &operation.info {
+                    OperationInfo::Unreserve(resources) => Some(resources),
+                    _ => None,
+                });
+                let instances: BTreeSet<InstanceId> = given_back.flatten().filter_map(resident).collect();
+                for instance in instances {
+                    let whose = format!("what was kept for {}", self.names.instance(&instance));
+                    self.add(scene, false, ("scheduler", "", "UNRESERVE", &whose));
+                }
+            }
             Call::Kill { task_id, .. } => {
                 let who = self.names.task(task_id);
                 self.add(scene, true, (&who, "", "KILL", "asked by the scheduler"));

@@ -8,7 +8,7 @@ use super::subject::Subject;
 use super::{Work, World};
 use crate::cluster::{self, Answer, RequestId};
 use crate::oracle::Witness;
-use crate::plan::Moment;
+use crate::plan::{Fault, Moment};
 
 impl<S: Subject, W: Witness> World<'_, S, W> {
     /// The process tries to subscribe.
@@ -62,6 +62,10 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
         // Requests are told apart by their connection alone: what becomes of a call is told by its answer.
         let request = RequestId(number);
         match message {
+            Up::Call { call, .. } if matches!(*call, Call::Accept { .. }) && self.refuses_launches() => {
+                let reason = "the master launches nothing".to_owned();
+                self.send_down(number, Down::Refused { call, reason });
+            }
             Up::Call { framework_id, call } => {
                 self.changes_framework = matches!(*call, Call::UpdateFramework { .. }).then(|| call.clone());
                 let call = cluster::SchedulerCall {
@@ -87,6 +91,10 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
                 self.step_cluster(cluster::Input::Subscribe(Box::new(subscribe)));
             }
         }
+    }
+
+    fn refuses_launches(&self) -> bool {
+        self.is_active(|fault| matches!(fault, Fault::LaunchesRefused { .. }))
     }
 
     /// The master answers.

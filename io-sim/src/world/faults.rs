@@ -372,7 +372,8 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
             Fault::OffersRescinded { agent } => {
                 self.break_cluster(Mesos::RescindOffers { agent: agent.map(AgentIndex) });
             }
-            Fault::SchedulerCrashed { .. } | Fault::StoreFails { .. } => {}
+            // Of one that refuses launches it is asked when one arrives.
+            Fault::LaunchesRefused { .. } | Fault::SchedulerCrashed { .. } | Fault::StoreFails { .. } => {}
             Fault::SchedulerSuspended { .. } => {
                 if let Some(process) = &mut self.daemon.process {
                     process.suspended = true;
@@ -478,6 +479,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
             | Fault::ConnectionBroken {}
             | Fault::ContainerExits { .. }
             | Fault::ContainerUnhealthy { .. }
+            | Fault::LaunchesRefused { .. }
             | Fault::ExecutorKilled { .. }
             | Fault::FrameworkTornDown {}
             | Fault::LeaderChanged { .. }

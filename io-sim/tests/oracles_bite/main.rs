@@ -5,6 +5,7 @@ mod containers;
 mod convergence;
 mod durability;
 mod events;
+mod lists;
 mod news;
 mod offers;
 mod placement;

@@ -236,7 +236,7 @@ fn a_delay_that_is_not_kept() {
     let plan = surplus("", "", fails);
     assert_eq!(run(&plan).violation, None);
     let found = violation(forgetful, &plan).to_string();
-    assert!(found.starts_with("restore: ") && found.contains("queue"), "{found}");
+    assert!(found.starts_with("queue: ") && found.contains("and by the queue"), "{found}");
 }
 
 #[test]

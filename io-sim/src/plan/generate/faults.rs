@@ -203,6 +203,17 @@ pub(super) fn faults(random: &mut Random, agents: usize, mended_at: Span) -> Vec
     faults
 }
 
+/// Has the master refuse launches for a while.
+pub(super) fn refuse_launches(faults: &mut Vec<Planned<Fault>>, random: &mut Random, mended_at: Span) {
+    for _ in 0..random.between(1, 3) {
+        let at = pick_span(random, Span::from_secs(2), mended_at);
+        let mut refused = Planned::at(at, Fault::LaunchesRefused { lasts: short(random) });
+        refused.on = random.chance(500).then(|| [Accept, BackOffEnd, DeploymentStep][index_below(random, 3)]);
+        faults.push(refused);
+    }
+    faults.sort_by_key(|planned| planned.at);
+}
+
 /// Has some machines come back as new agents with their volumes.
 pub(super) fn rename_agents(
     faults: &mut Vec<Planned<Fault>>,

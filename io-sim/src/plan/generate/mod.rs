@@ -35,7 +35,7 @@ pub fn generate(seed: u64) -> Plan {
     let gpus = gpus(&mut stream("gpus"), &mut cluster, &mut scheduler);
     places(&mut stream("places"), &mut cluster);
     let agents = cluster.agents.len();
-    let rarities = Rarities::new(stream("rarities"), role, gpus);
+    let rarities = Rarities::new(stream("rarities"), stream("patience"), role, gpus);
     let mut faults = faults::faults(&mut stream("faults"), agents, mended_at);
     let mut maintenance = stream("maintenance");
     if maintenance.chance(200) {
@@ -45,6 +45,10 @@ pub fn generate(seed: u64) -> Plan {
         faults::rename_agents(&mut faults, &mut stream("names"), agents, mended_at);
     }
     aims::aim_ends(&mut stream("ends"), &mut faults);
+    let mut refusals = stream("refusals");
+    if refusals.chance(150) {
+        faults::refuse_launches(&mut faults, &mut refusals, mended_at);
+    }
     let mut workload = workload(&mut stream("workload"), rarities, agents, mended_at);
     aims::aim_requests(&mut stream("aims"), &mut workload);
     Plan {

@@ -45,14 +45,50 @@ pub(super) struct Rarities {
     gpus: bool,
     /// Some pods keep data in persistent volumes.
     pub(super) volumes: bool,
+    patience: Patience,
+}
+
+/// What some pods do not wait for: deployments that take too long, and agents on which they failed. It is drawn from a stream
+/// of its own.
+struct Patience {
+    random: Random,
+    deadlines: bool,
+    failing_agents: bool,
+}
+
+impl Patience {
+    fn new(mut random: Random) -> Self {
+        let (deadlines, failing_agents) = (random.chance(250), random.chance(250));
+        Self { random, deadlines, failing_agents }
+    }
+
+    /// Has some deployments of `pod` end before they are done, and some copies keep away from where others failed.
+    fn limit(&mut self, pod: &mut Value) {
+        let random = &mut self.random;
+        let scheduling = &mut pod["scheduling"];
+        if self.deadlines && random.chance(400) {
+            // Too short for any, for those that are in the way of trouble, or long enough.
+            let seconds = [1 + below(random, 30), 30 + below(random, 300), 600][index_below(random, 3)];
+            let mut deadline = json!({ "seconds": seconds });
+            if random.chance(800) {
+                deadline["action"] = one_of(random, [json!("STOP"), json!("ROLL_BACK"), json!("ROLL_BACK")]);
+            }
+            scheduling["upgrade"]["deadline"] = deadline;
+        }
+        if self.failing_agents && random.chance(500) {
+            let (failures, seconds) = (1 + below(random, 3), 10 + below(random, 300));
+            scheduling["backoff"]["failingAgents"] = json!({ "failures": failures, "seconds": seconds });
+        }
+    }
 }
 
 impl Rarities {
-    pub(super) fn new(mut random: Random, role: Option<&'static str>, gpus: bool) -> Self {
+    pub(super) fn new(mut random: Random, patience: Random, role: Option<&'static str>, gpus: bool) -> Self {
         let mut chance = |per_mille| random.chance(per_mille);
         let (on_return, kill_selection, even_spread) = (chance(300), chance(300), chance(250));
         let volumes = role.is_some() && chance(400);
-        Self { random, on_return, kill_selection, even_spread, role, gpus, volumes }
+        let patience = Patience::new(patience);
+        Self { random, on_return, kill_selection, even_spread, role, gpus, volumes, patience }
     }
 
     /// Gives some new pods a persistent volume.
@@ -156,6 +192,7 @@ impl PodMaker {
         }
         self.rarities.furnish(&mut pod);
         self.rarities.adorn(&mut pod, self.traits.endpoints);
+        self.rarities.patience.limit(&mut pod);
         self.newest.insert(name.to_owned(), pod.clone());
         pod
     }
@@ -197,6 +234,7 @@ impl PodMaker {
             pod["containers"] = json!([self.container(random, "a"), self.container(random, "b")]);
         }
         self.rarities.adorn(&mut pod, self.traits.endpoints);
+        self.rarities.patience.limit(&mut pod);
         self.newest.insert(name.to_owned(), pod.clone());
         pod
     }

@@ -1,0 +1,87 @@
+//! Nobody asks for offers that nobody needs: they are withheld from other frameworks.
+
+use std::fmt;
+use std::time::Duration;
+
+use podium_core::Entry;
+use podium_core::model::ids::Role;
+use podium_core::model::time::Timestamp;
+
+use super::ledger::Ledger;
+use super::{Violation, queue, volumes};
+use crate::world::Scene;
+
+const NAME: &str = "demand";
+/// So long the master may go on making offers after the last one who waited for them.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// So long it may take until it is clear that everything was given back that was kept for copies which are gone.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(20 * 60);
+/// So often somebody looks.
+const INTERVAL: Duration = Duration::from_secs(30);
+
+/// Looks whom the master makes offers.
+#[derive(Clone, Default)]
+pub(super) struct Demand {
+    next_look: Timestamp,
+    /// The role whose offers nobody needed the last time, and since when.
+    idle: Option<(Role, Timestamp)>,
+    /// Since when nothing is kept for copies that are gone.
+    released: Option<Timestamp>,
+}
+
+/// It does not tell: states that differ in it alone have the same future.
+impl fmt::Debug for Demand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Demand")
+    }
+}
+
+impl Demand {
+    pub(super) fn look(&mut self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
+        if self.next_look > scene.now {
+            return Ok(());
+        }
+        self.next_look = scene.now + INTERVAL;
+        // What was said to a master that is out of reach was said in vain.
+        let (Some(api), Some(_)) = (scene.api, scene.calm_since) else {
+            *self = Self { next_look: self.next_look, ..Self::default() };
+            return Ok(());
+        };
+        let framework =
+            scene.cluster.frameworks().find(|framework| api.framework_id() == Some(framework.framework_id));
+        let Some(framework) = framework else { return Ok(()) };
+        let offered = framework.info.roles.iter().filter(|role| !framework.suppressed.contains(role));
+        let offered: Vec<&Role> = offered.collect();
+        if offered.is_empty() {
+            self.idle = None;
+            return Ok(());
+        }
+        self.released = match volumes::reserved_for_gone(ledger, scene).is_empty() {
+            true => self.released.or(Some(scene.now)),
+            false => None,
+        };
+        let is_released = self.released.is_some_and(|at| scene.now.since(at) > RELEASE_PATIENCE);
+        let idle = offered.into_iter().find(|role| !is_needed(role, is_released, scene));
+        let before = self.idle.take().filter(|(role, _)| Some(role) == idle);
+        self.idle = before.or_else(|| idle.map(|role| (role.clone(), scene.now)));
+        match &self.idle {
+            Some((role, since)) if scene.now.since(*since) > PATIENCE => {
+                let waited = scene.now.since(*since);
+                let sentence = format!(
+                    "for {waited:?} offers to the role {role} are asked for, and nobody waits for any"
+                );
+                Err(Violation::new(NAME, sentence))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether a copy waits for offers to `role`, or something may be reserved for it that is to be given back.
+fn is_needed(role: &Role, is_released: bool, scene: &Scene<'_>) -> bool {
+    scene.store.entries().any(|entry| match entry {
+        Entry::Instance(instance) => instance.role == *role && queue::waits(instance),
+        Entry::Leftover(leftover) => !is_released && leftover.role == *role,
+        _ => false,
+    })
+}
