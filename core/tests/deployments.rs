@@ -139,6 +139,27 @@ fn a_deployment_that_takes_too_long_is_rolled_back_if_its_pod_says_so() {
     assert_eq!(driver.deployments(), NOTHING, "the copy never had to be replaced");
 }
 
+/// Nobody knew how its copies are until its time was up. What it would have ended then is wanted by what leads back.
+#[test]
+fn a_deployment_whose_time_is_up_begins_nothing_more() {
+    let with = |instances: u32| {
+        let upgrade = json!({"deadline": {"seconds": 10, "action": "ROLL_BACK"}});
+        pod_with("/p", 1, instances, &json!({"scheduling": {"upgrade": upgrade}}))
+    };
+    let mut driver = Driver::connected();
+    driver.create(with(3));
+    driver.offer("s1", 8.0, 8192.0);
+    (0..3).for_each(|copy| driver.run(copy));
+    driver.wait(5.0);
+    let _ = driver.step(Input::Disconnected);
+    driver.update_pod(changed(with(1), "2"));
+    driver.wait(20.0);
+    driver.subscribe();
+    (0..3).for_each(|copy| driver.update_all(copy, TaskState::TaskRunning));
+    assert_eq!(driver.picture(), ["v1.1 s1 Stable"; 3]);
+    assert_eq!(driver.deployments(), NOTHING);
+}
+
 #[test]
 fn a_strategy_that_is_rolled_back_counts_at_once() {
     let with = |strategy: serde_json::Value, action: &str| {

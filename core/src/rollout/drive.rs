@@ -113,6 +113,8 @@ impl Scheduler {
             return;
         };
         let deployment = pod.deployment.as_ref().and_then(|id| self.state.deployments().get(id));
+        let is_overdue =
+            deployment.and_then(|deployment| deployment.deadline).is_some_and(|due| due.at <= self.now);
         let next = deployment.and_then(|deployment| deployment.next_action(id));
         let next = next.map(|(action, is_now)| (action.action, is_now, action.copies_before));
         let scaled_since = match next {
@@ -143,6 +145,10 @@ impl Scheduler {
         {
             moves.keep_up(before.min(spec.instances()), there);
             self.mark(Mark::DependencyAwaited);
+        }
+        if is_overdue && self.is_up_to_date() {
+            // It ends in this step or a later one, and what leads back would begin with fewer copies.
+            moves = Moves::default();
         }
         if !self.is_up_to_date() && moves.wait_for_news(tally, spec.instances(), replacing) {
             self.mark(Mark::OldNewsHeld);

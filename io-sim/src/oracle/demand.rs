@@ -1,6 +1,5 @@
 //! Nobody asks for offers that nobody needs: they are withheld from other frameworks.
 
-use std::fmt;
 use std::time::Duration;
 
 use podium_core::Entry;
@@ -16,35 +15,21 @@ const NAME: &str = "demand";
 const PATIENCE: Duration = Duration::from_secs(60);
 /// So long it may take until it is clear that everything was given back that was kept for copies which are gone.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(20 * 60);
-/// So often somebody looks.
-const INTERVAL: Duration = Duration::from_secs(30);
 
 /// Looks whom the master makes offers.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Demand {
-    next_look: Timestamp,
     /// The role whose offers nobody needed the last time, and since when.
     idle: Option<(Role, Timestamp)>,
     /// Since when nothing is kept for copies that are gone.
     released: Option<Timestamp>,
 }
 
-/// It does not tell: states that differ in it alone have the same future.
-impl fmt::Debug for Demand {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Demand")
-    }
-}
-
 impl Demand {
     pub(super) fn look(&mut self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
-        if self.next_look > scene.now {
-            return Ok(());
-        }
-        self.next_look = scene.now + INTERVAL;
         // What was said to a master that is out of reach was said in vain.
         let (Some(api), Some(_)) = (scene.api, scene.calm_since) else {
-            *self = Self { next_look: self.next_look, ..Self::default() };
+            *self = Self::default();
             return Ok(());
         };
         let framework =

@@ -51,6 +51,9 @@ mod unknown;
 mod unreachable;
 mod volumes;
 
+use std::fmt;
+use std::time::Duration;
+
 use podium_core::model::ids::InstanceId;
 use podium_core::model::time::Timestamp;
 
@@ -144,7 +147,6 @@ pub struct Jury {
     atomicity: Atomicity,
     convergence: Convergence,
     deletion: Deletion,
-    demand: Demand,
     durability: Durability,
     events: Events,
     is_deaf: bool,
@@ -153,15 +155,44 @@ pub struct Jury {
     news: News,
     offers: Offers,
     placement: Placement,
-    questions: Questions,
     rehearsal: Rehearsal,
     restore: Restore,
+    seldom: Seldom,
     selection: Selection,
     single: Single,
-    unknown: Unknown,
     unreachable: Unreachable,
     volumes: Volumes,
     calm_since: Option<Timestamp>,
+}
+
+/// Those who look at how things are twice a minute.
+#[derive(Clone, Default)]
+struct Seldom {
+    next_look: Timestamp,
+    demand: Demand,
+    questions: Questions,
+    unknown: Unknown,
+}
+
+/// They do not tell: states that differ in them alone have the same future.
+impl fmt::Debug for Seldom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Seldom")
+    }
+}
+
+impl Seldom {
+    const INTERVAL: Duration = Duration::from_secs(30);
+
+    fn look(&mut self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
+        if self.next_look > scene.now {
+            return Ok(());
+        }
+        self.next_look = scene.now + Self::INTERVAL;
+        self.demand.look(ledger, scene)?;
+        self.questions.look(ledger, scene)?;
+        self.unknown.look(ledger, scene)
+    }
 }
 
 impl Jury {
@@ -191,9 +222,7 @@ impl Jury {
         self.unreachable.look(&self.ledger, scene)?;
         self.history.look(scene)?;
         self.deletion.look(scene)?;
-        self.demand.look(&self.ledger, scene)?;
-        self.questions.look(&self.ledger, scene)?;
-        self.unknown.look(&self.ledger, scene)?;
+        self.seldom.look(&self.ledger, scene)?;
         self.restore.look(scene)?;
         self.volumes.look(&self.ledger, scene)?;
         self.atomicity.look(&self.ledger, scene)?;
@@ -222,7 +251,7 @@ impl Witness for Jury {
         self.placement.see(seen, &self.ledger, scene)?;
         self.history.see(seen)?;
         self.deletion.see(seen, &self.ledger, scene)?;
-        self.questions.see(seen, &self.ledger, scene);
+        self.seldom.questions.see(seen, &self.ledger, scene);
         self.rehearsal.see(seen, scene)?;
         self.restore.see(seen, scene)?;
         self.volumes.see(seen, &self.ledger, scene)?;

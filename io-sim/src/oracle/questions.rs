@@ -5,7 +5,6 @@
 //!   └──── twice the interval, and some patience ────┘
 //! ```
 
-use std::fmt;
 use std::time::Duration;
 
 use podium_core::Config;
@@ -24,7 +23,7 @@ const NAME: &str = "questions";
 const PATIENCE: Duration = Duration::from_secs(3 * 60);
 
 /// What was asked.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Questions {
     /// Since when somebody listens.
     since: Option<Timestamp>,
@@ -35,13 +34,6 @@ pub(super) struct Questions {
     asked: FxHashSet<u64>,
     /// The launches that ran then.
     running: Vec<GroupKey>,
-}
-
-/// It does not tell: states that differ in it alone have the same future.
-impl fmt::Debug for Questions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Questions")
-    }
 }
 
 impl Questions {

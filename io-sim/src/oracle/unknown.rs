@@ -1,10 +1,8 @@
 //! `GET /v2/unknown_tasks` shows what runs without a record, and nothing that has ended.
 
-use std::fmt;
 use std::time::Duration;
 
 use podium_core::model::ids::TaskId;
-use podium_core::model::time::Timestamp;
 use podium_core::{Config, Scheduler};
 
 use super::ledger::{Group, Ledger};
@@ -15,30 +13,16 @@ use crate::world::Scene;
 const NAME: &str = "unknown";
 /// So long, beside two rounds of questions, it may take until both know the same.
 const PATIENCE: Duration = Duration::from_secs(3 * 60);
-/// So often somebody looks.
-const INTERVAL: Duration = Duration::from_secs(60);
 
 /// Looks from time to time.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Unknown {
-    next_look: Timestamp,
     /// The task that was listed and did not run the last time, or the other way round.
     suspect: Option<TaskId>,
 }
 
-/// It does not tell: states that differ in it alone have the same future.
-impl fmt::Debug for Unknown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Unknown")
-    }
-}
-
 impl Unknown {
     pub(super) fn look(&mut self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
-        if self.next_look > scene.now {
-            return Ok(());
-        }
-        self.next_look = scene.now + INTERVAL;
         let settings = &scene.plan.scheduler;
         let interval = match settings.reconciliation_interval {
             Some(interval) => interval.to_duration(),
