@@ -1,7 +1,7 @@
 //! Copies with volumes among others: whose place and whose disk is whose, what is kept for them, and what is said of that.
 
 use super::harness::{self, Driver, changed, from_json, pod};
-use super::{config, make_offer, message, offer};
+use super::{UNKNOWN, config, make_offer, message, offer, relabel, running, unknown};
 use podium_core::Entry;
 use podium_core::model::ids::Role;
 use podium_core::model::mesos::{
@@ -310,7 +310,8 @@ fn answer_that_it_is_gone(driver: &mut Driver) {
 /// Mesos says nothing of a copy of which nothing runs, not even when an operator declares its agent gone.
 #[test]
 fn a_copy_that_waits_for_volumes_on_an_agent_that_is_gone_for_good_is_placed_anew() {
-    let told: [(&str, &dyn Fn(&mut Driver)); 3] = [
+    type Told<'a> = (&'a str, &'a dyn Fn(&mut Driver));
+    let told: [Told<'_>; 3] = [
         ("by the loss of the agent", &|driver| driver.event(lost("s1"))),
         ("by the next round", &|driver| driver.wait(600.0)),
         ("by the first round after a restart", &|driver| {
@@ -343,6 +344,16 @@ fn a_copy_that_waits_for_volumes_on_an_agent_that_is_merely_lost_goes_on_waiting
     driver.wait(2000.0);
     assert_eq!(groups(&offer(&mut driver, "s2", &[])).len(), 0);
     assert_eq!(driver.picture(), ["v1.1 s1 Pending"]);
+}
+
+#[test]
+fn nothing_is_listed_as_kept_on_an_agent_that_is_lost() {
+    let (mut driver, kept) = running(resident(1, &json!({})));
+    offer(&mut driver, "s1", &relabel(&kept, "fw", UNKNOWN));
+    driver.event(lost("s2"));
+    assert_eq!(unknown(&driver).len(), 1);
+    driver.event(lost("s1"));
+    assert_eq!(unknown(&driver), []);
 }
 
 /// What is said of one copy is true for all that are kept there.
