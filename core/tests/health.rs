@@ -3,6 +3,7 @@
 mod harness;
 
 use harness::{Driver, checked_pod, from_json, pod};
+use podium_core::Entry;
 use podium_core::admission::{Rules, read_pod};
 use podium_core::model::mesos::{Event, TaskState};
 use podium_core::model::pod::PodSpec;
@@ -263,6 +264,35 @@ fn an_end_by_a_health_check_says_so() {
     driver.restart();
     driver.subscribe();
     assert_eq!(driver.status_of("/p").termination_history, before.termination_history);
+}
+
+/// One of its containers prepares something and is done, the other serves. Mesos calls an end by a health check
+/// `TASK_KILLED`, and a group of which one was killed and one has finished has finished.
+#[test]
+fn an_end_by_a_health_check_is_one_also_if_another_container_was_done_before() {
+    let mut driver = started(checked(&["b", "a"], &["a"]));
+    let mut delays = Vec::new();
+    for _ in 0..2 {
+        driver.update(0, "b", TaskState::TaskFinished);
+        driver.wait(1.0);
+        fail_health_check(&mut driver, &["a"], "");
+        let (_, message) = instance(&driver);
+        assert!(
+            message.starts_with("container 'a' is TASK_KILLED, because its health check failed; "),
+            "{message}"
+        );
+        delays.extend(driver.store.values().find_map(|entry| match entry {
+            Entry::Pod(pod) => pod.delay.map(|delay| delay.millis),
+            _ => None,
+        }));
+        driver.wait(10.0);
+        driver.offer("s1", 8.0, 8192.0);
+        driver.run(0);
+    }
+    assert_eq!(delays, [1000, 1150], "it did not finish");
+    let history = &driver.status_of("/p").termination_history[0];
+    let said = "container 'a' was killed because its health check failed";
+    assert_eq!(history.message.as_deref(), Some(said));
 }
 
 #[test]

@@ -509,7 +509,7 @@ fn termination_of(instance: &Instance, now: Timestamp) -> Termination {
     // others with it.
     let culprit = containers
         .iter()
-        .filter(|container| container.condition == instance.condition)
+        .filter(|container| container.condition == instance.end())
         .min_by_key(|container| (!container.killed_by_health_check, container.terminated_at));
     Termination {
         instance: instance.id.clone(),
@@ -520,7 +520,7 @@ fn termination_of(instance: &Instance, now: Timestamp) -> Termination {
             .or_else(|| instance.tasks.iter().map(|task| task.staged_at).min())
             .unwrap_or(instance.since),
         terminated_at: now,
-        condition: instance.condition,
+        condition: instance.end(),
         message: match instance.was_too_slow() {
             // Mesos' words only say that it was killed, and not by whom.
             true => Some("did not start in time and was killed".to_owned()),

@@ -263,8 +263,13 @@ impl Instance {
     /// Whether it was killed because it did not start in time.
     pub fn was_too_slow(&self) -> bool {
         let asked = self.kill_requested.is_some_and(|request| request.reason == KillReason::LaunchTimeout);
-        // Others of its containers may have been done by then.
-        asked && matches!(self.condition, Condition::Killed | Condition::Finished)
+        asked && self.end() == Condition::Killed
+    }
+
+    /// How it ended: as its condition says, unless it was killed after a part of it had finished.
+    pub fn end(&self) -> Condition {
+        let was_killed = self.tasks.iter().any(|task| task.condition == Condition::Killed);
+        if self.condition == Condition::Finished && was_killed { Condition::Killed } else { self.condition }
     }
 
     /// The Mesos id of `task`, one of this instance's.

@@ -38,8 +38,7 @@ pub(crate) fn after_end(state: &State, instance: &Instance, now: Timestamp) -> O
     let launched = instance.tasks.iter().map(|task| task.staged_at).min().unwrap_or(now);
     let served_since = instance.active_since.filter(|_| was_well(instance, pod.spec_of(instance.version)));
     let served = served_since.map(|at| now.since(at)).unwrap_or_default();
-    let condition = if instance.was_too_slow() { Condition::Killed } else { instance.condition };
-    let end = End { condition, launched, served };
+    let end = End { condition: instance.end(), launched, served };
     Some(next(backoff, pod.state.delay, end, now))
 }
 

@@ -294,7 +294,7 @@ fn what_ended(instance: &Instance) -> Option<String> {
     let culprit = instance
         .tasks
         .iter()
-        .filter(|task| task.condition == instance.condition)
+        .filter(|task| task.condition == instance.end())
         .min_by_key(|task| (!task.was_killed_by_its_health_check(), task.since))?;
     let message = culprit.last.as_ref().and_then(|last| last.message.as_deref()).unwrap_or_default();
     let state = culprit.condition.task_state();

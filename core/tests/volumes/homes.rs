@@ -1,7 +1,7 @@
 //! Copies with volumes among others: whose place and whose disk is whose, what is kept for them, and what is said of that.
 
 use super::harness::{self, Driver, changed, from_json, pod};
-use super::{config, make_offer, message, offer};
+use super::{UNKNOWN, config, make_offer, message, offer, relabel, running, unknown};
 use podium_core::model::ids::{InstanceId, Role};
 use podium_core::model::mesos::{
     Call, DiskInfo, DiskSource, DiskSourceType, Event, ExecutorFailure, LaunchGroup, Operation,
@@ -409,6 +409,16 @@ fn a_copy_that_waits_for_volumes_on_an_agent_that_is_merely_lost_goes_on_waiting
     driver.wait(2000.0);
     assert_eq!(groups(&offer(&mut driver, "s2", &[])).len(), 0);
     assert_eq!(driver.picture(), ["v1.1 s1 Pending"]);
+}
+
+#[test]
+fn nothing_is_listed_as_kept_on_an_agent_that_is_lost() {
+    let (mut driver, kept) = running(resident(1, &json!({})));
+    offer(&mut driver, "s1", &relabel(&kept, "fw", UNKNOWN));
+    driver.event(lost("s2"));
+    assert_eq!(unknown(&driver).len(), 1);
+    driver.event(lost("s1"));
+    assert_eq!(unknown(&driver), []);
 }
 
 /// What is said of one copy is true for all that are kept there.

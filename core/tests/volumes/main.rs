@@ -14,8 +14,8 @@ use harness::{Driver, changed, from_json, pod};
 use podium_core::config::UnknownTasks;
 use podium_core::model::ids::Role;
 use podium_core::model::mesos::{
-    Call, Event, ExecutorFailure, Label, LaunchGroup, Offer, Operation, OperationInfo, Reservation,
-    ReservationType, Resource, ResourceValue, TaskState, Unavailability,
+    Call, Label, LaunchGroup, Offer, Operation, OperationInfo, Reservation, ReservationType, Resource,
+    ResourceValue, TaskState, Unavailability,
 };
 use podium_core::model::pod::PodSpec;
 use podium_core::{Command, Config, Entry, Input, Refusal, Scheduler};
@@ -380,13 +380,6 @@ fn what_there_is_no_record_of_is_kept_and_listed() {
     assert_eq!(unknown(&driver).len(), 1, "another agent has nothing to do with it");
     offer(&mut driver, "s1", &[]);
     assert_eq!(unknown(&driver), [], "it is offered no more");
-    offer(&mut driver, "s1", &lost);
-    for agent in ["s2", "s1"] {
-        assert_eq!(unknown(&driver).len(), 1);
-        let agent_id = Some(agent.into());
-        driver.event(Event::Failure(ExecutorFailure { agent_id, executor_id: None, status: None }));
-    }
-    assert_eq!(unknown(&driver), [], "its agent is lost, and may never come back");
 }
 
 #[test]
