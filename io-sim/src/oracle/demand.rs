@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use podium_core::Entry;
-use podium_core::model::ids::Role;
+use podium_core::model::ids::{AgentId, Role};
+use podium_core::model::instance::Instance;
 use podium_core::model::time::Timestamp;
 
 use super::ledger::Ledger;
 use super::{Violation, queue, volumes};
+use crate::cluster::AgentStanding;
 use crate::world::Scene;
 
 const NAME: &str = "demand";
@@ -62,11 +64,21 @@ impl Demand {
     }
 }
 
-/// Whether a copy waits for offers to `role`, or something may be reserved for it that is to be given back.
+/// Whether a copy waits for offers to `role`, that of its definition or of its volumes, or something may be reserved for it
+/// that is to be given back. An agent that is away may come back with that.
 fn is_needed(role: &Role, is_released: bool, scene: &Scene<'_>) -> bool {
+    let is_of_definition =
+        |instance: &Instance| scene.store.spec(&instance.id.pod).is_some_and(|spec| spec.role == *role);
+    let is_there = |agent: &AgentId| {
+        scene.cluster.standing(agent).is_some_and(|(_, standing)| standing == AgentStanding::Registered)
+    };
     scene.store.entries().any(|entry| match entry {
-        Entry::Instance(instance) => instance.role == *role && queue::waits(instance),
-        Entry::Leftover(leftover) => !is_released && leftover.role == *role,
+        Entry::Instance(instance) => {
+            queue::waits(instance) && (instance.role == *role || is_of_definition(instance))
+        }
+        Entry::Leftover(leftover) => {
+            leftover.role == *role && !(is_released && is_there(&leftover.agent.agent_id))
+        }
         _ => false,
     })
 }
