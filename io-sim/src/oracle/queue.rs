@@ -18,7 +18,8 @@ pub(super) fn check(items: &[QueueItem], scene: &Scene<'_>) -> Result<(), Violat
     let mut waiting: BTreeMap<&PodId, (u32, Timestamp)> = BTreeMap::new();
     for entry in scene.store.entries() {
         let Entry::Instance(instance) = entry else { continue };
-        if waits(instance) {
+        // Copies of a pod that is deleted are ended in the next steps: nobody launches them.
+        if waits(instance) && scene.store.spec(&instance.id.pod).is_some() {
             let (count, since) = waiting.entry(&instance.id.pod).or_insert((0, instance.since));
             *count += 1;
             *since = instance.since.min(*since);
