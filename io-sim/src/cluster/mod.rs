@@ -55,7 +55,7 @@ use self::resources::Resources;
 pub use self::view::{
     AgentStanding, AgentView, ContainerView, ExecutorView, FrameworkView, OfferView, TaskView,
 };
-use self::wire::{AgentTimer, MasterTimer, ToMaster, Work};
+use self::wire::{AgentTimer, ExecutorTimer, MasterTimer, ToMaster, Work};
 
 /// A Mesos cluster. See the top of the module.
 #[derive(Clone, Debug)]
@@ -75,6 +75,17 @@ impl fmt::Debug for Stirred {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Stirred")
     }
+}
+
+/// Whether the master thinks of its agents as before, whatever comes of this: it is between master and scheduler, or in an
+/// executor.
+fn is_about_no_agent(work: &Work) -> bool {
+    use ExecutorTimer::{Check, HealthCheck, ProbeTimeout};
+    matches!(
+        work,
+        Work::Master { timer: MasterTimer::Heartbeat(_) | MasterTimer::Allocate, .. }
+            | Work::Executor { timer: HealthCheck(_) | Check(_) | ProbeTimeout(_), .. }
+    )
 }
 
 impl Cluster {
@@ -119,9 +130,7 @@ impl Cluster {
     }
 
     fn run(&mut self, work: Work) {
-        let is_between_master_and_scheduler =
-            matches!(work, Work::Master { timer: MasterTimer::Heartbeat(_) | MasterTimer::Allocate, .. });
-        self.stirred.0 |= !is_between_master_and_scheduler;
+        self.stirred.0 |= !is_about_no_agent(&work);
         let env = &mut self.env;
         match work {
             Work::Boot => {
@@ -176,7 +185,10 @@ impl Cluster {
     }
 
     fn take(&mut self, input: Input) {
-        self.stirred.0 |= !matches!(input, Input::Tick | Input::Call(_));
+        self.stirred.0 |= !matches!(
+            input,
+            Input::Tick | Input::Call(_) | Input::Container(ContainerEvent::ProbeResult { .. })
+        );
         let env = &mut self.env;
         match input {
             Input::Tick => {}
@@ -312,9 +324,14 @@ impl Cluster {
         }
     }
 
-    /// Whether the master may think differently of an agent than when this was asked last.
-    pub fn take_stirred(&mut self) -> bool {
-        std::mem::take(&mut self.stirred.0)
+    /// Whether the master may think differently of an agent than before [`Self::calm`].
+    pub fn is_stirred(&self) -> bool {
+        self.stirred.0
+    }
+
+    /// Somebody looks at what the master thinks of the agents.
+    pub fn calm(&mut self) {
+        self.stirred.0 = false;
     }
 
     // -- views ---------------------------------------------------------------------------------------------

@@ -3,6 +3,9 @@
 //! What clients want is what the API shows as definitions; what there is, is the containers that really exist.
 //! Not to get there is excused only for pods that cannot get there, see [`super::feasibility`], and for deployments
 //! that have to wait for such a pod. All others get there nevertheless, and stay there.
+//!
+//! They have the plan's `settle` for that. A run ends earlier if for a long time nothing was missing but what is
+//! excused: then all that would come are more attempts to start what cannot run.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,6 +31,12 @@ const NAME: &str = "convergence";
 /// So often somebody looks whether everything is as it should be.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// So often somebody looks whether what is missing is excused already. That is dear.
+const EXCUSE_INTERVAL: Duration = Duration::from_secs(5 * 60);
+/// So long only what is excused has to be missing for a run to end with it before its time is up: longer than the pauses
+/// after which the scheduler tries anything again by itself.
+const EXCUSED_TIME: Duration = Duration::from_secs(10 * 60);
+
 /// So long after an agent was told to drain its containers may still have to hear of it, also if that is over by then.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
 
@@ -41,6 +50,10 @@ pub(super) struct Convergence {
     since: Option<Timestamp>,
     /// The pods that cannot become as they should be, and those that wait for them.
     excused: BTreeSet<PodId>,
+    /// When to look next whether what is missing is excused.
+    next_excuse: Option<Timestamp>,
+    /// The pods that would be excused if time were up, and since when nothing but them is missing.
+    excusable: Option<(BTreeSet<PodId>, Timestamp)>,
     /// The container that the scheduler tried to kill last although it had ended. It cannot know before it
     /// hears of the end, but then it has to stop.
     killed_in_vain: Option<TaskId>,
@@ -157,7 +170,10 @@ impl Convergence {
                 }
                 Err(missing) => Some(missing),
             },
-            Some(api) => self.missing(api, ledger, scene),
+            Some(api) => {
+                let missing = self.missing(api, ledger, scene);
+                missing.filter(|_| !self.is_beyond_help(api, ledger, scene))
+            }
             // It is in the middle of a write: the next look sees what came of it.
             None if scene.awake_since.is_some() && waited < settle * 2 => return Ok(()),
             None => Some(Missing::Scheduler),
@@ -277,6 +293,27 @@ impl Convergence {
             Some(_) => Err(Missing::End),
             None => Ok(excused),
         }
+    }
+
+    /// Whether nothing was missing for a long time but what is excused, which it is then.
+    fn is_beyond_help(&mut self, api: &Scheduler, ledger: &Ledger, scene: &Scene<'_>) -> bool {
+        if self.next_excuse.is_some_and(|at| at > scene.now) {
+            return false;
+        }
+        self.next_excuse = Some(scene.now + EXCUSE_INTERVAL);
+        let Ok(excused) = self.overdue(api, ledger, scene) else {
+            self.excusable = None;
+            return false;
+        };
+        let before = self.excusable.take().filter(|(pods, _)| *pods == excused);
+        let since = before.map_or(scene.now, |(_, since)| since);
+        let is_over = scene.now.since(since) >= EXCUSED_TIME;
+        if is_over {
+            self.excused = excused;
+        } else {
+            self.excusable = Some((excused, since));
+        }
+        is_over
     }
 
     fn is_excused(&self, task_id: &TaskId) -> bool {

@@ -18,8 +18,6 @@ use crate::plan::{Plan, Request};
 
 /// How long a client waits before it asks again.
 const RETRY: Duration = Duration::from_secs(1);
-/// How long it waits when the scheduler is busy writing.
-const BUSY: Duration = Duration::from_millis(1);
 
 /// All clients.
 #[derive(Clone, Debug)]
@@ -27,6 +25,8 @@ pub(super) struct Clients {
     rules: Rules,
     /// The commands that were sent and not answered yet, with their index in the plan.
     open: BTreeMap<CommandId, usize>,
+    /// The requests that wait until the scheduler listens again.
+    waiting: Vec<usize>,
     next: u64,
     /// How many requests that wait for a moment have seen it come.
     aimed: usize,
@@ -35,7 +35,7 @@ pub(super) struct Clients {
 impl Clients {
     pub(super) fn new(plan: &Plan) -> Self {
         let rules = Rules { mesos_role: plan.scheduler.config().mesos_role, ..Rules::default() };
-        Self { rules, open: BTreeMap::new(), next: 0, aimed: 0 }
+        Self { rules, open: BTreeMap::new(), waiting: Vec::new(), next: 0, aimed: 0 }
     }
 
     pub(super) fn aimed(&self) -> usize {
@@ -72,8 +72,8 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
             self.plan_order(index, RETRY);
             return;
         };
-        if !process.is_idle() || process.performing {
-            self.plan_order(index, BUSY);
+        if !process.is_idle() {
+            self.clients.waiting.push(index);
             return;
         }
         let request = &self.plan.workload[index].what;
@@ -103,9 +103,21 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
         self.see(&Seen::Answered { order, request, answer: &Answer::Scheduler(result) });
     }
 
+    /// The scheduler listens again.
+    pub(super) fn let_clients_ask(&mut self) {
+        if !self.clients.waiting.is_empty()
+            && self.daemon.process.as_ref().is_some_and(|process| process.is_idle())
+        {
+            for order in std::mem::take(&mut self.clients.waiting) {
+                self.plan_order(order, Duration::ZERO);
+            }
+        }
+    }
+
     /// The process is gone, and with it everybody's connection to it: they ask again.
     pub(super) fn ask_again_later(&mut self) {
-        for order in std::mem::take(&mut self.clients.open).into_values() {
+        let waiting = std::mem::take(&mut self.clients.waiting);
+        for order in std::mem::take(&mut self.clients.open).into_values().chain(waiting) {
             self.plan_order(order, RETRY);
         }
     }

@@ -354,9 +354,7 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
     /// Notes whether the master thinks differently of an agent.
     fn call_roll(&mut self) {
         self.roll_call = false;
-        if !self.cluster.take_stirred() {
-            return;
-        }
+        self.cluster.calm();
         let mut changes: Vec<(cluster::AgentIndex, AgentStanding)> = Vec::new();
         for (index, ((agent_id, standing), known)) in (0..).zip(self.cluster.standings().zip(&mut self.roll))
         {
@@ -382,7 +380,7 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
     fn step_cluster(&mut self, input: cluster::Input) {
         let mut outputs = std::mem::take(&mut self.outputs);
         self.cluster.step(self.now, input, &mut outputs);
-        if !std::mem::replace(&mut self.roll_call, true) {
+        if self.cluster.is_stirred() && !std::mem::replace(&mut self.roll_call, true) {
             self.queue.plan(self.now + ROLL_CALL, Work::RollCall);
         }
         for output in outputs.drain(..) {

@@ -56,6 +56,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
     /// Lets the scheduler take turns as long as there is something to do and nothing is being written.
     pub(super) fn run_scheduler(&mut self) {
         while self.verdict.is_none() && self.take_turn() {}
+        self.let_clients_ask();
     }
 
     fn take_turn(&mut self) -> bool {
