@@ -36,6 +36,10 @@ pub enum Input {
         /// The master's words.
         reason: String,
     },
+    /// The process did not get to run for a while, or its clock was set forward: what the master said in the meantime is
+    /// still to come, and time has passed in which nobody looked. What is known may be old news, as after a new
+    /// subscription.
+    Resumed,
     /// What the secret store said: to [`Action::LookUpSecrets`](crate::Action::LookUpSecrets), or when a launch was
     /// to be written out.
     Secrets(SecretsReport),

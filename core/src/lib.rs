@@ -16,7 +16,8 @@
 //!
 //! **The driver's contract.** For each input, in order: call [`Scheduler::step`] with a time that never goes
 //! back; make the output's records durable, all or none; then perform its actions, in order. Several outputs may
-//! share one write. If the write fails, stop. Send [`Input::Tick`] when [`Scheduler::deadline`] has come. After
+//! share one write. If the write fails, stop. Send [`Input::Tick`] when [`Scheduler::deadline`] has come, and
+//! [`Input::Resumed`] before anything else when more than a minute has passed in which nobody looked at the clock. After
 //! a crash, [`Scheduler::restore`] continues from the stored entries.
 //!
 //! Where things live: `model` says what things are, `admission` what a person may ask for, `lifecycle` what

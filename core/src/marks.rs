@@ -74,6 +74,8 @@ pub enum Mark {
     PlaceMade,
     /// Mesos did not answer a question about tasks, which is asked again.
     ReconciledAgain,
+    /// After an absence Mesos was asked about everything.
+    Resumed,
     /// The master does not let us have a role that a pod needs.
     RoleRefused,
     /// A copy that returned is one too many.
@@ -92,7 +94,7 @@ pub enum Mark {
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::AgentAvoided,
         Self::AgentLossHeard,
         Self::DependencyAwaited,
@@ -126,6 +128,7 @@ impl Mark {
         Self::OldUnready,
         Self::PlaceMade,
         Self::ReconciledAgain,
+        Self::Resumed,
         Self::RoleRefused,
         Self::Surplus,
         Self::UnknownReservationSeen,

@@ -172,6 +172,7 @@ impl Scheduler {
             Input::Event(event) => self.on_event(*event),
             Input::FrameworkRemoved => self.on_framework_removed(),
             Input::Refused { call, reason } => self.on_refused(&call, reason),
+            Input::Resumed => self.on_resumed(),
             Input::Secrets(report) => self.on_secrets(report),
             Input::Tick => {}
         }
@@ -332,6 +333,15 @@ impl Scheduler {
         self.restart_demand();
         self.strays = Strays::default();
         self.reconciliation = Reconciliation::default();
+    }
+
+    /// Mesos may have said more than has come so far: nobody goes by what is known before it was asked.
+    fn on_resumed(&mut self) {
+        if self.is_connected() {
+            self.mark(Mark::Resumed);
+            self.restart_reconciliation();
+            self.restart_searches();
+        }
     }
 
     /// Everything goes on under a new id, if it may. What became of the copies Mesos says when it is asked about them, as

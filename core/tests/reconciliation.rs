@@ -3,11 +3,11 @@
 mod harness;
 
 use harness::{Driver, pod, pod_with};
-use podium_core::Config;
 use podium_core::model::ids::{AgentId, TaskId};
 use podium_core::model::mesos::{
     Call, Event, ExecutorFailure, StatusReason, StatusSource, TaskState, TaskStatus,
 };
+use podium_core::{Config, Input};
 use serde_json::json;
 
 const NOTHING: [&str; 0] = [];
@@ -245,4 +245,42 @@ fn scaling_down_without_a_connection_is_not_done_before_the_copies_go() {
     }
     driver.confirm_kills();
     assert_eq!((driver.picture(), driver.deployments().len()), (vec!["v1.1 s1 Stable".to_owned()], 0));
+}
+
+/// The machine slept, or the clock was set forward: the subscription goes on, and what Mesos said meanwhile is still to be
+/// read. Timers that are over by the clock wait for its word.
+#[test]
+fn nothing_is_given_up_by_old_news_after_an_absence() {
+    let strategy = json!({"inactiveAfterSeconds": 60, "expungeAfterSeconds": 600});
+    let more = json!({"scheduling": {"unreachableStrategy": strategy}});
+    let mut driver = Driver::running(pod_with("/p", 1, 1, &more));
+    let back = driver.status(0, "a", TaskState::TaskRunning);
+    driver.update_all(0, TaskState::TaskUnreachable);
+    let away = driver.status(0, "a", TaskState::TaskUnreachable);
+    driver.calls.clear();
+    driver.now = driver.now + std::time::Duration::from_secs(3600);
+    let _ = driver.step(Input::Resumed);
+    let _ = driver.step(Input::Tick);
+    assert_eq!(questions(&mut driver), [[away.task_id.clone()]]);
+    assert_eq!(driver.picture(), ["v1.1 s1 Degraded"]);
+    let mut returned = driver.clone();
+    returned.event(Event::Update(back));
+    returned.wait(60.0);
+    assert_eq!(returned.picture(), ["v1.1 s1 Stable"]);
+    // If it is still away, or Mesos says nothing at all, its time is over.
+    let mut silent = driver.clone();
+    driver.event(Event::Update(away));
+    assert_eq!(driver.picture(), ["v1.0 - Pending"]);
+    silent.wait(14.0);
+    assert_eq!(silent.picture(), ["v1.1 s1 Degraded"]);
+    silent.wait(1.1);
+    assert_eq!(silent.picture(), ["v1.0 - Pending"]);
+}
+
+/// Without a subscription nobody can be asked: the next one asks.
+#[test]
+fn an_absence_without_a_subscription_changes_nothing() {
+    let mut driver = Driver::running(pod("/p", 1, 1));
+    let _ = driver.step(Input::Disconnected);
+    assert_eq!(driver.step(Input::Resumed), podium_core::Output::default());
 }

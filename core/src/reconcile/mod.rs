@@ -18,7 +18,7 @@
 //! nothing about agents that have not come back yet.
 //!
 //! What we know of a copy is old news until Mesos has been asked: it may be back in reach, up or ended by now. So no timer
-//! of a copy acts without a connection, and after a subscription none does before all questions of the first round are
+//! of a copy acts without a connection, and after a subscription, or an absence, none does before all questions of the first round are
 //! answered, or have had the time to be, which is counted from the last of them.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -145,7 +145,7 @@ fn tasks_to_ask_about(instance: &Instance) -> impl Iterator<Item = &Task> {
 }
 
 impl Scheduler {
-    /// There is a new subscription: everything is uncertain.
+    /// There is a new subscription, or it is doubtful what was heard: everything is uncertain.
     pub(crate) fn restart_reconciliation(&mut self) {
         self.start_round();
         self.reconciliation.trust = Trust::OnceAsked;

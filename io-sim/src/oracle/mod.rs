@@ -247,7 +247,7 @@ impl Witness for Jury {
         self.news.see(seen, &self.ledger, scene)?;
         capacity::see(seen, &self.ledger, scene)?;
         self.selection.see(seen, &self.ledger, scene)?;
-        self.unreachable.see(seen, &self.ledger, scene)?;
+        self.unreachable.see(seen, &self.ledger, &self.news, scene)?;
         self.placement.see(seen, &self.ledger, scene)?;
         self.history.see(seen)?;
         self.deletion.see(seen, &self.ledger, scene)?;

@@ -1,5 +1,5 @@
-//! No copy goes by old news: after a new subscription nobody is chosen to end before Mesos has said how the others are that
-//! are to stay in its place, or has had time to.
+//! No copy goes by old news: after a new subscription, or when the scheduler could not look for a while, nobody is chosen to
+//! end before Mesos has said how the others are that are to stay in its place, or has had time to.
 //!
 //! ```text
 //!   subscribed ──► word of A ──► word of B ──► word of C
@@ -23,7 +23,7 @@ const NAME: &str = "news";
 /// Mesos has at least so long to answer.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What was heard since the subscription began.
+/// What was heard since the subscription began, or the scheduler could look again.
 #[derive(Clone, Debug, Default)]
 pub(super) struct News {
     /// When it began, by the scheduler's clock.
@@ -45,6 +45,10 @@ impl News {
                 if matches!(**event, Event::Subscribed { .. }) =>
             {
                 self.stepped_at = Some(scene.clock);
+            }
+            Seen::Stepped { input: Input::Resumed, .. } => {
+                self.since = Some(scene.clock);
+                self.heard_of.clear();
             }
             // The write may have taken long.
             Seen::Heard(Event::Subscribed { .. }) => {
@@ -97,6 +101,11 @@ impl News {
                 ),
             )),
         }
+    }
+
+    /// Whether nothing was heard of `group` yet that is not old news.
+    pub(super) fn lacks_word_of(&self, group: &Group) -> bool {
+        self.since.is_some() && !self.has_heard_of(group)
     }
 
     fn has_heard_of(&self, group: &Group) -> bool {

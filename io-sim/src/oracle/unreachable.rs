@@ -7,12 +7,13 @@
 //!    in the count                          its place                              come back
 //! ```
 //!
-//! Neither step comes early, neither comes late, and with `disabled` neither comes. Windows are measured from the
+//! Neither step comes by old news, neither comes early, neither comes late, and with `disabled` neither comes. Windows are measured from the
 //! time at which the master gave the agent up, by the scheduler's clock: it has no other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use podium_core::Input;
 use podium_core::model::ids::{InstanceId, TaskId, Uuid};
 use podium_core::model::mesos::{Call, Event, TaskState};
 use podium_core::model::pod::UnreachableStrategy;
@@ -20,6 +21,7 @@ use podium_core::model::time::Timestamp;
 
 use super::definitions::replaces;
 use super::ledger::{Copy, CopyChange, Ledger};
+use super::news::News;
 use super::{Violation, short};
 use crate::plan::Span;
 use crate::world::{Scene, Seen};
@@ -55,13 +57,14 @@ impl Unreachable {
         &mut self,
         seen: &Seen<'_>,
         ledger: &Ledger,
+        news: &News,
         scene: &Scene<'_>,
     ) -> Result<(), Violation> {
         self.latest = self.latest.max(scene.clock);
         match seen {
             Seen::Written(_) => {
                 for change in &ledger.changes {
-                    self.see_change(change, ledger, scene)?;
+                    self.see_change(change, ledger, news, scene)?;
                 }
             }
             Seen::Heard(Event::Update(status)) => {
@@ -90,6 +93,8 @@ impl Unreachable {
             Seen::Call(Call::Reconcile { tasks }) if tasks.is_empty() => {
                 self.asked_since.get_or_insert(scene.now);
             }
+            // Everything is asked about again.
+            Seen::Stepped { input: Input::Resumed, .. } => self.asked_since = None,
             Seen::Died { .. } | Seen::Disconnected => {
                 self.asked_since = None;
                 // On the next connection the master says again what lives.
@@ -104,6 +109,7 @@ impl Unreachable {
         &mut self,
         change: &CopyChange,
         ledger: &Ledger,
+        news: &News,
         scene: &Scene<'_>,
     ) -> Result<(), Violation> {
         let Some(was) = &change.was else { return Ok(()) };
@@ -122,7 +128,18 @@ impl Unreachable {
         };
         let is = change.is.as_ref();
         let is_given_up = is.is_none_or(|copy| !copy.wanted);
+        let check_news = |what: &str| match group.is_some_and(|group| news.lacks_word_of(group)) {
+            true => Err(Violation::new(
+                NAME,
+                format!(
+                    "{} is {what} although Mesos has not said again that it is out of reach",
+                    short(&change.id)
+                ),
+            )),
+            false => Ok(()),
+        };
         if !was.inactive && is.is_some_and(|copy| copy.inactive) {
+            check_news("counted as lost")?;
             self.check_window(change, since, strategy().inactive_after(), "counted as lost")?;
             if !is_given_up {
                 // A step does not do everything: the next ones may be about to replace it.
@@ -130,6 +147,7 @@ impl Unreachable {
             }
         }
         if since.is_some() && is_given_up && !may_be_given_up(change, was, ledger, scene) {
+            check_news("given up")?;
             self.check_window(change, since, strategy().expunge_after(), "given up")?;
         }
         Ok(())

@@ -18,6 +18,7 @@ pub(super) fn input(input: &Input) -> (String, Value) {
             (format!("{} refused", tag(&call)), json!({ "call": call, "reason": reason }))
         }
         Input::Secrets(report) => ("secrets".to_owned(), serde_json::to_value(report).unwrap_or_default()),
+        Input::Resumed => ("resumed".to_owned(), Value::Null),
         Input::Tick => ("tick".to_owned(), Value::Null),
         Input::Event(event) => match &**event {
             // The greater part of all data, were it not shortened.

@@ -230,6 +230,7 @@ fn kind(work: &Work) -> Kind {
         | Work::FaultBegins(_)
         | Work::Mended
         | Work::Order(_)
+        | Work::ReadAgain { .. }
         | Work::RollCall
         | Work::SilenceCheck { .. }
         | Work::Start

@@ -5,10 +5,11 @@ use podium_core::model::mesos::{Call, Event};
 use super::daemon::Incoming;
 use super::link::{Blocked, CONNECT, Down, Link, Number, SILENCE, State, UNANSWERED, Up};
 use super::subject::Subject;
-use super::{Work, World};
+use super::{INSTANT, Work, World};
 use crate::cluster::{self, Answer, RequestId};
 use crate::oracle::Witness;
 use crate::plan::{Fault, Moment};
+use crate::random::Key;
 
 impl<S: Subject, W: Witness> World<'_, S, W> {
     /// The process tries to subscribe.
@@ -221,7 +222,10 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
             return;
         }
         let due = self.link.heard_at + SILENCE;
-        if due <= self.now {
+        if self.link.asleep {
+            // A process that goes on looks first at what has come.
+            self.queue.plan(self.now + SILENCE, Work::SilenceCheck { number });
+        } else if due <= self.now {
             self.hang_up(number);
         } else {
             self.queue.plan(due, Work::SilenceCheck { number });
@@ -239,6 +243,33 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
     pub(super) fn block(&mut self, blocked: Blocked) {
         self.link.blocked.up |= blocked.up;
         self.link.blocked.down |= blocked.down;
+    }
+
+    /// The process goes on. Its timers come first, or what waits in its socket: that is chance.
+    pub(super) fn wake_link(&mut self) {
+        let mut draw = self.chance.next(Key::of("wake").moment(self.now));
+        if draw.chance(500) {
+            self.read_again();
+        } else {
+            self.queue.plan(self.now + INSTANT, Work::ReadAgain { process: self.daemon.starts });
+        }
+        self.run_scheduler();
+    }
+
+    pub(super) fn on_read_again(&mut self, process: u64) {
+        if self.daemon.starts == process && !self.daemon.is_suspended() {
+            self.read_again();
+            self.run_scheduler();
+        }
+    }
+
+    /// The process reads all that has come at once, so that it is stepped in one turn.
+    pub(super) fn read_again(&mut self) {
+        self.set_performing(true);
+        for (number, message) in self.link.wake() {
+            self.on_down(number, message);
+        }
+        self.set_performing(false);
     }
 
     /// It ends: what waited arrives.

@@ -11,6 +11,7 @@
 //! visible to anybody only after its write.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use podium_core::model::mesos::{Call, Event};
 use podium_core::model::time::Timestamp;
@@ -22,6 +23,8 @@ use crate::plan::{Boundary, Span};
 
 /// So many inputs share one write at most.
 const MAX_BATCH: usize = 1024;
+/// A process that did not get to run for longer, or whose clock was set forward by more, doubts what it knows.
+const LONGEST_ABSENCE: Duration = Duration::from_secs(60);
 
 /// The process, or the place where it is to be.
 #[derive(Clone, Debug)]
@@ -47,6 +50,8 @@ pub(super) struct Process<S> {
     /// Where the calls go.
     pub(super) connection: Option<Number>,
     pub(super) suspended: bool,
+    /// Since when, by its clock, it has been suspended or waits for its write.
+    absent_since: Timestamp,
     /// Since when it has run without being suspended.
     pub(super) awake_since: Timestamp,
     /// It is in the middle of doing what a turn decided.
@@ -81,6 +86,7 @@ pub(super) enum Incoming {
         call: Box<Call>,
         reason: String,
     },
+    Resumed,
 }
 
 /// What was stepped and is to be written.
@@ -131,6 +137,7 @@ impl<S: Subject> Daemon<S> {
             turn: None,
             connection: None,
             suspended: false,
+            absent_since: now,
             awake_since: now,
             performing: false,
             doom: None,
@@ -139,11 +146,70 @@ impl<S: Subject> Daemon<S> {
     }
 
     /// The machine's clock is set.
-    pub(super) fn set_clock(&mut self, by: Span, back: bool) {
+    pub(super) fn set_clock(&mut self, now: Timestamp, by: Span, back: bool) {
+        let before = self.clock(now);
         let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.wall_offset += if back { -by } else { by };
         // The process' own clock goes on from where it was when the machine's is set back.
         self.offset = self.offset.max(self.wall_offset);
+        if self.process.as_ref().is_some_and(|process| process.is_idle()) {
+            self.note_absence(now, before);
+        }
+    }
+
+    /// The process is suspended.
+    pub(super) fn suspend(&mut self, now: Timestamp) {
+        let clock = self.clock(now);
+        if let Some(process) = self.process.as_mut().filter(|process| !process.suspended) {
+            if process.turn.is_none() {
+                process.absent_since = clock;
+            }
+            process.suspended = true;
+        }
+    }
+
+    pub(super) fn is_suspended(&self) -> bool {
+        self.process.as_ref().is_some_and(|process| process.suspended)
+    }
+
+    /// The process goes on.
+    pub(super) fn resume(&mut self, now: Timestamp) {
+        if let Some(process) = &mut self.process {
+            process.suspended = false;
+            process.awake_since = now;
+            if process.turn.is_none() {
+                let since = process.absent_since;
+                self.note_absence(now, since);
+            }
+        }
+    }
+
+    /// The process waits until this turn is written.
+    pub(super) fn begin_write(&mut self, now: Timestamp, turn: Turn) {
+        let clock = self.clock(now);
+        if let Some(process) = &mut self.process {
+            process.absent_since = clock;
+            process.turn = Some(turn);
+        }
+    }
+
+    /// The turn that is being written, which is over.
+    pub(super) fn end_write(&mut self, now: Timestamp) -> Option<Turn> {
+        let process = self.process.as_mut()?;
+        let turn = process.turn.take()?;
+        if !process.suspended {
+            let since = process.absent_since;
+            self.note_absence(now, since);
+        }
+        Some(turn)
+    }
+
+    /// The process looks at its clock for the first time since it showed `since`.
+    fn note_absence(&mut self, now: Timestamp, since: Timestamp) {
+        let clock = self.clock(now);
+        if let Some(process) = self.process.as_mut().filter(|_| clock.since(since) > LONGEST_ABSENCE) {
+            process.inbox.push_front(Incoming::Resumed);
+        }
     }
 
     /// What time it is for the process.
@@ -193,6 +259,7 @@ impl<S: Subject> Daemon<S> {
                 Incoming::Event(event) => Input::Event(event),
                 Incoming::FrameworkRemoved => Input::FrameworkRemoved,
                 Incoming::Refused { call, reason } => Input::Refused { call, reason },
+                Incoming::Resumed => Input::Resumed,
             };
             steps.push(process.step(clock, input));
         }

@@ -322,7 +322,8 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
                 self.break_cluster(Mesos::SuspendAgent { agent: AgentIndex(agent) });
             }
             Fault::ClockSet { by, back } => {
-                self.daemon.set_clock(by, back);
+                self.daemon.set_clock(self.now, by, back);
+                self.run_scheduler();
             }
             Fault::ConnectionBroken {} => self.break_connection(true),
             Fault::ConnectionDelayed { extra, .. } => self.link.extra = extra.to_duration(),
@@ -357,7 +358,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
             }
             Fault::LeaderChanged { by, back } => {
                 self.kill_scheduler(false, "another one leads");
-                self.daemon.set_clock(by, back);
+                self.daemon.set_clock(self.now, by, back);
                 self.start_scheduler();
             }
             Fault::FrameworkTornDown {} => {
@@ -375,9 +376,8 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
             // Of one that refuses launches it is asked when one arrives.
             Fault::LaunchesRefused { .. } | Fault::SchedulerCrashed { .. } | Fault::StoreFails { .. } => {}
             Fault::SchedulerSuspended { .. } => {
-                if let Some(process) = &mut self.daemon.process {
-                    process.suspended = true;
-                }
+                self.daemon.suspend(self.now);
+                self.link.asleep = self.daemon.process.is_some();
             }
             Fault::StoreSlow { write, .. } => self.slow_write = Some(write.to_duration()),
             Fault::UpdateDoubled { ref of } => {
@@ -464,12 +464,9 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
             }
             Fault::SchedulerCrashed { .. } | Fault::StoreFails { .. } => self.start_scheduler(),
             Fault::SchedulerSuspended { .. } => {
-                if !self.is_active(|other| matches!(other, Fault::SchedulerSuspended { .. }))
-                    && let Some(process) = &mut self.daemon.process
-                {
-                    process.suspended = false;
-                    process.awake_since = self.now;
-                    self.run_scheduler();
+                if !self.is_active(|other| matches!(other, Fault::SchedulerSuspended { .. })) {
+                    self.daemon.resume(self.now);
+                    self.wake_link();
                 }
             }
             Fault::StoreSlow { .. } => self.slow_write = None,

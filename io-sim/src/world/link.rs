@@ -7,6 +7,7 @@
 //!   broken:       what is on its way is lost, both ends are told
 //!   partitioned:  what is on its way waits, nobody is told; silence and missing answers are noticed
 //!                 after a while, and only then is the connection given up
+//!   suspended:    what comes for the scheduler waits until its process goes on
 //! ```
 //!
 //! Within a connection nothing is lost, doubled or reordered, as TCP has it. Across connections nothing is
@@ -130,6 +131,8 @@ pub(super) struct Link {
     up_at: Timestamp,
     down_at: Timestamp,
     pub(super) blocked: Blocked,
+    /// The scheduler's process is suspended and reads nothing.
+    pub(super) asleep: bool,
     held_up: Vec<(Number, Up)>,
     held_down: Vec<(Number, Down)>,
     /// When the scheduler last heard anything.
@@ -179,6 +182,7 @@ impl Link {
             up_at: Timestamp::EPOCH,
             down_at: Timestamp::EPOCH,
             blocked: Blocked::default(),
+            asleep: false,
             held_up: Vec::new(),
             held_down: Vec::new(),
             heard_at: Timestamp::EPOCH,
@@ -236,6 +240,7 @@ impl Link {
     /// A process that starts has had no failures yet.
     pub(super) fn start_over(&mut self) {
         self.failures = 0;
+        self.asleep = false;
     }
 
     /// When something that is sent up now arrives.
@@ -276,7 +281,7 @@ impl Link {
         if number != self.number || self.state == State::Closed {
             return None;
         }
-        if self.blocked.down {
+        if self.blocked.down || self.asleep {
             self.held_down.push((number, message));
             return None;
         }
@@ -287,6 +292,13 @@ impl Link {
     /// Whether a call waits for the end of a partition.
     pub(super) fn has_unanswered(&self) -> bool {
         self.blocked.up && self.held_up.iter().any(|(number, _)| *number == self.number)
+    }
+
+    /// The process goes on: what waited to be read, to be sent again in order. What comes first then is chance, timers of
+    /// the process or what waits in its sockets.
+    pub(super) fn wake(&mut self) -> Held<Down> {
+        self.asleep = false;
+        if self.blocked.down { Vec::new() } else { std::mem::take(&mut self.held_down) }
     }
 
     /// The end of a partition: what waited, to be sent again in order.

@@ -94,9 +94,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
         }
         let write = self.slow_write.unwrap_or_else(|| self.time_to_write(&turn));
         let process = self.daemon.starts;
-        if let Some(running) = &mut self.daemon.process {
-            running.turn = Some(turn);
-        }
+        self.daemon.begin_write(self.now, turn);
         if write > Duration::ZERO {
             self.queue.plan(self.now + write, Work::Written { process });
             return false;
@@ -135,7 +133,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
         if self.daemon.starts != process {
             return;
         }
-        let Some(turn) = self.daemon.process.as_mut().and_then(|running| running.turn.take()) else { return };
+        let Some(turn) = self.daemon.end_write(self.now) else { return };
         if let Some(fault) = self.store_failure.take() {
             if matches!(self.plan.faults[fault].what, Fault::StoreFails { applied: true, .. }) {
                 self.make_durable(&turn, usize::MAX);
@@ -190,6 +188,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
             Input::Disconnected
             | Input::FrameworkRemoved
             | Input::Refused { .. }
+            | Input::Resumed
             | Input::Secrets(_)
             | Input::Tick => {}
         }
@@ -284,7 +283,7 @@ impl<S: Subject, W: Witness> World<'_, S, W> {
         }
     }
 
-    fn set_performing(&mut self, performing: bool) {
+    pub(super) fn set_performing(&mut self, performing: bool) {
         if let Some(process) = &mut self.daemon.process {
             process.performing = performing;
         }

@@ -81,3 +81,24 @@ fn a_copy_out_of_reach_that_is_never_given_up() {
     let found = violation_unheard(faithful, &partition(strategy)).to_string();
     assert!(found.starts_with("unreachable: ") && found.contains("should have been given up"), "{found}");
 }
+
+#[test]
+fn copies_that_are_given_up_by_old_news() {
+    // Does not notice that it could not look for a while.
+    let dreamy = bug!(hear, |input| {
+        if matches!(input, Input::Resumed) {
+            *input = Input::Tick;
+        }
+    });
+    let plan = plan_with(
+        r#""unreachableStrategy": { "inactiveAfterSeconds": 60, "expungeAfterSeconds": 120 }"#,
+        r#", "faults": [
+          { "at": "20s", "do": { "agent_partitioned": { "agent": 0, "loss": false, "lasts": "2m20s" } } },
+          { "at": "20s", "do": { "agent_partitioned": { "agent": 1, "loss": false, "lasts": "2m20s" } } },
+          { "at": "1m50s", "do": { "scheduler_suspended": { "lasts": "2m" } } }
+        ]"#,
+    );
+    assert_eq!(run(&plan).violation, None);
+    let found = violation_unheard(dreamy, &plan).to_string();
+    assert!(found.starts_with("unreachable: ") && found.contains("Mesos has not said again"), "{found}");
+}

@@ -53,6 +53,9 @@ const QUERY_BUDGET: Duration = Duration::from_millis(1);
 const CHANNEL_CAPACITY: usize = 1024;
 /// The longest sleep, so that a wall clock that was set forward is noticed.
 const MAX_SLEEP: Duration = Duration::from_secs(10);
+/// A longer time without a look at the clock means that the machine slept, that the process was stopped or held up by a
+/// write, or that the clock was set forward: what was heard before is old news, and what came since is still to be read.
+const LONGEST_ABSENCE: Duration = Duration::from_secs(60);
 
 /// What became of a command.
 pub type Answer = Result<Box<Response>, Box<Refusal>>;
@@ -229,6 +232,7 @@ enum Message {
     Event(Box<Event>),
     FrameworkRemoved,
     Refused { call: Box<Call>, reason: String },
+    Resumed,
     Secrets(SecretsReport),
     Stop,
     Tick,
@@ -238,6 +242,8 @@ struct Driver {
     scheduler: Scheduler,
     store: Box<dyn Store>,
     clock: Clock,
+    /// When the clock was last looked at.
+    looked_at: Timestamp,
     outbox: Outbox,
     world: World,
     metrics: Arc<DriverMetrics>,
@@ -278,10 +284,12 @@ impl Driver {
                 "the clock is {behind:?} behind the newest record: until it has caught up, time goes on from that record"
             );
         }
+        let mut clock = Clock::new(earliest);
         let driver = Self {
             scheduler,
             store,
-            clock: Clock::new(earliest),
+            looked_at: clock.now(),
+            clock,
             outbox: Outbox::default(),
             world: World::new(audience, secrets),
             reports: VecDeque::new(),
@@ -326,6 +334,9 @@ impl Driver {
             return Wakeup::Report(report);
         }
         loop {
+            if self.was_absent() {
+                return Wakeup::Message(Message::Resumed);
+            }
             let due = self.scheduler.deadline().map(|deadline| deadline.since(self.clock.now()));
             let sleep = due.unwrap_or(MAX_SLEEP).min(MAX_SLEEP);
             tokio::select! {
@@ -344,6 +355,10 @@ impl Driver {
     /// Steps `first`, then what else waits. True if the driver is to end after this turn.
     fn step_waiting(&mut self, first: Option<Message>) -> Result<bool, DriverError> {
         let began = Instant::now();
+        // Before anything that waits: what comes first is not the newest.
+        if self.was_absent() {
+            self.take(Message::Resumed)?;
+        }
         let mut next = first.or_else(|| self.next_waiting());
         let mut taken = 0;
         while let Some(message) = next {
@@ -363,6 +378,17 @@ impl Driver {
             self.take(Message::Tick)?;
         }
         Ok(false)
+    }
+
+    /// Whether nobody has looked at the clock for too long.
+    fn was_absent(&mut self) -> bool {
+        let now = self.clock.now();
+        let before = std::mem::replace(&mut self.looked_at, now);
+        let absence = now.since(before);
+        if absence > LONGEST_ABSENCE {
+            tracing::warn!("nothing was done for {absence:?}: Mesos is asked about everything");
+        }
+        absence > LONGEST_ABSENCE
     }
 
     fn next_waiting(&mut self) -> Option<Message> {
@@ -399,6 +425,7 @@ impl Driver {
             }
             Message::FrameworkRemoved => Input::FrameworkRemoved,
             Message::Refused { call, reason } => Input::Refused { call, reason },
+            Message::Resumed => Input::Resumed,
             Message::Secrets(report) => Input::Secrets(report),
             Message::Stop => return Ok(()),
             Message::Tick => Input::Tick,
@@ -452,8 +479,8 @@ fn catch<T>(f: impl FnOnce() -> T + UnwindSafe) -> Result<T, String> {
 
 #[cfg(test)]
 mod tests {
-    use podium_core::Config;
     use podium_core::record::{Entry, Record};
+    use podium_core::{Config, Mark};
 
     use super::*;
 
@@ -475,6 +502,23 @@ mod tests {
         fn commit(&mut self, _: &[Record]) -> Result<(), StoreError> {
             Ok(())
         }
+    }
+
+    /// A process that was stopped reads what came meanwhile only when it goes on, and its timers are due before that.
+    #[test]
+    fn after_an_absence_the_scheduler_is_told_before_anything_else() {
+        let mut scheduler = Scheduler::new(Config::default(), 1);
+        let framework_id = "f".into();
+        let subscribed = Event::Subscribed { framework_id, heartbeat_interval: None, master: None };
+        let _ = scheduler.step(clock::wall(), Input::Event(Box::new(subscribed)));
+        let (mut driver, _handle) = Driver::new(scheduler, Box::new(Nobody), Box::new(Nobody), None, 1);
+        assert!(!driver.step_waiting(None).unwrap());
+        assert!(!driver.scheduler.marks().has(Mark::Resumed));
+        let before = driver.looked_at;
+        driver.looked_at = Timestamp::from_millis(before.as_millis() - 61_000);
+        assert!(!driver.step_waiting(None).unwrap());
+        assert!(driver.scheduler.marks().has(Mark::Resumed));
+        assert!(driver.looked_at >= before, "once is enough");
     }
 
     #[test]
