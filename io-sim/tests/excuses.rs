@@ -128,7 +128,7 @@ fn a_pod_without_room_does_not_excuse_another() {
     let large = r#""containers": [{ "name": "a", "exec": { "command": { "shell": "x" } },
                                     "resources": { "cpus": 9, "mem": 32 } }]"#;
     let exits_late = r#", "containers": [{ "pod": "/b", "lasting": true, "do": {
-        "exits": 1000, "runs": ["32m", "32m"], "status": { "code": 1 } } }]"#;
+        "exits": 1000, "runs": ["12m", "12m"], "status": { "code": 1 } } }]"#;
     let found = two_pods("", large, exits_late).violation.unwrap().to_string();
     assert!(found.contains("and then task b.") && found.ends_with(" ended"), "{found}");
 }

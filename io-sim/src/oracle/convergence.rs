@@ -31,8 +31,9 @@ const NAME: &str = "convergence";
 /// So often somebody looks whether everything is as it should be.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// So often somebody looks whether what is missing is excused already. That is dear.
-const EXCUSE_INTERVAL: Duration = Duration::from_secs(5 * 60);
+/// So often somebody looks whether what is missing is excused already, and whether it still is. That is dear.
+const EXCUSE_INTERVAL: Duration = Duration::from_secs(60);
+const EXCUSED_INTERVAL: Duration = Duration::from_secs(5 * 60);
 /// So long only what is excused has to be missing for a run to end with it before its time is up: longer than the pauses
 /// after which the scheduler tries anything again by itself.
 const EXCUSED_TIME: Duration = Duration::from_secs(10 * 60);
@@ -300,11 +301,12 @@ impl Convergence {
         if self.next_excuse.is_some_and(|at| at > scene.now) {
             return false;
         }
-        self.next_excuse = Some(scene.now + EXCUSE_INTERVAL);
         let Ok(excused) = self.overdue(api, ledger, scene) else {
+            self.next_excuse = Some(scene.now + EXCUSE_INTERVAL);
             self.excusable = None;
             return false;
         };
+        self.next_excuse = Some(scene.now + EXCUSED_INTERVAL);
         let before = self.excusable.take().filter(|(pods, _)| *pods == excused);
         let since = before.map_or(scene.now, |(_, since)| since);
         let is_over = scene.now.since(since) >= EXCUSED_TIME;
