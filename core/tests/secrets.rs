@@ -48,7 +48,9 @@ fn a_launch_takes_the_secrets_that_are_referred_to() {
         let reference = format!("{:?}", Secret::Reference { name: path.to_owned(), key: None });
         assert!(text.contains(&reference), "no {reference} in {text}");
     }
-    assert_eq!(format!("{:?}", Secret::Value(b"s3cret".to_vec())), "Value(<6 bytes>)");
+    let secret = Secret::Value(b"s3cret".to_vec());
+    assert_eq!(format!("{secret:?}"), "Value(<6 bytes>)");
+    assert_eq!(serde_json::to_value(secret).unwrap(), json!({"value": [0, 0, 0, 0, 0, 0]}));
 }
 
 #[test]

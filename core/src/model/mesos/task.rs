@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::Resource;
 use crate::model::ids::{AgentId, ExecutorId, FrameworkId, TaskId};
@@ -125,7 +125,8 @@ pub enum EnvironmentValue {
     Secret(Secret),
 }
 
-/// `mesos.v1.Secret`. Its `Debug` does not show the bytes, so that they stay out of logs.
+/// `mesos.v1.Secret`. Neither `Debug` nor what is serialized shows the bytes, so that they stay out of logs and of recordings
+/// of a call that the master refused.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Secret {
@@ -137,7 +138,12 @@ pub enum Secret {
         key: Option<String>,
     },
     /// The bytes themselves.
-    Value(Vec<u8>),
+    Value(#[serde(serialize_with = "serialize_length")] Vec<u8>),
+}
+
+/// As many zeros.
+fn serialize_length<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(bytes.iter().map(|_| 0))
 }
 
 impl fmt::Debug for Secret {
