@@ -219,6 +219,70 @@ fn old_copies_go_from_where_new_ones_find_a_place() {
     assert_eq!(except_on("s2", &has_gpus), ["v1.1 s2", "v1.1 s2"]);
 }
 
+/// A fixed port is free once its user has ended, and nobody else can give it.
+#[test]
+fn old_copies_make_place_where_they_have_the_port_that_new_ones_need() {
+    let with_port = |id: &str, instances: u32, floor: f64| {
+        let container = json!({
+            "name": "a",
+            "exec": {"command": {"shell": "sleep 1000"}},
+            "resources": {"cpus": 0.1, "mem": 32},
+            "endpoints": [{"name": "http", "hostPort": 31005}]
+        });
+        let mut pod = pod_with(id, 1, instances, &json!({"containers": [container]}));
+        pod.scheduling.upgrade = elastic(instances, floor, 1.0).scheduling.upgrade;
+        pod
+    };
+    let everywhere = |driver: &mut Driver, ports: [bool; 3]| {
+        for (agent, is_free) in ["s1", "s2", "s3"].into_iter().zip(ports) {
+            let mut offer = driver.make_offer(agent, 0.8, 256.0);
+            if !is_free {
+                offer.resources.retain(|resource| resource.kind != ResourceKind::Ports);
+            }
+            driver.offer_all(vec![offer]);
+        }
+    };
+    // The old version has no port. On s1 another pod has it, and the first new copies have it on s2 and s3.
+    let mut driver = Driver::connected();
+    driver.create(elastic(6, 0.0, 1.0));
+    everywhere(&mut driver, [true; 3]);
+    driver.create(with_port("/a", 1, 1.0));
+    driver.offer("s1", 0.2, 64.0);
+    (0..7).for_each(|n| driver.run(n));
+    driver.wait(5.0);
+    driver.update_pod(with_port("/p", 6, 0.0));
+    everywhere(&mut driver, [false, true, true]);
+    (7..9).for_each(|n| driver.run(n));
+    driver.wait(5.0);
+    assert_eq!(serving(&driver), 7, "{:?}", driver.picture());
+    driver.wait(1000.0);
+    assert_eq!(serving(&driver), 7, "four are left of the old ones, for whom no new one could come");
+    // There is room for one new copy on each agent, however many old ones leave.
+    let mut driver = Driver::connected();
+    driver.create(elastic(6, 0.0, 1.0));
+    for agent in ["s1", "s2", "s3"] {
+        driver.offer(agent, 0.4, 128.0);
+    }
+    (0..6).for_each(|n| driver.run(n));
+    driver.wait(5.0);
+    driver.update_pod(with_port("/p", 6, 0.0));
+    for agent in ["s1", "s2", "s3"] {
+        driver.offer(agent, 0.1, 128.0);
+    }
+    driver.wait(1000.0);
+    assert_eq!(serving(&driver), 3);
+    // The old version has it, too.
+    let mut driver = Driver::connected();
+    driver.create(with_port("/p", 3, 0.0));
+    everywhere(&mut driver, [true; 3]);
+    (0..3).for_each(|n| driver.run(n));
+    driver.wait(5.0);
+    driver.update_pod(changed(with_port("/p", 3, 0.0), "2"));
+    everywhere(&mut driver, [false; 3]);
+    driver.wait(60.0);
+    assert_eq!(serving(&driver), 0);
+}
+
 /// Nobody makes place where new copies failed and which they avoid therefore.
 #[test]
 fn no_old_copy_makes_place_on_an_agent_that_new_ones_avoid() {

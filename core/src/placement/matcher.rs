@@ -105,6 +105,12 @@ pub(crate) fn free_for(spec: &PodSpec, pool: &Pool, config: &Config) -> ScalarRe
     accepted.fold(ScalarResources::default(), |sum, stack| sum + stack.scalars)
 }
 
+/// Whether this port is free in `pool` for new copies of `spec`.
+pub(crate) fn has_port_for(spec: &PodSpec, pool: &Pool, port: u16, config: &Config) -> bool {
+    let mut accepted = pool.stacks.iter().filter(|stack| accepts(spec, stack, config));
+    accepted.any(|stack| stack.ports.iter().any(|range| (range.begin..=range.end).contains(&port.into())))
+}
+
 /// Whether new copies of `spec` are kept away from the agent of `pool` for now, however much is free there.
 pub(crate) fn is_closed(spec: &PodSpec, pool: &Pool, site: &Site<'_>) -> bool {
     policy::in_maintenance(pool.unavailability.as_ref(), site.config, site.now)

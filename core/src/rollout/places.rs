@@ -8,17 +8,16 @@
 //!
 //! An old copy that goes from where no new one can come is lost for nothing, and so is one of two on different agents
 //! if a new one takes more than either. So copies go agent by agent: first from where fewest that serve have to, and
-//! otherwise in the order in which all of the pod's copies go. Ports are not looked at: which of them would be free is
-//! not known.
+//! otherwise in the order in which all of the pod's copies go. Of ports only those count that are fixed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::kill::{Among, Choice, Preference, Versions};
 use crate::model::ids::{AgentId, PodId, Uuid};
-use crate::model::instance::{AgentInfo, Goal};
+use crate::model::instance::{AgentInfo, Goal, Instance};
 use crate::model::pod::{PodSpec, ScalarResources};
-use crate::placement::{all_resources, free_for, is_closed, might_ever_match};
+use crate::placement::{all_resources, free_for, has_port_for, is_closed, might_ever_match};
 use crate::scheduler::Scheduler;
 
 /// The old copies on one agent, and what is free there.
@@ -27,18 +26,29 @@ struct Lot {
     agent: Arc<AgentInfo>,
     /// What is free once the first `gone` copies have ended and new ones have taken the places they made.
     free: ScalarResources,
+    /// Fixed ports of the new version that are not free there.
+    taken: Vec<u16>,
     /// In the order in which they go.
     copies: Vec<OldCopy>,
     gone: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct OldCopy {
     uuid: Uuid,
     /// When it goes among all old copies of the pod.
     turn: usize,
     serves: bool,
     uses: ScalarResources,
+    /// Fixed ports of the new version that it uses.
+    ports: Vec<u16>,
+}
+
+/// What a new copy needs.
+#[derive(Debug)]
+struct Needs {
+    amounts: ScalarResources,
+    fixed_ports: Vec<u16>,
 }
 
 /// What it takes to make one more place on an agent.
@@ -52,14 +62,25 @@ struct Cost {
     until: usize,
 }
 
+impl Needs {
+    /// Those of the fixed ports that are among `ports`.
+    fn among(&self, ports: &[u16]) -> Vec<u16> {
+        self.fixed_ports.iter().copied().filter(|port| ports.contains(port)).collect()
+    }
+}
+
 impl Lot {
-    /// What one more place for a copy that `needs` so much costs; none if there cannot be one.
-    fn cost(&self, needs: ScalarResources) -> Option<Cost> {
+    /// What one more place for a copy that `needs` this costs; none if there cannot be one.
+    fn cost(&self, needs: &Needs) -> Option<Cost> {
         // As it is now there is none, whatever it is that is against it.
         let least = if self.gone == 0 { 1 } else { self.gone };
         let mut free = self.copies.get(self.gone..least)?.iter().fold(self.free, |sum, copy| sum + copy.uses);
         let mut until = least;
-        while !needs.fit(&free) {
+        let lacks_port = |until: usize| {
+            let has = |port: &u16| self.copies[..until].iter().any(|copy| copy.ports.contains(port));
+            !self.taken.iter().all(has)
+        };
+        while !needs.amounts.fit(&free) || lacks_port(until) {
             free = free + self.copies.get(until)?.uses;
             until += 1;
         }
@@ -69,12 +90,18 @@ impl Lot {
     }
 
     /// Makes the place that costs so much.
-    fn make(&mut self, cost: Cost, needs: ScalarResources) -> impl Iterator<Item = Uuid> {
+    fn make(&mut self, cost: Cost, needs: &Needs) -> Vec<Uuid> {
         let going = &self.copies[self.gone..cost.until];
-        self.gone = cost.until;
         let free = going.iter().fold(self.free, |sum, copy| sum + copy.uses);
-        self.free = free.saturating_sub(needs);
-        going.iter().map(|copy| copy.uuid)
+        let going = going.iter().map(|copy| copy.uuid).collect();
+        self.gone = cost.until;
+        self.free = free.saturating_sub(needs.amounts);
+        if !needs.fixed_ports.is_empty() {
+            // The new copy has them then.
+            self.copies.truncate(self.gone);
+            self.free = ScalarResources::default();
+        }
+        going
     }
 }
 
@@ -88,27 +115,32 @@ impl Scheduler {
         places: u32,
         spare: u32,
     ) -> Vec<Uuid> {
-        let mut lots = self.lots_of_old(id, spec, spare > 0);
+        let endpoints = spec.containers.iter().flat_map(|container| &container.endpoints);
+        let fixed_ports = endpoints.filter_map(|endpoint| endpoint.host_port).filter(|port| *port != 0);
+        let needs = Needs { amounts: all_resources(spec), fixed_ports: fixed_ports.collect() };
+        let mut lots = self.lots_of_old(id, spec, &needs, spare > 0);
         let Some(pod) = self.state.pod(id) else { return Vec::new() };
-        let needs = all_resources(spec);
         let mut placed = pod.placed.clone();
         // Those that are about to end make places, too.
-        let ending = self
-            .state
-            .instances_of(pod)
-            .filter(|copy| copy.goal != Goal::Running && !pod.is_in_use(copy.version));
-        ending.filter_map(|copy| copy.agent.as_deref()).for_each(|agent| placed.add(agent));
+        let is_ending = |copy: &&Instance| copy.goal != Goal::Running && !pod.is_in_use(copy.version);
+        let ending = self.state.instances_of(pod).filter(is_ending).filter_map(|copy| copy.agent.as_deref());
+        let ending: Vec<&AgentInfo> = ending.collect();
+        ending.iter().for_each(|agent| placed.add(agent));
+        if !needs.fixed_ports.is_empty() {
+            let made: BTreeSet<&AgentId> = ending.iter().map(|agent| &agent.agent_id).collect();
+            lots.retain(|lot| !made.contains(&lot.agent.agent_id));
+        }
         let (mut places, mut spare) = (places, spare);
         let mut going = Vec::new();
         loop {
             let before = places;
             // One place on each agent, then the next one: what comes together is spread.
-            lots.sort_by_cached_key(|lot| lot.cost(needs).map_or((true, None), |cost| (false, Some(cost))));
+            lots.sort_by_cached_key(|lot| lot.cost(&needs).map_or((true, None), |cost| (false, Some(cost))));
             for lot in &mut lots {
-                let Some(cost) = lot.cost(needs).filter(|_| places > 0) else { break };
+                let Some(cost) = lot.cost(&needs).filter(|_| places > 0) else { break };
                 let is_allowed = pod.constraints.check(&lot.agent, &placed, spec.instances()).is_ok();
                 if cost.serving <= spare && is_allowed {
-                    going.extend(lot.make(cost, needs));
+                    going.extend(lot.make(cost, &needs));
                     placed.add(&lot.agent);
                     places -= 1;
                     spare -= cost.serving;
@@ -122,7 +154,7 @@ impl Scheduler {
 
     /// The agents with old copies of the pod `id` where one of `spec` might ever be placed. Those that serve are among the
     /// copies if they `may_serve`.
-    fn lots_of_old(&mut self, id: &PodId, spec: &PodSpec, may_serve: bool) -> Vec<Lot> {
+    fn lots_of_old(&mut self, id: &PodId, spec: &PodSpec, needs: &Needs, may_serve: bool) -> Vec<Lot> {
         let Some(tally) = self.state.pod(id).map(|pod| pod.tally.old) else { return Vec::new() };
         let preference = Preference::KillSelection(spec.scheduling.kill_selection);
         let choice = |among| Choice { of: Versions::Older, among, preference };
@@ -141,10 +173,19 @@ impl Scheduler {
             let lot = lots.entry(&agent.agent_id).or_insert_with(|| {
                 let unused = self.agents.unused_on(&agent.agent_id, &spec.role);
                 let free = unused.map(|pool| free_for(spec, pool, &self.config)).unwrap_or_default();
+                let in_use = self.state.in_use_on(&agent.agent_id).map_or(&[][..], |usage| &usage.ports);
+                let is_taken = |port: &u16| match unused {
+                    Some(pool) => !has_port_for(spec, pool, *port, &self.config),
+                    // That others use it is not known.
+                    None => in_use.contains(port),
+                };
+                let taken = needs.fixed_ports.iter().copied().filter(is_taken).collect();
                 let agent = unused.map_or(agent, |pool| &pool.agent).clone();
-                Lot { agent, free, copies: Vec::new(), gone: 0 }
+                Lot { agent, free, taken, copies: Vec::new(), gone: 0 }
             });
-            lot.copies.push(OldCopy { uuid, turn, serves: turn >= idle, uses: all_resources(launched) });
+            let ports = instance.tasks.iter().flat_map(|task| needs.among(&task.host_ports)).collect();
+            let (serves, uses) = (turn >= idle, all_resources(launched));
+            lot.copies.push(OldCopy { uuid, turn, serves, uses, ports });
         }
         let site = self.site();
         let might_take_one = |lot: &Lot| {
