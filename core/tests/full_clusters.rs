@@ -219,6 +219,32 @@ fn old_copies_go_from_where_new_ones_find_a_place() {
     assert_eq!(except_on("s2", &has_gpus), ["v1.1 s2", "v1.1 s2"]);
 }
 
+/// A role may have a limit, so that nothing is offered to it although much is free.
+#[test]
+fn one_old_copy_after_the_other_goes_where_nobody_knows_what_is_free() {
+    let mut driver = Driver::connected();
+    driver.create(elastic(3, 0.0, 1.0));
+    for agent in ["s1", "s2", "s3"] {
+        driver.offer(agent, 0.2, 64.0);
+    }
+    (0..3).for_each(|n| driver.run(n));
+    driver.wait(5.0);
+    driver.restart();
+    driver.subscribe();
+    driver.wait(20.0);
+    let mut larger = elastic(3, 0.0, 1.0);
+    larger.containers[0].resources.cpus = Number(0.25);
+    driver.update_pod(larger);
+    driver.wait(1000.0);
+    assert_eq!(serving(&driver), 2);
+    assert_eq!(driver.picture()[2], "v1.1 s3 Terminal");
+    driver.update(2, "a", TaskState::TaskKilled);
+    driver.offer("s3", 8.0, 64.0);
+    driver.run(2);
+    driver.wait(60.0);
+    assert_eq!(driver.picture()[..3], ["v1.1 s1 Stable", "v1.1 s2 Terminal", "v2.1 s3 Stable"]);
+}
+
 /// A fixed port is free once its user has ended, and nobody else can give it.
 #[test]
 fn old_copies_make_place_where_they_have_the_port_that_new_ones_need() {

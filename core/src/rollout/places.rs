@@ -8,7 +8,8 @@
 //!
 //! An old copy that goes from where no new one can come is lost for nothing, and so is one of two on different agents
 //! if a new one takes more than either. So copies go agent by agent: first from where fewest that serve have to, and
-//! otherwise in the order in which all of the pod's copies go. Of ports only those count that are fixed.
+//! otherwise in the order in which all of the pod's copies go. Of ports only those count that are fixed. Where nothing was
+//! offered nothing should be free; if that leaves nobody to go, one copy goes there, and what is offered then will show.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,6 +25,8 @@ use crate::scheduler::Scheduler;
 #[derive(Debug)]
 struct Lot {
     agent: Arc<AgentInfo>,
+    /// Whether it was offered: otherwise most likely nothing is free, but nobody can be sure.
+    was_offered: bool,
     /// What is free once the first `gone` copies have ended and new ones have taken the places they made.
     free: ScalarResources,
     /// Fixed ports of the new version that are not free there.
@@ -76,17 +79,20 @@ impl Lot {
         let least = if self.gone == 0 { 1 } else { self.gone };
         let mut free = self.copies.get(self.gone..least)?.iter().fold(self.free, |sum, copy| sum + copy.uses);
         let mut until = least;
-        let lacks_port = |until: usize| {
-            let has = |port: &u16| self.copies[..until].iter().any(|copy| copy.ports.contains(port));
-            !self.taken.iter().all(has)
-        };
-        while !needs.amounts.fit(&free) || lacks_port(until) {
+        while !needs.amounts.fit(&free) || !self.has_ports(until) {
             free = free + self.copies.get(until)?.uses;
             until += 1;
         }
         let going = &self.copies[self.gone..until];
         let serving = going.iter().map(|copy| u32::from(copy.serves)).sum();
         Some(Cost { serving, turn: going.first().map_or(0, |copy| copy.turn), until })
+    }
+
+    /// Whether all fixed ports are free once the first `until` copies have ended.
+    fn has_ports(&self, until: usize) -> bool {
+        let first = self.copies.get(..until).unwrap_or_default();
+        let has = |port: &u16| first.iter().any(|copy| copy.ports.contains(port));
+        self.taken.iter().all(has)
     }
 
     /// Makes the place that costs so much.
@@ -147,9 +153,19 @@ impl Scheduler {
                 }
             }
             if places == 0 || places == before {
-                return going;
+                break;
             }
         }
+        if going.is_empty() && ending.is_empty() {
+            // What is free where nothing was offered one copy that goes will show.
+            let may_show = |lot: &&Lot| {
+                let is_allowed = || pod.constraints.check(&lot.agent, &placed, spec.instances()).is_ok();
+                !lot.was_offered && lot.has_ports(1) && is_allowed()
+            };
+            let first = lots.iter().filter(may_show).filter_map(|lot| lot.copies.first());
+            going.extend(first.min_by_key(|copy| copy.turn).map(|copy| copy.uuid));
+        }
+        going
     }
 
     /// The agents with old copies of the pod `id` where one of `spec` might ever be placed. Those that serve are among the
@@ -181,7 +197,8 @@ impl Scheduler {
                 };
                 let taken = needs.fixed_ports.iter().copied().filter(is_taken).collect();
                 let agent = unused.map_or(agent, |pool| &pool.agent).clone();
-                Lot { agent, free, taken, copies: Vec::new(), gone: 0 }
+                let was_offered = unused.is_some();
+                Lot { agent, was_offered, free, taken, copies: Vec::new(), gone: 0 }
             });
             let ports = instance.tasks.iter().flat_map(|task| needs.among(&task.host_ports)).collect();
             let (serves, uses) = (turn >= idle, all_resources(launched));
