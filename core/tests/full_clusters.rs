@@ -2,14 +2,16 @@
 
 mod harness;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use harness::{Driver, changed, checked_pod, pod_with};
-use podium_core::Config;
+use podium_core::admission::{Rules, read_pod};
 use podium_core::model::ids::Role;
 use podium_core::model::mesos::{Event, Offer, Resource, ResourceKind, TaskState, Unavailability};
 use podium_core::model::number::{Number, Scalar};
 use podium_core::model::pod::PodSpec;
+use podium_core::{Config, Input, SecretsReport};
 use serde_json::json;
 
 const NOTHING: [&str; 0] = [];
@@ -324,6 +326,30 @@ fn no_old_copy_makes_place_on_an_agent_that_new_ones_avoid() {
     driver.wait(590.0);
     assert_eq!(serving(&driver), 2);
     driver.wait(100.0);
+    assert_eq!(serving(&driver), 1);
+}
+
+/// Who could use no offer has not looked for a place.
+#[test]
+fn new_copies_look_for_a_place_once_their_secret_is_there() {
+    let mut json = serde_json::to_value(elastic(2, 0.5, 1.0)).unwrap();
+    json["secrets"] = json!({"db": {"source": "/db"}});
+    json["environment"] = json!({"PASSWORD": {"secret": "db"}});
+    let secretive = read_pod(&json, &Rules { secrets: true, ..Rules::default() }).unwrap().pod;
+    let mut driver = Driver::running(elastic(2, 0.5, 1.0));
+    driver.update_pod(secretive);
+    let missing = BTreeMap::from([("/db".to_owned(), "there is none".to_owned())]);
+    let _ = driver.step(Input::Secrets(SecretsReport { missing, ..SecretsReport::default() }));
+    driver.offer("s1", 0.1, 16.0);
+    for _ in 0..5 {
+        // The end of a search comes just after the secret has.
+        driver.wait(59.0);
+    }
+    let found = ["/db".to_owned()].into();
+    let _ = driver.step(Input::Secrets(SecretsReport { found, ..SecretsReport::default() }));
+    driver.wait(60.0);
+    assert_eq!(serving(&driver), 2);
+    driver.wait(60.0);
     assert_eq!(serving(&driver), 1);
 }
 

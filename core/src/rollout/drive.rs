@@ -202,7 +202,9 @@ impl Scheduler {
     /// Has copies of older definitions go so that so many new ones find a place, among them at most `spare` that serve.
     fn make_place(&mut self, spec: &PodSpec, places: u32, spare: u32) {
         let most = u32::try_from(self.portion.left()).unwrap_or(u32::MAX);
-        let mut going = self.who_makes_place(&spec.id, spec, places.min(most), spare);
+        let places = places.min(most);
+        let mut going =
+            if places > 0 { self.who_makes_place(&spec.id, spec, places, spare) } else { Vec::new() };
         going.truncate(self.portion.take(going.len()));
         if self.portion.is_used_up() {
             // Perhaps that was not all.

@@ -24,7 +24,7 @@ use crate::model::ids::PodId;
 use crate::model::pod::PodSpec;
 use crate::model::time::Timestamp;
 use crate::scheduler::Scheduler;
-use crate::state::{Stage, Tally};
+use crate::state::{Pod, Stage, Tally};
 
 /// So long new copies look for a place at least. Meanwhile the offers of all agents are asked for again, whatever was
 /// refused.
@@ -48,6 +48,8 @@ struct Search {
     ending: u32,
     /// Until when.
     until: Timestamp,
+    /// Whether offers could be of use to them when it began: else what they have missed until now is no place.
+    is_useful: bool,
 }
 
 impl Searches {
@@ -83,6 +85,7 @@ impl Scheduler {
     /// ones are being replaced. The search begins anew when it has come to its end: a place that is made has to be found.
     pub(super) fn lack_place(&mut self, id: &PodId, replaced: Option<&PodSpec>, tally: Tally) -> u32 {
         let before = self.searches.remove(id);
+        let Some(pod) = self.state.pod(id) else { return 0 };
         // Copies with volumes go back to them. And without anything to be given up nobody need look.
         let may_help = |spec: &&PodSpec| {
             let is_spare = || tally.old.serving() > 0 && Capacity::of(spec).floor < spec.instances();
@@ -96,11 +99,16 @@ impl Scheduler {
         // If fewer wait, or are ending, some were launched meanwhile, or have left a place that can be found.
         let is_same =
             |before: &Search| before.version == version && before.copies <= copies && before.ending <= ending;
-        let ends = before.filter(is_same).map(|before| before.until);
-        let is_over = ends.is_some_and(|at| at <= self.now && self.is_up_to_date());
-        let until = ends.filter(|_| !is_over).unwrap_or(self.now + self.patience());
-        self.searches.set(id, Search { version, copies, ending, until });
-        if is_over && self.is_place_lacking(id) { copies } else { 0 }
+        let before = before.filter(is_same);
+        let is_over = |before: &Search| before.until <= self.now && self.is_up_to_date();
+        if let Some(before) = before.filter(|before| !is_over(before)) {
+            self.searches.set(id, Search { copies, ending, ..before });
+            return 0;
+        }
+        let (is_useful, until) = (self.can_use_offers(pod), self.now + self.patience());
+        let lacks_place = before.is_some_and(|before| before.is_useful) && self.lacks_place(pod);
+        self.searches.set(id, Search { version, copies, ending, until, is_useful });
+        if lacks_place { copies } else { 0 }
     }
 
     /// This step's portion was not enough for all that make place for new copies of the pod: the next one goes on.
@@ -115,12 +123,16 @@ impl Scheduler {
         PATIENCE.max(self.config.min_revive_offers_interval * 2)
     }
 
-    /// Whether new copies of the pod have waited for nothing but a place.
-    fn is_place_lacking(&self, id: &PodId) -> bool {
-        let Some(pod) = self.state.pod(id) else { return false };
-        let Some(spec) = pod.spec() else { return false };
+    /// Whether new copies of `pod` have waited for nothing but a place.
+    fn lacks_place(&self, pod: &Pod) -> bool {
         let had_time = pod.state.delay.is_none_or(|delay| delay.until + self.patience() <= self.now);
-        had_time && self.state.waiting().is_ready(id) && self.demand.refusal(&spec.role).is_none()
+        had_time && self.state.waiting().is_ready(&pod.state.id) && self.can_use_offers(pod)
+    }
+
+    /// Whether new copies of `pod` could be launched on offers, the back-off apart.
+    fn can_use_offers(&self, pod: &Pod) -> bool {
+        let is_refused = pod.spec().is_none_or(|spec| self.demand.refusal(&spec.role).is_some());
+        !is_refused && self.state.missing_secret(pod).is_none()
     }
 
     /// There were no offers for a while: all that look for a place begin anew.
