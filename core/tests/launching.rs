@@ -177,21 +177,27 @@ fn offers_are_asked_for_as_soon_as_somebody_waits_and_no_longer() {
 
 #[test]
 fn offers_are_asked_for_at_most_so_often_and_again_while_they_are_needed() {
-    let mut driver = Driver::connected();
-    driver.wait(60.0);
-    driver.calls.clear();
-    let begin = driver.now;
-    let mut asked = Vec::new();
-    for n in 0..100 {
-        if n < 4 {
-            driver.create(pod(&format!("/p{n}"), 1, 1));
+    let asked_with = |config| {
+        let mut driver = Driver::connected_with(config);
+        driver.wait(60.0);
+        driver.calls.clear();
+        let begin = driver.now;
+        let mut asked = Vec::new();
+        for n in 0..100 {
+            if n < 4 {
+                driver.create(pod(&format!("/p{n}"), 1, 1));
+            }
+            driver.wait(1.0);
+            for call in std::mem::take(&mut driver.calls) {
+                asked.extend(matches!(call, Call::Revive { .. }).then(|| driver.now.since(begin).as_secs()));
+            }
         }
-        driver.wait(1.0);
-        for _ in std::mem::take(&mut driver.calls).iter().filter(|call| matches!(call, Call::Revive { .. })) {
-            asked.push(driver.now.since(begin).as_secs());
-        }
-    }
+        asked
+    };
+    let asked = asked_with(Config::default());
     assert_eq!(asked, [1, 5, 35, 65, 95], "at once, with the later needs after 5 s, then every 30 s");
+    let min_revive_offers_interval = Duration::from_secs(40);
+    assert_eq!(asked_with(Config { min_revive_offers_interval, ..Config::default() }), [1, 40, 80]);
 }
 
 #[test]

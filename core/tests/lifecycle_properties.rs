@@ -1,27 +1,30 @@
 //! What holds whatever happens, in whatever order: people, Mesos, time and crashes draw lots.
 
+#[path = "lifecycle_properties/definitions.rs"]
+mod definitions;
 mod harness;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use harness::{Driver, pod_id, pod_with};
+use definitions::{PODS, Spec, definition, spec};
+use harness::{Driver, pod_id};
 use podium_core::model::ids::{AgentId, InstanceId, TaskId};
 use podium_core::model::mesos::{
     Call, Event, ExecutorFailure, Offer, StatusReason, StatusUuid, TaskState, TaskStatus,
 };
-use podium_core::model::pod::PodSpec;
 use podium_core::model::time::Timestamp;
 use podium_core::placement::Launch;
 use podium_core::view::{
     DeploymentStatus, PodInstanceState, PodState, PodStatus, ProcessedOffersSummary, QueueItem,
 };
-use podium_core::{Action, Command, CommandId, Config, Entry, Input, Key, Origin, Output, Scheduler};
+use podium_core::{
+    Action, Command, CommandId, Config, Entry, Input, Key, Origin, Output, Scheduler, SecretsReport,
+};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use serde_json::json;
 
 /// Something that happens. Indices choose among what there is when it happens.
 #[derive(Clone, Debug)]
@@ -56,6 +59,7 @@ enum Happening {
     Offers {
         agents: Vec<u8>,
         tenths: u32,
+        what_comes_of_it: Outcome,
     },
     Rescind,
     ResetDelay {
@@ -81,6 +85,17 @@ enum Happening {
     },
 }
 
+/// What becomes of launches.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    /// They are on their way.
+    Sent,
+    /// The master refuses them.
+    Refused,
+    /// They never got as far as the master.
+    Unsent,
+}
+
 /// What Mesos says about some task that was once asked for.
 #[derive(Clone, Debug)]
 struct Word {
@@ -104,69 +119,6 @@ impl Word {
         from_elsewhere: false,
     };
     const FAILED: Self = Self { state: TaskState::TaskFailed, healthy: None, ..Self::RUNNING };
-}
-
-/// What varies between definitions.
-#[derive(Clone, Debug)]
-struct Spec {
-    containers: usize,
-    instances: u32,
-    label: u8,
-    checked: bool,
-    oldest_first: bool,
-    /// Seconds until copies out of reach are replaced, and until they are given up.
-    unreachable: Option<(u32, u32)>,
-    /// Tenths of `minimumHealthCapacity` and `maximumOverCapacity`.
-    upgrade: (u32, u32),
-    unique: bool,
-    /// What happens to deployments of more than 20 s.
-    deadline: Option<&'static str>,
-    on_return: Option<&'static str>,
-    avoids_failing_agents: bool,
-}
-
-const PODS: [&str; 3] = ["/p", "/g/q", "/g/r"];
-
-fn spec() -> impl Strategy<Value = Spec> {
-    (
-        (1..3_usize, 0..4_u32, 0..3_u8, prop::bool::weighted(0.3), any::<bool>()),
-        (
-            select(vec![
-                None,
-                Some((0, 0)),
-                Some((1, 1)),
-                Some((0, 30)),
-                Some((10, 20)),
-                Some((900, 604_800)),
-            ]),
-            (select(vec![0, 5, 10]), select(vec![0, 3, 10])),
-            prop::bool::weighted(0.2),
-        ),
-        (
-            select(vec![None, None, Some("STOP"), Some("ROLL_BACK")]),
-            select(vec![None, Some("ORIGINAL"), Some("REPLACEMENT"), Some("BEST_HEALTH")]),
-            prop::bool::weighted(0.3),
-        ),
-    )
-        .prop_map(
-            |(
-                (containers, instances, label, checked, oldest_first),
-                (unreachable, upgrade, unique),
-                (deadline, on_return, avoids_failing_agents),
-            )| Spec {
-                containers,
-                instances,
-                label,
-                checked,
-                oldest_first,
-                unreachable,
-                upgrade,
-                unique,
-                deadline,
-                on_return,
-                avoids_failing_agents,
-            },
-        )
 }
 
 fn word() -> impl Strategy<Value = Word> {
@@ -195,6 +147,10 @@ fn word() -> impl Strategy<Value = Word> {
         )
 }
 
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![8 => Just(Outcome::Sent), 1 => Just(Outcome::Refused), 1 => Just(Outcome::Unsent)]
+}
+
 fn happening() -> impl Strategy<Value = Happening> {
     use Happening as H;
     let pod = || 0..PODS.len();
@@ -207,8 +163,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => any::<Index>().prop_map(|instance| H::Failure { instance }),
         2 => (pod(), any::<Index>(), any::<bool>())
             .prop_map(|(pod, instance, wipe)| H::Kill { pod, instance, wipe }),
-        8 => (prop::collection::vec(0..4_u8, 1..5), 0..20_u32)
-            .prop_map(|(agents, tenths)| H::Offers { agents, tenths }),
+        8 => (prop::collection::vec(0..4_u8, 1..5), 0..20_u32, outcome())
+            .prop_map(|(agents, tenths, what_comes_of_it)| H::Offers { agents, tenths, what_comes_of_it }),
         1 => Just(H::Rescind),
         1 => pod().prop_map(|pod| H::ResetDelay { pod }),
         1 => Just(H::Restart),
@@ -222,51 +178,6 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => (pod(), spec(), any::<bool>()).prop_map(|(pod, spec, force)| H::Update { pod, spec, force }),
         4 => select(vec![1, 500, 1000, 5000, 10_000, 60_000, 1_000_000]).prop_map(|millis| H::Wait { millis }),
     ]
-}
-
-fn definition(pod: usize, spec: &Spec) -> PodSpec {
-    let unreachable = match spec.unreachable {
-        None => json!("disabled"),
-        Some((inactive, expunge)) => {
-            json!({
-                "inactiveAfterSeconds": inactive,
-                "expungeAfterSeconds": expunge,
-                "onReturn": spec.on_return
-            })
-        }
-    };
-    let constraints =
-        if spec.unique { json!([{"fieldName": "@hostname", "operator": "UNIQUE"}]) } else { json!([]) };
-    let deadline = spec.deadline.map(|action| json!({"seconds": 20, "action": action}));
-    let failing_agents = spec.avoids_failing_agents.then(|| json!({"failures": 1, "seconds": 30}));
-    let mut pod = pod_with(
-        PODS[pod],
-        spec.containers,
-        spec.instances,
-        &json!({
-            "labels": {"version": spec.label.to_string()},
-            "scheduling": {
-                "killSelection": if spec.oldest_first { "OLDEST_FIRST" } else { "YOUNGEST_FIRST" },
-                "unreachableStrategy": unreachable,
-                "backoff": {"failingAgents": failing_agents},
-                "placement": {"constraints": constraints},
-                "upgrade": {
-                    "minimumHealthCapacity": f64::from(spec.upgrade.0) / 10.0,
-                    "maximumOverCapacity": f64::from(spec.upgrade.1) / 10.0,
-                    "deadline": deadline
-                }
-            }
-        }),
-    );
-    if spec.checked {
-        let checked = harness::checked_pod(PODS[pod_index(&pod)], 1, &json!({}));
-        pod.containers[0].health_check.clone_from(&checked.containers[0].health_check);
-    }
-    pod
-}
-
-fn pod_index(pod: &PodSpec) -> usize {
-    PODS.iter().position(|id| *id == pod.id.as_str()).expect("one of ours")
 }
 
 /// Everything people can look at, apart from what a new connection would answer differently.
@@ -370,7 +281,10 @@ impl World {
                 let _ = self.step(Input::Tick);
             }
             Happening::Offers { .. } | Happening::Rescind if !self.is_connected => {}
-            Happening::Offers { agents, tenths } => self.offers(agents, f64::from(*tenths) / 10.0),
+            Happening::Offers { agents, tenths, what_comes_of_it } => {
+                let output = self.offers(agents, f64::from(*tenths) / 10.0);
+                self.is_not_launched(&output, *what_comes_of_it);
+            }
             Happening::Rescind => {
                 if let Some(offer) = self.offer.take() {
                     let _ = self.step(Input::Event(Box::new(Event::Rescind(offer.id))));
@@ -431,7 +345,7 @@ impl World {
         }
     }
 
-    fn offers(&mut self, agents: &[u8], cpus: f64) {
+    fn offers(&mut self, agents: &[u8], cpus: f64) -> Output {
         let offers: Vec<Offer> =
             agents.iter().map(|agent| self.driver.make_offer(&format!("s{agent}"), cpus, 4096.0)).collect();
         let asked: BTreeSet<_> = offers.iter().map(|offer| offer.id.clone()).collect();
@@ -447,6 +361,36 @@ impl World {
         }
         assert_eq!(answered.len(), asked.len(), "every offer is answered once");
         assert_eq!(answered.into_iter().collect::<BTreeSet<_>>(), asked);
+        output
+    }
+
+    /// Nothing comes of the launches in `output`, unless they are sent.
+    fn is_not_launched(&mut self, output: &Output, outcome: Outcome) {
+        let accepts = output.actions.iter().filter_map(|action| match action {
+            Action::Accept(accept) if !accept.launches.is_empty() => Some(accept),
+            _ => None,
+        });
+        for accept in accepts {
+            let input = match outcome {
+                Outcome::Sent => return,
+                Outcome::Refused => {
+                    let call = Box::new(self.driver.scheduler.accept_call(accept));
+                    Input::Refused { call, reason: "no".to_owned() }
+                }
+                Outcome::Unsent => {
+                    let unsent =
+                        accept.launches.iter().map(|launch| (launch.instance.clone(), launch.incarnation));
+                    Input::Secrets(SecretsReport { unsent: unsent.collect(), ..SecretsReport::default() })
+                }
+            };
+            for launch in &accept.launches {
+                let containers = launch.spec.containers.iter();
+                let tasks =
+                    containers.map(|container| launch.instance.task_id(&container.name, launch.incarnation));
+                self.ended.extend(tasks);
+            }
+            let _ = self.step(input);
+        }
     }
 
     fn status(&mut self, task: &TaskId, agent: &AgentId, word: &Word) {

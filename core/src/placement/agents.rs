@@ -115,6 +115,12 @@ impl Agents {
         to_role.filter_map(|(_, seen)| seen.unused.as_ref()).map(|unused| (&unused.pool, unused.at))
     }
 
+    /// What was left unused of `agent` when it was offered to `role` last.
+    pub(crate) fn unused_on(&self, agent: &AgentId, role: &Role) -> Option<&Pool> {
+        let seen = self.seen.get(&(agent.clone(), role.clone()))?;
+        seen.unused.as_ref().map(|unused| &unused.pool)
+    }
+
     /// What is known of `agent`, if it was offered to `role`.
     pub(crate) fn known<'a>(&'a self, agent: &AgentId, role: &Role) -> Option<KnownAgent<'a>> {
         let Seen { agent, most, disks, .. } = self.seen.get(&(agent.clone(), role.clone()))?;

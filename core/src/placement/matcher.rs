@@ -82,9 +82,7 @@ pub(crate) fn match_instance(
     if policy::in_maintenance(pool.unavailability.as_ref(), config, site.now) {
         return Err(NoMatch::Maintenance);
     }
-    let free =
-        accepted.iter().fold(ScalarResources::default(), |sum, index| sum + pool.stacks[*index].scalars);
-    if let Some(why) = NoMatch::insufficient(residence::all_resources(spec), free) {
+    if let Some(why) = NoMatch::insufficient(residence::all_resources(spec), free_for(spec, pool, config)) {
         return Err(why);
     }
     let disks = disks::choose(spec, &pool.disks)?;
@@ -99,6 +97,24 @@ pub(crate) fn match_instance(
         return Err(NoMatch::ExecutorStillAlive);
     }
     Ok(Match { draws: draw(spec, &pool.stacks, &accepted), ports, disks })
+}
+
+/// What is free in `pool` for new copies of `spec`, ports and separate disks apart.
+pub(crate) fn free_for(spec: &PodSpec, pool: &Pool, config: &Config) -> ScalarResources {
+    let accepted = pool.stacks.iter().filter(|stack| accepts(spec, stack, config));
+    accepted.fold(ScalarResources::default(), |sum, stack| sum + stack.scalars)
+}
+
+/// Whether this port is free in `pool` for new copies of `spec`.
+pub(crate) fn has_port_for(spec: &PodSpec, pool: &Pool, port: u16, config: &Config) -> bool {
+    let mut accepted = pool.stacks.iter().filter(|stack| accepts(spec, stack, config));
+    accepted.any(|stack| stack.ports.iter().any(|range| (range.begin..=range.end).contains(&port.into())))
+}
+
+/// Whether new copies of `spec` are kept away from the agent of `pool` for now, however much is free there.
+pub(crate) fn is_closed(spec: &PodSpec, pool: &Pool, site: &Site<'_>) -> bool {
+    policy::in_maintenance(pool.unavailability.as_ref(), site.config, site.now)
+        || policy::is_kept_for_gpus(spec, !pool.total().gpus.is_zero(), site.config)
 }
 
 /// Whether new copies of `pod` might ever fit an agent that had the most of everything free that was ever known of

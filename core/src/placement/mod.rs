@@ -14,7 +14,9 @@ mod task_group;
 
 pub(crate) use self::agents::Agents;
 pub(crate) use self::constraints::{Constraints, PlacedCounts, holds_place};
-pub(crate) use self::matcher::{Asker, Site, match_instance, might_ever_match};
+pub(crate) use self::matcher::{
+    Asker, Site, free_for, has_port_for, is_closed, match_instance, might_ever_match,
+};
 pub(crate) use self::pool::{Pool, Stack};
 pub(crate) use self::refusal::{NoMatch, OfferCount, RefusalStatistics, Refusals};
 pub(crate) use self::residence::all_resources;

@@ -233,7 +233,8 @@ impl Scheduler {
         if wanted.is_empty() || !(is_new || somebody_waits) {
             return;
         }
-        let pause = if is_new { self.config.min_revive_offers_interval } else { REPEAT };
+        let shortest = self.config.min_revive_offers_interval;
+        let pause = if is_new { shortest } else { REPEAT.max(shortest) };
         let due = self.demand.last_revive.map_or(self.now, |last| last + pause);
         if due <= self.now {
             self.demand.last_revive = Some(self.now);

@@ -27,10 +27,11 @@ use std::time::Duration;
 
 use crate::marks::Mark;
 use crate::model::ids::{PodId, TaskId, Uuid};
-use crate::model::instance::{Instance, Task};
+use crate::model::instance::Instance;
 use crate::model::mesos::{Call, ReconcileTask};
 use crate::model::time::Timestamp;
 use crate::scheduler::Scheduler;
+use crate::state::Pod;
 
 /// The pause between two chunks: a large cluster's answers should not come all at once.
 const CHUNK_PAUSE: Duration = Duration::from_millis(100);
@@ -137,11 +138,15 @@ impl Reconciliation {
     }
 }
 
-/// The containers of `instance` that have not ended; or one that has if the copy waits to go back to its volumes: of an
-/// agent where nothing runs Mesos does not say by itself that it is gone for good.
-fn tasks_to_ask_about(instance: &Instance) -> impl Iterator<Item = &Task> {
+/// The tasks of `instance`, one of `pod`, that have not ended; or one of its last launch if the copy waits to go back to its
+/// volumes, also if that launch was never sent: of an agent where nothing runs Mesos does not say by itself that it is gone
+/// for good.
+fn tasks_to_ask_about<'a>(instance: &'a Instance, pod: &'a Pod) -> impl Iterator<Item = TaskId> + 'a {
     let alive = instance.tasks.iter().filter(|task| !task.condition.is_terminal());
-    alive.chain(instance.tasks.first().filter(|_| instance.waits_for_its_home()))
+    let spec = pod.spec_of(instance.version).filter(|_| instance.waits_for_its_home());
+    let ended = spec.and_then(|spec| spec.containers.first()).map(|container| container.name.as_str());
+    let containers = alive.map(|task| &*task.container).chain(ended);
+    containers.map(|container| instance.id.task_id(container, instance.incarnation))
 }
 
 impl Scheduler {
@@ -242,10 +247,11 @@ impl Scheduler {
             }
             let Some(uuid) = next(self) else { break };
             let Some(instance) = self.state.instance(uuid) else { continue };
-            tasks.extend(tasks_to_ask_about(instance).map(|task| ReconcileTask {
-                task_id: instance.task_id(task),
-                agent_id: instance.agent_id().cloned(),
-            }));
+            let Some(pod) = self.state.pod(&instance.id.pod) else { continue };
+            tasks.extend(
+                tasks_to_ask_about(instance, pod)
+                    .map(|task_id| ReconcileTask { task_id, agent_id: instance.agent_id().cloned() }),
+            );
         }
         if !tasks.is_empty() {
             self.reconciliation.unanswered.extend(tasks.iter().map(|task| task.task_id.clone()));

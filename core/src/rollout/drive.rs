@@ -25,8 +25,10 @@ struct Moves {
     old_ready: u32,
     /// So many copies of older definitions may go that do not serve.
     old_unready: u32,
-    /// So many copies of older definitions have to go that do not serve and take up a place.
-    old_idle: u32,
+    /// Copies of older definitions have to make so many places for new ones.
+    places: u32,
+    /// So many of those that serve may go for that.
+    spare: u32,
     /// So many copies that are out of reach and were replaced are of no use any more.
     inactive: u32,
 }
@@ -42,7 +44,7 @@ impl Moves {
         let waiting = if replacing { tally.current } else { tally.current + tally.old };
         self.surplus = self.surplus.min(waiting.get(Stage::Waiting));
         self.old_unready = self.old_unready.min(tally.old.get(Stage::Waiting));
-        self.old_idle = 0;
+        self.places = 0;
         self.old_ready = 0;
         *self != held
     }
@@ -50,7 +52,7 @@ impl Moves {
     /// Begins nothing new: those that got lost are replaced if fewer are `there` than shall be and than there were.
     fn keep_up(&mut self, before: u32, there: u32) {
         self.create = self.create.min(before.saturating_sub(there));
-        self.old_idle = 0;
+        self.places = 0;
         self.old_ready = 0;
         self.old_unready = 0;
     }
@@ -189,11 +191,28 @@ impl Scheduler {
             };
             self.decommission(id, count, older(among), GoalReason::Upgrading);
         }
-        if moves.old_idle > 0 {
-            self.decommission(id, moves.old_idle, older(Among::Idle), GoalReason::Upgrading);
-        }
         if moves.old_ready > 0 {
             self.decommission(id, moves.old_ready, older(Among::Serving), GoalReason::Upgrading);
+        }
+        if moves.places > 0 {
+            self.make_place(&spec, moves.places, moves.spare);
+        }
+    }
+
+    /// Has copies of older definitions go so that so many new ones find a place, among them at most `spare` that serve.
+    fn make_place(&mut self, spec: &PodSpec, places: u32, spare: u32) {
+        let most = u32::try_from(self.portion.left()).unwrap_or(u32::MAX);
+        let places = places.min(most);
+        let mut going =
+            if places > 0 { self.who_makes_place(&spec.id, spec, places, spare) } else { Vec::new() };
+        going.truncate(self.portion.take(going.len()));
+        if self.portion.is_used_up() {
+            // Perhaps that was not all.
+            self.go_on_making_place(&spec.id);
+        }
+        for uuid in going {
+            self.mark(Mark::PlaceMade);
+            self.decommission_instance(uuid, GoalReason::Upgrading);
         }
     }
 
@@ -304,16 +323,15 @@ fn plan(tally: Tally, spec: &PodSpec, replacing: bool, lack_place: u32) -> Moves
     // copies only those count that can be relied on.
     let old_unready = to_go.min(old_counted - old.serving());
     let spare = (old.serving() + available).saturating_sub(capacity.floor);
-    // Those out of reach make no place.
-    let to_make_place = lack_place.saturating_sub(ending);
-    let old_idle = to_make_place.min(old.idle());
-    let old_ready = (to_go - old_unready).max(to_make_place - old_idle).min(spare).min(old.serving());
+    let old_ready = (to_go - old_unready).min(spare).min(old.serving());
     Moves {
         create: missing.min(room),
         surplus: current.counted().saturating_sub(wanted),
         old_ready,
         old_unready,
-        old_idle,
+        // Those that go anyway make place as well.
+        places: lack_place.saturating_sub(ending + old_ready + old_unready),
+        spare: spare - old_ready,
         inactive: if wanted == 0 { tally.get(Stage::Inactive) } else { 0 },
     }
 }

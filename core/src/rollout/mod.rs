@@ -9,6 +9,7 @@
 //!              what there is (tally) with what there shall be, and do what
 //!              is missing: create, decommission; nothing if all is well
 //!              search.rs: do new copies find a place beside the old ones?
+//!              places.rs: if not, which of these make it
 //!                              │
 //!                              ▼
 //!              progress.rs: is the current step of its deployment done?
@@ -28,6 +29,7 @@ mod deadline;
 mod dependencies;
 mod drive;
 mod groups;
+mod places;
 mod progress;
 mod rehearsal;
 mod roles;

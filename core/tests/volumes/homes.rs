@@ -9,7 +9,7 @@ use podium_core::model::mesos::{
 };
 use podium_core::model::number::Scalar;
 use podium_core::model::pod::PodSpec;
-use podium_core::{Command, Config, Entry, Scheduler};
+use podium_core::{Command, Config, Entry, Input, Scheduler};
 use serde_json::{Value, json};
 
 /// A pod of one container with a volume of 100 MiB.
@@ -343,19 +343,15 @@ fn lost(agent: &str) -> Event {
     Event::Failure(ExecutorFailure { agent_id: Some(agent.into()), executor_id: None, status: None })
 }
 
-/// `/db` has been drained away from `s1`, and nothing else of ours runs there.
-fn drained() -> Driver {
-    let mut driver = Driver::connected_with(config());
-    driver.create(resident(1, &json!({})));
-    offer(&mut driver, "s1", &[]);
-    driver.run(0);
-    driver.wait(6.0);
+/// `/db` has been drained away from `s1`, where this is kept for it, and nothing else of ours runs there.
+fn drained() -> (Driver, Vec<Resource>) {
+    let (mut driver, kept) = running(resident(1, &json!({})));
     let mut killed = driver.status(0, "a", TaskState::TaskKilled);
     killed.reason = Some(StatusReason::ReasonAgentDraining);
     driver.event(Event::Update(killed));
     driver.wait(60.0);
     driver.calls.clear();
-    driver
+    (driver, kept)
 }
 
 /// The master's answer about the only copy, if it is asked: its agent is gone.
@@ -375,19 +371,28 @@ fn answer_that_it_is_gone(driver: &mut Driver) {
 /// Mesos says nothing of a copy of which nothing runs, not even when an operator declares its agent gone.
 #[test]
 fn a_copy_that_waits_for_volumes_on_an_agent_that_is_gone_for_good_is_placed_anew() {
-    type Telling<'a> = (&'a str, &'a dyn Fn(&mut Driver));
-    let told: [Telling<'_>; 3] = [
-        ("by the loss of the agent", &|driver| driver.event(lost("s1"))),
-        ("by the next round", &|driver| driver.wait(600.0)),
-        ("by the first round after a restart", &|driver| {
+    type Telling<'a> = (&'a str, &'a dyn Fn(&mut Driver, &[Resource]));
+    let told: [Telling<'_>; 4] = [
+        ("by the loss of the agent", &|driver, _| driver.event(lost("s1"))),
+        ("by the next round", &|driver, _| driver.wait(600.0)),
+        ("by the first round after a restart", &|driver, _| {
             driver.restart();
             driver.subscribe();
         }),
+        ("though its last launch was never sent", &|driver, kept| {
+            let home = make_offer(driver, "s1", 8.0, kept);
+            let mut calls = driver.offer_all(vec![home]).into_iter();
+            let call = calls.find(|call| matches!(call, Call::Accept { .. })).unwrap();
+            let _ = driver.step(Input::Refused { call: Box::new(call), reason: "no".to_owned() });
+            driver.event(lost("s1"));
+            // The back-off.
+            driver.wait(1.0);
+        }),
     ];
     for (how, told) in told {
-        let mut driver = drained();
+        let (mut driver, kept) = drained();
         let (before, ..) = driver.instance(0);
-        told(&mut driver);
+        told(&mut driver, &kept);
         answer_that_it_is_gone(&mut driver);
         assert_eq!(driver.picture(), ["v1.0 - Pending"], "{how}");
         assert_ne!(driver.instance(0).0, before, "{how}: an id stands for the data as well");
@@ -398,7 +403,7 @@ fn a_copy_that_waits_for_volumes_on_an_agent_that_is_gone_for_good_is_placed_ane
 
 #[test]
 fn a_copy_that_waits_for_volumes_on_an_agent_that_is_merely_lost_goes_on_waiting() {
-    let mut driver = drained();
+    let (mut driver, _) = drained();
     driver.event(lost("s1"));
     for state in [TaskState::TaskUnreachable, TaskState::TaskGone, TaskState::TaskUnknown] {
         let mut answer = driver.status(0, "a", state);

@@ -155,12 +155,14 @@ impl<'a> Choice<'a> {
 
     /// Whether `kept` could have ended in place of `victim`: while copies are being replaced, old and new ones end for
     /// different reasons, and where new ones find no place, an old one that is out of reach or ending makes none by
-    /// being asked to end.
+    /// being asked to end, and one on another agent perhaps none that they can have.
     fn are_rivals(self, victim: Candidate<'_>, kept: Candidate<'_>) -> bool {
         if !self.may_replace() {
             return true;
         }
-        let makes_no_place = !kept.is_current && matches!(kept.usefulness, Use::OutOfReach | Use::Ends);
+        let agent = |copy: Candidate<'_>| copy.group.and_then(|group| group.agent);
+        let makes_no_place = !kept.is_current
+            && (matches!(kept.usefulness, Use::OutOfReach | Use::Ends) || agent(kept) != agent(victim));
         victim.is_current == kept.is_current && !(makes_no_place && self.may_lack_place())
     }
 
