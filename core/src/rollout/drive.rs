@@ -124,7 +124,7 @@ impl Scheduler {
         let tally = pod.tally;
         let spec = pod.spec().cloned();
         let replacing = matches!(next, Some((ActionKind::RestartPod, true, _)));
-        let lack_place = self.lack_place(id, spec.as_deref().filter(|_| replacing), tally);
+        let make_place = self.make_place(id, spec.as_deref().filter(|_| replacing), tally);
         let Some(spec) = spec else {
             // Those that depend on it end first, in an earlier step.
             if next.is_none_or(|(_, is_now, _)| is_now) {
@@ -139,7 +139,7 @@ impl Scheduler {
             return;
         }
         let there = tally.counted();
-        let mut moves = plan(tally, &spec, replacing, lack_place);
+        let mut moves = plan(tally, &spec, replacing, make_place);
         if let Some((_, is_now, before)) = next
             && (!is_now || self.has_to_wait(id))
         {
@@ -269,8 +269,8 @@ impl Scheduler {
     }
 }
 
-/// Compares what there is with what `spec` wants. So many new copies `lack_place`.
-fn plan(tally: Tally, spec: &PodSpec, replacing: bool, lack_place: u32) -> Moves {
+/// Compares what there is with what `spec` wants. So many old copies have to `make_place`.
+fn plan(tally: Tally, spec: &PodSpec, replacing: bool, make_place: u32) -> Moves {
     let wanted = spec.instances();
     if !replacing {
         // Copies of older definitions stay until a deployment replaces them.
@@ -305,9 +305,8 @@ fn plan(tally: Tally, spec: &PodSpec, replacing: bool, lack_place: u32) -> Moves
     let old_unready = to_go.min(old_counted - old.serving());
     let spare = (old.serving() + available).saturating_sub(capacity.floor);
     // Those out of reach make no place.
-    let to_make_place = lack_place.saturating_sub(ending);
-    let old_idle = to_make_place.min(old.idle());
-    let old_ready = (to_go - old_unready).max(to_make_place - old_idle).min(spare).min(old.serving());
+    let old_idle = make_place.min(old.idle());
+    let old_ready = (to_go - old_unready).max(make_place - old_idle).min(spare).min(old.serving());
     Moves {
         create: missing.min(room),
         surplus: current.counted().saturating_sub(wanted),

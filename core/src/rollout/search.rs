@@ -2,13 +2,14 @@
 //!
 //! ```text
 //!   new copies wait for offers ──(PATIENCE)──► is it a place that they lack? ── yes ──► old ones make it,
-//!            │                                       │                                as far as the floor allows
-//!            └── one is launched: anew               └── no: look again later
+//!            │                                       │                                as far as the floor allows;
+//!            └── one is launched: anew               └── no: look again later         when they have: anew
 //! ```
 //!
 //! What `minimumHealthCapacity` would give up need not be, so old copies that serve stay until new ones serve in their
 //! place, and those that do not may come to serve. But where the cluster is full, or a fixed port is taken, new ones would
 //! wait for ever. Then those that do not serve go first, and those that are out of reach not at all: they make no place.
+//! As many go as there are new ones that lack a place, and no more before these have had their time to find it.
 //!
 //! It is no place that new ones lack if offers would be of no use to them now, and nobody need go if no new one could ever
 //! go where an old one is.
@@ -42,8 +43,24 @@ pub(crate) struct Searches {
 struct Search {
     /// So many.
     copies: u32,
-    /// Until when; absent if there is none beside the old ones.
-    until: Option<Timestamp>,
+    stage: SearchStage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SearchStage {
+    /// There may be a place beside the old copies: they look for it until then.
+    Looking(Timestamp),
+    /// There is none: of the old copies that take up a place as many go as leave so many.
+    Making(u32),
+}
+
+impl Search {
+    fn end(self) -> Option<Timestamp> {
+        match self.stage {
+            SearchStage::Looking(until) => Some(until),
+            SearchStage::Making(_) => None,
+        }
+    }
 }
 
 impl Searches {
@@ -58,7 +75,7 @@ impl Searches {
     }
 
     fn set(&mut self, pod: &PodId, search: Search) {
-        self.ends.extend(search.until.map(|at| (at, pod.clone())));
+        self.ends.extend(search.end().map(|at| (at, pod.clone())));
         self.by_pod.insert(pod.clone(), search);
     }
 
@@ -69,7 +86,7 @@ impl Searches {
 
     fn remove(&mut self, pod: &PodId) -> Option<Search> {
         let search = self.by_pod.remove(pod)?;
-        if let Some(at) = search.until {
+        if let Some(at) = search.end() {
             self.ends.remove(&(at, pod.clone()));
         }
         Some(search)
@@ -77,9 +94,9 @@ impl Searches {
 }
 
 impl Scheduler {
-    /// How many new copies of the pod `id` lack a place that old ones could make. `replaced` is its definition while older
-    /// ones are being replaced.
-    pub(super) fn lack_place(&mut self, id: &PodId, replaced: Option<&PodSpec>, tally: Tally) -> u32 {
+    /// How many old copies of the pod `id` have to make place for new ones that lack it. `replaced` is its definition while
+    /// older ones are being replaced.
+    pub(super) fn make_place(&mut self, id: &PodId, replaced: Option<&PodSpec>, tally: Tally) -> u32 {
         let before = self.searches.remove(id);
         // Copies with volumes go back to them. And without anything to be given up nobody need look.
         let may_help = |spec: &&PodSpec| {
@@ -90,18 +107,26 @@ impl Scheduler {
         if copies == 0 {
             return 0;
         }
-        let until = match before.filter(|before| before.copies <= copies).map(|before| before.until) {
-            Some(Some(at)) if at > self.now || !self.is_up_to_date() => Some(at),
-            Some(Some(_)) if self.is_place_lacking(id) => {
-                self.mark(Mark::PlaceMade);
-                None
+        let (old, ending) = (tally.old.idle() + tally.old.serving(), tally.get(Stage::Stopping));
+        let stage = match before.filter(|before| before.copies <= copies).map(|before| before.stage) {
+            Some(SearchStage::Looking(until)) if until > self.now || !self.is_up_to_date() => {
+                SearchStage::Looking(until)
             }
-            Some(None) => None,
-            // Others were launched meanwhile, or it is something else that is or was missing.
-            None | Some(Some(_)) => Some(self.now + PATIENCE),
+            Some(SearchStage::Looking(_)) if self.is_place_lacking(id) => {
+                self.mark(Mark::PlaceMade);
+                // Those that are ending make it already.
+                let lacking = copies.saturating_sub(ending);
+                SearchStage::Making(old.saturating_sub(lacking))
+            }
+            Some(SearchStage::Making(left)) if old > left || ending > 0 => SearchStage::Making(left),
+            // Others were launched meanwhile, or it has been made, or it is something else that is or was missing.
+            _ => SearchStage::Looking(self.now + PATIENCE),
         };
-        self.searches.set(id, Search { copies, until });
-        if until.is_some() { 0 } else { copies }
+        self.searches.set(id, Search { copies, stage });
+        match stage {
+            SearchStage::Looking(_) => 0,
+            SearchStage::Making(left) => old.saturating_sub(left),
+        }
     }
 
     /// Whether new copies of the pod have waited for nothing but a place, and one might go where an old one is.
@@ -128,7 +153,8 @@ impl Scheduler {
     pub(crate) fn restart_searches(&mut self) {
         let searches = std::mem::take(&mut self.searches);
         for (pod, search) in searches.by_pod {
-            self.searches.set(&pod, Search { until: Some(self.now + PATIENCE), ..search });
+            let stage = SearchStage::Looking(self.now + PATIENCE);
+            self.searches.set(&pod, Search { stage, ..search });
         }
     }
 }
