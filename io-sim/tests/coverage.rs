@@ -122,6 +122,62 @@ fn records_that_are_not_what_mesos_knows_are_aimed_at() {
     assert!(deleted.has(Mark::UnknownReservationSeen));
 }
 
+/// A scheduler that finds no record of any copy when it starts.
+#[derive(Clone)]
+struct Forgetful(Scheduler);
+
+impl Subject for Forgetful {
+    fn start(config: Config, seed: u64, mut entries: Vec<Entry>) -> Result<Self, RestoreError> {
+        entries.retain(|entry| !matches!(entry, Entry::Instance(_)));
+        Ok(Self(Scheduler::restore(config, seed, entries)?))
+    }
+
+    fn step(&mut self, now: Timestamp, input: Input) -> Output {
+        self.0.step(now, input)
+    }
+
+    fn scheduler(&self) -> &Scheduler {
+        &self.0
+    }
+}
+
+/// How many tasks without a record were listed, one after the other.
+#[derive(Default)]
+struct Listed(Vec<usize>);
+
+impl Witness for Listed {
+    fn see(&mut self, _: &Seen<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
+        let listed = scene.api.map(|api| api.unknown_tasks().count());
+        if let Some(listed) = listed.filter(|listed| self.0.last() != Some(listed)) {
+            self.0.push(listed);
+        }
+        Ok(())
+    }
+}
+
+/// Nobody says that it has ended: it does so while there is no connection. The next round of questions brings no word of it.
+#[test]
+fn a_task_without_a_record_is_listed_until_mesos_does_not_know_it_any_more() {
+    let plan = r#"{
+      "cluster": { "agents": [{ "cpus": 4, "mem": 4096 }] }, "scheduler": { "reconciliation_interval": "30s" },
+      "workload": [
+        { "at": "2s", "do": { "create": { "pod": { "id": "/p", "scaling": { "kind": "fixed", "instances": 1 },
+          "containers": [{ "name": "c", "exec": { "command": { "shell": "x" } },
+            "resources": { "cpus": 0.1, "mem": 32 } }] } } } },
+        { "at": "9m", "do": { "scale": { "pod": "/p", "instances": 2 } } }
+      ],
+      "faults": [
+        { "at": "30s", "do": { "scheduler_crashed": { "lasts": "3s" } } },
+        { "at": "4m", "do": { "connection_partitioned": { "direction": "both", "lasts": "3m" } } },
+        { "at": "250s", "do": { "agent_gone": { "agent": 0, "lasts": "10s" } } }
+      ]
+    }"#;
+    let plan = Plan::from_json(plan).unwrap();
+    let mut world: World<'_, Forgetful, Listed> = World::new(&plan, Listed::default());
+    world.run().unwrap();
+    assert_eq!(world.witness().0, [0, 1, 0]);
+}
+
 fn end(instance: &mut Instance, condition: Condition) {
     instance.condition = condition;
     instance.tasks.iter_mut().for_each(|task| task.condition = condition);
