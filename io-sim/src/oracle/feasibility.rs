@@ -193,7 +193,7 @@ fn may_use_gpus(spec: &PodSpec, total: &[Resource], used: Scalar, scene: &Scene<
 }
 
 fn used(here: &[&Group], kind: &ResourceKind) -> Scalar {
-    let resources = here.iter().flat_map(|group| &group.resources);
+    let resources = here.iter().flat_map(|group| group.in_use());
     resources.filter(|resource| resource.kind == *kind).map(Resource::amount).sum()
 }
 
@@ -212,6 +212,6 @@ fn has_ports(spec: &PodSpec, total: &[Resource], here: &[&Group], scene: &Scene<
     };
     fixed.all(|port| {
         total.iter().any(|resource| resource.reserved_role().is_none() && includes(resource, port))
-            && !here.iter().flat_map(|group| &group.resources).any(|resource| includes(resource, port))
+            && !here.iter().flat_map(|group| group.in_use()).any(|resource| includes(resource, port))
     })
 }
