@@ -56,6 +56,28 @@ fn old_copies_make_place_for_new_ones_that_find_none_beside_them() {
     }
 }
 
+/// What has ended leaves a place that nobody has found yet: no further copy need make one meanwhile.
+#[test]
+fn no_more_old_copies_make_place_than_new_ones_lack_it() {
+    let mut driver = Driver::running(elastic(3, 0.0, 1.0));
+    driver.update_pod(changed(elastic(3, 0.0, 1.0), "2"));
+    driver.offer("s2", 0.2, 64.0);
+    driver.offer("s1", 0.1, 16.0);
+    driver.wait(61.0);
+    let making = ["v1.1 s1 Stable", "v1.1 s1 Terminal", "v1.1 s1 Terminal"];
+    assert_eq!(driver.picture()[..3], making);
+    let ended = driver.status(2, "a", TaskState::TaskKilled);
+    driver.event(Event::Update(ended));
+    assert_eq!(driver.picture()[..2], making[..2]);
+    let ended = driver.status(1, "a", TaskState::TaskKilled);
+    driver.event(Event::Update(ended));
+    driver.wait(59.0);
+    assert_eq!(driver.picture()[0], "v1.1 s1 Stable");
+    // It was of no use to the new ones, or somebody else has taken it.
+    driver.wait(2.0);
+    assert_eq!(driver.picture()[0], "v1.1 s1 Terminal");
+}
+
 /// A version that is ill is no use to anybody, and one that is out of reach makes no place.
 #[test]
 fn what_does_not_serve_makes_place_and_what_is_out_of_reach_does_not() {

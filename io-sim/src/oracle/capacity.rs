@@ -113,14 +113,14 @@ fn floor(spec: &PodSpec, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Viola
 }
 
 /// Whether a deployment is replacing copies of the pod just now.
-fn is_replacing(pod: &PodId, scene: &Scene<'_>) -> bool {
+pub(super) fn is_replacing(pod: &PodId, scene: &Scene<'_>) -> bool {
     let mut actions = scene.store.deployments().filter_map(|deployment| deployment.current_action(pod));
     actions.any(|action| action.action == ActionKind::RestartPod)
 }
 
 /// The fewest copies that must serve and the most that may exist, in whole thousandths so that nothing is lost
 /// to the way numbers are kept.
-fn bounds(spec: &PodSpec) -> (usize, usize) {
+pub(super) fn bounds(spec: &PodSpec) -> (usize, usize) {
     let instances = spec.instances() as usize;
     let thousandths =
         |factor: f64| (0..=1000).find(|t| f64::from(*t) >= factor * 1000.0 - 0.5).unwrap_or(1000);

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use podium_core::config::AcceptedResourceRoles;
-use podium_core::model::group::Group;
+use podium_core::model::group;
 use podium_core::model::ids::{GroupId, PodId};
 use podium_core::model::mesos::{Resource, ResourceKind, ResourceValue};
 use podium_core::model::number::Scalar;
@@ -12,14 +12,15 @@ use podium_core::model::pod::{PersistentVolume, PersistentVolumeType, PodSpec};
 use podium_core::view::{InstanceStatus, PodInstanceState, PodStatus};
 use podium_core::{Entry, Scheduler};
 
-use super::ledger::Ledger;
-use super::{constraints, volumes};
-use crate::cluster::AgentIndex;
+use super::definitions::replaces;
+use super::ledger::{Group, GroupKey, Ledger};
+use super::{capacity, constraints, volumes};
 use crate::plan::Span;
 use crate::world::{Scene, Store};
 
-/// Whether `spec` cannot have the copies that it shall have: some wait, and none of them fits on any machine, or the
-/// master lets nobody run what is asked for, or their own health checks end them before they are healthy.
+/// Whether `spec` cannot have the copies that it shall have: some wait, and none of them fits on any machine, nor where an
+/// old copy is that may go, or the master lets nobody run what is asked for, or their own health checks end them before they
+/// are healthy.
 pub(super) fn is_infeasible(spec: &PodSpec, api: &Scheduler, ledger: &Ledger, scene: &Scene<'_>) -> bool {
     let Some(status) = api.pod_status(&spec.id, scene.clock) else { return false };
     let is_wrong = |instance: &&InstanceStatus| instance.status != PodInstanceState::Stable;
@@ -33,12 +34,33 @@ pub(super) fn is_infeasible(spec: &PodSpec, api: &Scheduler, ledger: &Ledger, sc
         return true;
     }
     let only_waits = wrong.iter().all(|instance| instance.status == PodInstanceState::Pending);
-    only_waits && !has_room(api, spec, &status, ledger, scene)
+    only_waits
+        && !has_room(api, spec, &status, ledger, scene, None)
+        && !spare(spec, &status, ledger, scene)
+            .any(|old| has_room(api, spec, &status, ledger, scene, Some(old.key())))
+}
+
+/// Old copies that serve and that the rollout of `spec` may give up before new ones serve in their place.
+fn spare<'a>(
+    spec: &'a PodSpec,
+    status: &PodStatus,
+    ledger: &'a Ledger,
+    scene: &'a Scene<'_>,
+) -> impl Iterator<Item = &'a Group> {
+    let serving =
+        status.instances.iter().filter(|instance| instance.status == PodInstanceState::Stable).count();
+    let (least, _) = capacity::bounds(spec);
+    let may_go = !spec.is_resident() && serving > least && capacity::is_replacing(&spec.id, scene);
+    let copies = ledger.copies_of(&spec.id).filter(move |copy| may_go && copy.wanted && !copy.ending);
+    let old = copies.filter(|copy| {
+        scene.store.version(&spec.id, copy.version).is_some_and(|version| replaces(spec, version))
+    });
+    old.filter_map(|copy| ledger.newest_of(copy.id.uuid)).filter(|group| group.is_live())
 }
 
 /// Whether a deployment of `pod` waits for one of `others`, by what its groups depend on.
 pub(super) fn depends_on(pod: &PodId, others: &BTreeSet<PodId>, store: &Store) -> bool {
-    let newest = |group: &GroupId| -> Option<&Group> {
+    let newest = |group: &GroupId| -> Option<&group::Group> {
         let versions = store.entries().filter_map(|entry| match entry {
             Entry::Group(found) if found.id == *group => Some(&**found),
             _ => None,
@@ -92,8 +114,15 @@ fn is_permitted(spec: &PodSpec, api: &Scheduler, scene: &Scene<'_>) -> bool {
     users.all(|user| may(&cluster.permitted_users, user)) && may(&cluster.permitted_roles, spec.role.as_str())
 }
 
-/// Whether one more copy of `spec` fits on some machine.
-fn has_room(api: &Scheduler, spec: &PodSpec, status: &PodStatus, ledger: &Ledger, scene: &Scene<'_>) -> bool {
+/// Whether one more copy of `spec` fits on some machine, if that one were not there.
+fn has_room(
+    api: &Scheduler,
+    spec: &PodSpec,
+    status: &PodStatus,
+    ledger: &Ledger,
+    scene: &Scene<'_>,
+    without: Option<GroupKey>,
+) -> bool {
     let of_root = |volume: &&PersistentVolume| volume.kind == PersistentVolumeType::Root;
     let volumes =
         spec.persistent_volumes().map(|(_, volume)| volume).filter(of_root).map(|volume| volume.size);
@@ -107,16 +136,19 @@ fn has_room(api: &Scheduler, spec: &PodSpec, status: &PodStatus, ledger: &Ledger
     ];
     let placed = constraints::placed(api, spec, status, ledger, scene);
     scene.cluster.agents().any(|agent| {
+        let is_here = |group: &&Group| group.agent == Some(agent.index) && Some(group.key()) != without;
+        let live = ledger.groups.values().filter(|group| group.is_live());
+        let here: Vec<&Group> = live.filter(is_here).collect();
         let enough = needed.iter().all(|(kind, amount)| {
             let has = usable(agent.total, kind, spec, scene);
-            has.saturating_sub(used(ledger, agent.index, kind)) >= *amount
+            has.saturating_sub(used(&here, kind)) >= *amount
         });
         agent.running
             && enough
             && constraints::in_reach(spec, agent.config, scene)
-            && may_use_gpus(spec, agent.total, used(ledger, agent.index, &ResourceKind::Gpus), scene)
+            && may_use_gpus(spec, agent.total, used(&here, &ResourceKind::Gpus), scene)
             && constraints::allow(spec, |_| true, agent.config, &placed)
-            && has_ports(spec, agent.total, ledger, agent.index, scene)
+            && has_ports(spec, agent.total, &here, scene)
     })
 }
 
@@ -160,22 +192,13 @@ fn may_use_gpus(spec: &PodSpec, total: &[Resource], used: Scalar, scene: &Scene<
         || settings.gpu_resources && (!is_kept || !has_free || !spec.total_resources().gpus.is_zero())
 }
 
-fn used(ledger: &Ledger, agent: AgentIndex, kind: &ResourceKind) -> Scalar {
-    let here = ledger.groups.values().filter(|group| group.is_live() && group.agent == Some(agent));
-    here.flat_map(|group| &group.resources)
-        .filter(|resource| resource.kind == *kind)
-        .map(Resource::amount)
-        .sum()
+fn used(here: &[&Group], kind: &ResourceKind) -> Scalar {
+    let resources = here.iter().flat_map(|group| group.in_use());
+    resources.filter(|resource| resource.kind == *kind).map(Resource::amount).sum()
 }
 
 /// Whether the fixed host ports of `spec` are free. Dynamic ones are never scarce enough to wait for.
-fn has_ports(
-    spec: &PodSpec,
-    total: &[Resource],
-    ledger: &Ledger,
-    agent: AgentIndex,
-    scene: &Scene<'_>,
-) -> bool {
+fn has_ports(spec: &PodSpec, total: &[Resource], here: &[&Group], scene: &Scene<'_>) -> bool {
     let endpoints = spec.containers.iter().flat_map(|container| &container.endpoints);
     let ports: Vec<u64> = endpoints.filter_map(|endpoint| endpoint.host_port).map(u64::from).collect();
     // Ports are reserved for nobody.
@@ -187,9 +210,8 @@ fn has_ports(
         ResourceValue::Ranges(ranges) => ranges.iter().any(|range| range.begin <= port && port <= range.end),
         ResourceValue::Scalar(_) | ResourceValue::Set(_) => false,
     };
-    let here = || ledger.groups.values().filter(|group| group.is_live() && group.agent == Some(agent));
     fixed.all(|port| {
         total.iter().any(|resource| resource.reserved_role().is_none() && includes(resource, port))
-            && !here().flat_map(|group| &group.resources).any(|resource| includes(resource, port))
+            && !here.iter().flat_map(|group| group.in_use()).any(|resource| includes(resource, port))
     })
 }

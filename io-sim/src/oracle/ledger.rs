@@ -52,8 +52,8 @@ pub(super) struct Group {
     pub(super) instance: InstanceId,
     pub(super) incarnation: u32,
     pub(super) members: BTreeMap<Arc<str>, Member>,
-    /// What it uses in all, its executor included.
-    pub(super) resources: Vec<Resource>,
+    /// What its executor uses.
+    executor: Vec<Resource>,
     /// The machine; absent if its agent was gone already when it was asked for.
     pub(super) agent: Option<AgentIndex>,
     /// The scheduler asked for the end of one of its members.
@@ -66,6 +66,8 @@ pub(super) struct Group {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Member {
     pub(super) truth: Truth,
+    /// What it uses until it ends.
+    resources: Vec<Resource>,
     /// When it really ended, if not by itself without an error.
     ended_at: Option<Timestamp>,
     /// The furthest it got, by what the scheduler and whoever comes after it know.
@@ -207,7 +209,7 @@ impl Group {
             instance: instance.id.clone(),
             incarnation: instance.incarnation,
             members: instance.tasks.iter().map(|task| (task.container.clone(), Member::default())).collect(),
-            resources: Vec::new(),
+            executor: Vec::new(),
             agent: instance.agent_id().and_then(|id| Some(scene.cluster.standing(id)?.0)),
             kill_sent: false,
             serves_since: None,
@@ -266,6 +268,13 @@ impl Group {
     /// Whether some container of it exists.
     pub(super) fn is_live(&self) -> bool {
         self.members.values().any(|member| member.truth.is_live())
+    }
+
+    /// What it uses, its executor included. Of a container that has ended Mesos gives others what it used.
+    pub(super) fn in_use(&self) -> impl Iterator<Item = &Resource> {
+        let members = self.members.values();
+        let there = members.filter(|member| !matches!(member.truth, Truth::Finished | Truth::Ended));
+        self.executor.iter().chain(there.flat_map(|member| &member.resources))
     }
 
     /// Since when it has really lacked a container that did not end by itself without an error.
@@ -471,11 +480,13 @@ impl Ledger {
     fn see_launch(&mut self, launch: &LaunchGroup, scene: &Scene<'_>) {
         let Some(task) = launch.tasks.first() else { return };
         let Ok(first) = task.task_id.parse() else { return };
-        let members = launch.tasks.iter().filter_map(|task| task.task_id.parse().ok());
-        let resources = launch.tasks.iter().flat_map(|task| &task.resources);
+        let members = launch.tasks.iter().filter_map(|task| {
+            let member = Member { resources: task.resources.clone(), ..Member::default() };
+            Some((task.task_id.parse().ok()?.container.into(), member))
+        });
         let group = Group {
-            members: members.map(|id| (id.container.into(), Member::default())).collect(),
-            resources: resources.chain(&launch.executor.resources).cloned().collect(),
+            members: members.collect(),
+            executor: launch.executor.resources.clone(),
             agent: scene.cluster.standing(&task.agent_id).map(|(agent, _)| agent),
             kill_sent: false,
             serves_since: None,

@@ -135,3 +135,32 @@ fn a_copy_that_nobody_wants_and_nobody_ends() {
         "{found}"
     );
 }
+
+#[test]
+fn an_update_that_old_copies_make_no_place_for() {
+    // Its clock stands still soon after the update: no search for a place ever ends.
+    #[derive(Clone, Default)]
+    struct Patient(Cell<Option<Timestamp>>);
+    impl Bug for Patient {
+        fn clock(&self, now: Timestamp) -> Timestamp {
+            let last = self.0.get().unwrap_or(now + Duration::from_secs(70));
+            self.0.set(Some(last));
+            now.min(last)
+        }
+
+        fn deadline(&self, deadline: Option<Timestamp>) -> Option<Timestamp> {
+            deadline.filter(|at| Some(*at) <= self.0.get())
+        }
+    }
+    let full = include_str!(
+        "../../../sim-scenarios/scenarios/an-update-finds-a-place-where-there-is-none-beside-the-old-copies.json"
+    );
+    let mut plan = Plan::from_json(full).unwrap();
+    plan.expect.clear();
+    plan.settle = Span::from_secs(10 * 60);
+    let found = violation(Patient::default(), &plan).to_string();
+    assert!(
+        found.starts_with("convergence: ") && found.contains("a deployment of /web is not done"),
+        "{found}"
+    );
+}

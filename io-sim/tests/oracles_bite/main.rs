@@ -35,7 +35,7 @@ use podium_core::{
     Scheduler,
 };
 use podium_sim::oracle::{Jury, Violation};
-use podium_sim::plan::{Fault, Plan, Planned, Request};
+use podium_sim::plan::{Fault, Plan, Planned, Request, Span};
 use podium_sim::run::{Report, run, run_subject};
 use podium_sim::world::{Subject, World};
 

@@ -51,6 +51,7 @@ pub fn generate(seed: u64) -> Plan {
     }
     let mut workload = workload(&mut stream("workload"), rarities, agents, mended_at);
     aims::aim_requests(&mut stream("aims"), &mut workload);
+    workload.extend(crowd(&mut stream("crowd"), &cluster, mended_at));
     Plan {
         about: format!("seed {seed}"),
         seed,
@@ -332,6 +333,27 @@ fn workload(
             let again = Request::Scale { pod, instances: below(random, 16), force: random.chance(700) };
             orders.push(Planned::at(at + Span::from_millis(random.between(0, 3000)), again));
         }
+    }
+    orders
+}
+
+/// Has some runs update a pod with a fixed host port whose copies are wherever they can be: new ones find no place beside
+/// them.
+fn crowd(random: &mut Random, cluster: &ClusterPlan, mended_at: Span) -> Vec<Planned<Request>> {
+    if !random.chance(60) {
+        return Vec::new();
+    }
+    let is_near = |agent: &&AgentPlan| {
+        agent.domain.as_ref().map(|[region, _]| region) == cluster.domain.as_ref().map(|[region, _]| region)
+    };
+    let places = cluster.agents.iter().filter(is_near).count();
+    let mut pod = pods::crowded(random, places);
+    let at = pick_span(random, Span::from_secs(1), Span::from_secs(60));
+    let mut orders = vec![Planned::at(at, Request::Create { pod: pod.clone(), force: false })];
+    for revision in 1..=random.between(1, 4) {
+        pod["environment"] = json!({ "REVISION": revision.to_string() });
+        let at = pick_span(random, Span::from_secs(120), mended_at);
+        orders.push(Planned::at(at, Request::Update { pod: pod.clone(), force: random.chance(400) }));
     }
     orders
 }

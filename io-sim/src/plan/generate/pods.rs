@@ -277,6 +277,27 @@ impl PodMaker {
     }
 }
 
+/// A pod with one copy in each of so many places.
+pub(super) fn crowded(random: &mut Random, places: usize) -> Value {
+    let floor = one_of(random, [json!(0), json!(0.25), json!(0.5), json!(0.9)]);
+    let over = one_of(random, [json!(0.25), json!(0.5), json!(1)]);
+    json!({
+        "id": "/crowd",
+        "scaling": { "kind": "fixed", "instances": places },
+        "containers": [{
+            "name": "a",
+            "exec": { "command": { "shell": "serve" } },
+            "resources": { "cpus": 0.1, "mem": 32 },
+            "endpoints": [{ "name": "http", "hostPort": 31_020 }]
+        }],
+        "networks": [{ "mode": "host" }],
+        "scheduling": {
+            "upgrade": { "minimumHealthCapacity": floor, "maximumOverCapacity": over },
+            "unreachableStrategy": strategy(random)
+        }
+    })
+}
+
 fn upgrade(random: &mut Random) -> Value {
     let parts = || [json!(0), json!(0.25), json!(0.5), json!(0.9), json!(1)];
     json!({
