@@ -43,14 +43,15 @@ impl Scheduler {
         if !may_be_alive(&status) {
             self.strays.remove(&status.task_id);
         }
+        match status.task_id.parse() {
+            Ok(task) => self.on_update_of_ours(&task, &status),
+            Err(_) => self.on_update_of_unknown_task(&status),
+        }
+        // After it was heard of the copy itself, which may be one of those that are let go.
         if status.state == TaskState::TaskGoneByOperator
             && let Some(agent) = &status.agent_id
         {
             self.on_agent_gone(agent);
-        }
-        match status.task_id.parse() {
-            Ok(task) => self.on_update_of_ours(&task, &status),
-            Err(_) => self.on_update_of_unknown_task(&status),
         }
         self.reconciliation.answered(&status.task_id, self.now);
         // Last, so that everything the update led to goes with the same records.
