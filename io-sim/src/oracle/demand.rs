@@ -64,7 +64,8 @@ impl Demand {
     }
 }
 
-/// Whether a copy waits for offers to `role`, that of its definition or of its volumes, or something may be reserved for it
+/// Whether a copy waits for offers to `role`, that of its definition or of its volumes, or did less than a minute ago, since one
+/// that fails again and again waits between two looks; or something may be reserved for it
 /// that is to be given back. An agent that is away may come back with that.
 fn is_needed(role: &Role, is_released: bool, scene: &Scene<'_>) -> bool {
     let is_of_definition =
@@ -74,7 +75,9 @@ fn is_needed(role: &Role, is_released: bool, scene: &Scene<'_>) -> bool {
     };
     scene.store.entries().any(|entry| match entry {
         Entry::Instance(instance) => {
-            queue::waits(instance) && (instance.role == *role || is_of_definition(instance))
+            let staged_at = instance.tasks.first().map(|task| task.staged_at);
+            let has_waited = staged_at.is_some_and(|at| scene.clock.since(at) < PATIENCE);
+            (queue::waits(instance) || has_waited) && (instance.role == *role || is_of_definition(instance))
         }
         Entry::Leftover(leftover) => {
             leftover.role == *role && !(is_released && is_there(&leftover.agent.agent_id))
