@@ -17,7 +17,7 @@ use podium_core::model::pod::Constraint;
 
 use super::definitions::replaces;
 use super::ledger::{Copy, CopyChange, Group, GroupKey, Ledger};
-use super::{Violation, constraints, short};
+use super::{Violation, capacity, constraints, short};
 use crate::cluster::AgentConfig;
 use crate::world::{Scene, Seen};
 
@@ -190,11 +190,17 @@ fn obeys_constraints(ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation
             others.filter_map(|group| Some((group, config_of(group, scene)?))).collect();
         let there = others.iter().filter(|(group, _)| !to_come.contains(&group.key()));
         let placed: Vec<&AgentConfig> = there.map(|(_, agent)| *agent).collect();
+        // A deployment that was taken the place of may have left old copies that are still to end, which hold their places
+        // until they have.
+        let is_left =
+            |copy: &Copy| scene.store.version(pod, copy.version).is_some_and(|old| replaces(spec, old));
+        let old_ones_are_left =
+            !old_ones_stay && !capacity::is_replacing(pod, scene) && ledger.copies_of(pod).any(is_left);
         let is_even = |rule: &Constraint| {
             let is_old = |group: &Group| !new.contains(&group.key());
             let only_launches =
                 ledger.changes.iter().filter(|other| other.id.pod == *pod).all(|other| is_launch(&other));
-            let is_sure = only_launches && !ledger.has_just_deployed(pod);
+            let is_sure = only_launches && !ledger.has_just_deployed(pod) && !old_ones_are_left;
             !constraints::spreads_evenly(rule) || !is_sure || stays_even(rule, agent, &others, is_old)
         };
         let is_counted = |rule: &Constraint| !constraints::spreads_evenly(rule);
