@@ -6,6 +6,7 @@ mod harness;
 mod created_anew;
 mod homes;
 mod moves;
+mod updates;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -657,36 +658,6 @@ fn copies_with_volumes_that_are_launched_together_keep_their_constraints() {
     let launches = launches.filter(|operation| matches!(operation.info, OperationInfo::LaunchGroup(_)));
     assert_eq!(launches.count(), 2);
     assert_eq!(driver.picture(), ["v1.1 s1 Pending", "v1.1 s2 Pending", "v1.0 - Pending"]);
-}
-
-#[test]
-fn an_update_of_copies_with_volumes_can_be_taken_back_midway() {
-    let (mut driver, kept) = running(one());
-    driver.update_pod(changed(one(), "two"));
-    driver.confirm_kills();
-    driver.wait(2.0);
-    assert_eq!(used(&offer(&mut driver, "s1", &kept)), kept);
-    assert_eq!(driver.picture(), ["v2.2 s1 Pending"]);
-    driver.cancel(false);
-    driver.confirm_kills();
-    driver.wait(2.0);
-    assert_eq!(used(&offer(&mut driver, "s1", &kept)), kept, "the same volumes");
-    driver.run(0);
-    driver.wait(6.0);
-    assert_eq!(driver.picture(), ["v3.3 s1 Stable"]);
-    assert_eq!(driver.deployments(), [""; 0]);
-}
-
-#[test]
-fn the_kill_that_makes_room_for_an_update_is_repeated() {
-    let (mut driver, _) = running(one());
-    driver.update_pod(changed(one(), "two"));
-    assert_eq!(driver.kills(), ["/db.a.1", "/db.b.1"]);
-    driver.wait(2.0);
-    assert_eq!(driver.kills(), ["/db.a.1", "/db.b.1"], "the first may have got lost");
-    driver.restart();
-    driver.subscribe();
-    assert_eq!(driver.kills(), ["/db.a.1", "/db.b.1"], "also by the next leader");
 }
 
 #[test]
