@@ -1,5 +1,7 @@
 //! Not to converge is excused only by what nobody can help.
 
+use std::time::Duration;
+
 use podium_sim::plan::Plan;
 use podium_sim::run::{Report, run};
 
@@ -129,6 +131,9 @@ fn a_pod_without_room_does_not_excuse_another() {
                                     "resources": { "cpus": 9, "mem": 32 } }]"#;
     let exits_late = r#", "containers": [{ "pod": "/b", "lasting": true, "do": {
         "exits": 1000, "runs": ["12m", "12m"], "status": { "code": 1 } } }]"#;
-    let found = two_pods("", large, exits_late).violation.unwrap().to_string();
+    let report = two_pods("", large, exits_late);
+    let found = report.violation.unwrap().to_string();
     assert!(found.contains("and then task b.") && found.ends_with(" ended"), "{found}");
+    // Nobody waits for half an hour if nothing else is missing.
+    assert!(report.elapsed < Duration::from_secs(20 * 60), "{:?}", report.elapsed);
 }

@@ -6,7 +6,8 @@
 //! is to be killed does not count among those that serve. Others serve if Mesos has told the scheduler so, and not otherwise
 //! since: news that are on their way nobody can go by. But they do not travel for ever: a copy that has really been gone
 //! for a minute in which nothing was broken does not count whatever was said of it, since its scheduler has had time to
-//! hear of it, or to ask; unless the master itself says nothing, since it waits for the agent. Health has no such rule: by when it must be noticed depends on the checks.
+//! hear of it, or to ask; unless the master itself says nothing, since it waits for the agent. Health has no such rule: by
+//! when it must be noticed depends on the checks.
 //!
 //! *Ceiling.* A new copy may come only if there is room for it; those that are still ending take up room, whether or
 //! not there is a record of them. Where

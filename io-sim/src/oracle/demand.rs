@@ -64,9 +64,9 @@ impl Demand {
     }
 }
 
-/// Whether a copy waits for offers to `role`, that of its definition or of its volumes, or did less than a minute ago, since one
-/// that fails again and again waits between two looks; or something may be reserved for it
-/// that is to be given back. An agent that is away may come back with that.
+/// Whether a copy waits for offers to `role`, that of its definition or of its volumes, or did less than a minute ago, since
+/// one that fails again and again waits between two looks; or something may be reserved for it that is to be given back. An
+/// agent that is away may come back with that.
 fn is_needed(role: &Role, is_released: bool, scene: &Scene<'_>) -> bool {
     let is_of_definition =
         |instance: &Instance| scene.store.spec(&instance.id.pod).is_some_and(|spec| spec.role == *role);

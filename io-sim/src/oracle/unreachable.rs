@@ -7,8 +7,8 @@
 //!    in the count                          its place                              come back
 //! ```
 //!
-//! Neither step comes by old news, neither comes early, neither comes late, and with `disabled` neither comes. Windows are measured from the
-//! time at which the master gave the agent up, by the scheduler's clock: it has no other.
+//! Neither step comes by old news, neither comes early, neither comes late, and with `disabled` neither comes. Windows are
+//! measured from the time at which the master gave the agent up, by the scheduler's clock: it has no other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
