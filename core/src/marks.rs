@@ -78,6 +78,8 @@ pub enum Mark {
     Resumed,
     /// The master does not let us have a role that a pod needs.
     RoleRefused,
+    /// Old copies would have gone if Mesos had answered what it was asked about others.
+    SilenceHeld,
     /// A copy that returned is one too many.
     Surplus,
     /// Something is reserved for a copy that there is no record of.
@@ -94,7 +96,7 @@ pub enum Mark {
 
 impl Mark {
     /// All of them.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::AgentAvoided,
         Self::AgentLossHeard,
         Self::DependencyAwaited,
@@ -130,6 +132,7 @@ impl Mark {
         Self::ReconciledAgain,
         Self::Resumed,
         Self::RoleRefused,
+        Self::SilenceHeld,
         Self::Surplus,
         Self::UnknownReservationSeen,
         Self::UnknownTaskEnded,

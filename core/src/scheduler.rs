@@ -51,6 +51,8 @@ pub struct Scheduler {
     pub(crate) launch_cursor: Option<PodId>,
     /// Pods of which copies would go if what is known of them were not old news.
     pub(crate) held: BTreeSet<PodId>,
+    /// Pods of which old copies would go if Mesos had answered what it was asked about others.
+    pub(crate) in_doubt: BTreeSet<PodId>,
     /// Pods of which new copies look for a place beside the old ones.
     pub(crate) searches: Searches,
     /// The pod that was looked at last when the last step's portion was used up: the next step goes on behind it.
@@ -123,6 +125,7 @@ impl Scheduler {
             agents: Agents::default(),
             launch_cursor: None,
             held: BTreeSet::new(),
+            in_doubt: BTreeSet::new(),
             searches: Searches::default(),
             drive_cursor: None,
             next_look_for_secrets: None,

@@ -27,6 +27,7 @@ fn elastic(instances: u32, floor: f64, over: f64) -> PodSpec {
 fn old_copies_make_place_for_new_ones_that_find_none_beside_them() {
     for restarts in [false, true] {
         let mut driver = Driver::running(elastic(2, 0.5, 1.0));
+        driver.answers = true;
         driver.update_pod(changed(elastic(2, 0.5, 1.0), "2"));
         if restarts {
             driver.wait(50.0);
@@ -38,6 +39,9 @@ fn old_copies_make_place_for_new_ones_that_find_none_beside_them() {
         driver.kills();
         driver.wait(44.0);
         assert_eq!(driver.kills(), NOTHING);
+        let until = if restarts { "12:28:35.002Z" } else { "12:27:45.002Z" };
+        let said = format!("; if they find no place beside older ones by 2020-09-13T{until}, those make it");
+        assert!(driver.deployments()[0].contains(&said), "{:?}", driver.deployments());
         driver.wait(16.0);
         assert_eq!(
             driver.picture(),
@@ -102,6 +106,7 @@ fn what_does_not_serve_makes_place_and_what_is_out_of_reach_does_not() {
 #[test]
 fn what_is_not_offered_may_have_a_place_once_somebody_leaves_it() {
     let mut driver = Driver::running(elastic(2, 0.5, 1.0));
+    driver.answers = true;
     driver.update_pod(changed(elastic(2, 0.5, 1.0), "2"));
     driver.restart();
     driver.subscribe();
@@ -247,6 +252,7 @@ fn old_copies_go_from_where_new_ones_find_a_place() {
 #[test]
 fn one_old_copy_after_the_other_goes_where_nobody_knows_what_is_free() {
     let mut driver = Driver::connected();
+    driver.answers = true;
     driver.create(elastic(3, 0.0, 1.0));
     for agent in ["s1", "s2", "s3"] {
         driver.offer(agent, 0.2, 64.0);
@@ -337,6 +343,7 @@ fn old_copies_make_place_where_they_have_the_port_that_new_ones_need() {
 #[test]
 fn no_old_copy_makes_place_on_an_agent_that_new_ones_avoid() {
     let mut driver = Driver::running(elastic(2, 0.5, 1.0));
+    driver.answers = true;
     let careful = json!({"scheduling": {
         "backoff": {"failingAgents": {"failures": 1, "seconds": 600}},
         "upgrade": {"minimumHealthCapacity": 0.5, "maximumOverCapacity": 1}

@@ -227,6 +227,49 @@ fn a_rollout_ends_no_old_copy_before_mesos_has_said_how_they_all_are() {
     assert_eq!(driver.kills(), ["/p.a.1"], "and now there is one to spare");
 }
 
+/// A new master says nothing of agents that have not come back: what was on them may be gone.
+#[test]
+fn a_rollout_counts_on_no_copy_that_mesos_says_nothing_of() {
+    let spec = |instances| pod("/p", 1, instances);
+    let mut driver = Driver::running(spec(2));
+    driver.update_pod(harness::changed(spec(2), "2"));
+    driver.offer("s2", 8.0, 8192.0);
+    let heard = driver.status(0, "a", TaskState::TaskRunning);
+    let silent = driver.status(1, "a", TaskState::TaskRunning);
+    driver.restart();
+    driver.subscribe();
+    driver.event(Event::Update(heard));
+    driver.run(2);
+    driver.wait(30.0);
+    assert_eq!(driver.kills(), NOTHING);
+    assert_eq!(
+        driver.deployments(),
+        [
+            "RestartPod /p: waits for 2 instances of the new version to be ready: 1 is so, 1 is starting; Mesos has \
+             not answered yet what became of 1 instance: until then older ones that serve stay"
+        ]
+    );
+    let mut later = driver.clone();
+    later.run(3);
+    later.wait(5.0);
+    assert_eq!(later.kills(), ["/p.a.1", "/p.a.1"], "two must serve, and two new ones are known to");
+    for (state, kills) in
+        [(TaskState::TaskRunning, 1), (TaskState::TaskFailed, 0), (TaskState::TaskUnreachable, 0)]
+    {
+        let mut driver = driver.clone();
+        driver.calls.clear();
+        driver.event(Event::Update(TaskStatus { state, ..silent.clone() }));
+        assert_eq!((state, driver.kills().len()), (state, kills));
+        assert!(!driver.deployments()[0].contains("Mesos has not answered"), "{:?}", driver.deployments());
+    }
+    // It is asked again each minute, also when the next round has begun.
+    driver.wait(90.0);
+    for _ in 0..15 {
+        driver.wait(60.0);
+        assert!(questions(&mut driver).concat().contains(&silent.task_id));
+    }
+}
+
 /// Without word from Mesos nobody goes, and whoever scaled the pod down is not told that it is done.
 #[test]
 fn scaling_down_without_a_connection_is_not_done_before_the_copies_go() {

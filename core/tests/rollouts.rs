@@ -140,6 +140,7 @@ fn a_restart_does_not_make_new_copies_run_longer_before_they_count() {
 #[test]
 fn a_new_copy_that_turns_unhealthy_does_not_count_any_more() {
     let mut driver = Driver::connected();
+    driver.answers = true;
     driver.create(checked_pod("/p", 2, &json!({})));
     driver.offer("s1", 8.0, 8192.0);
     for n in 0..2 {
@@ -248,6 +249,7 @@ fn finish(driver: &mut Driver) -> String {
 #[test]
 fn a_restart_midway_resumes_the_rollout_where_it_was() {
     let mut driver = Driver::running(pod("/p", 1, 2));
+    driver.answers = true;
     driver.update_pod(changed(pod("/p", 1, 2), "2"));
     driver.offer("s2", 8.0, 8192.0);
     driver.update_all(2, TaskState::TaskStarting);
@@ -438,6 +440,7 @@ fn what_a_cancelled_rollout_leaves_behind_the_next_change_repairs() {
         changed(pod_with("/p", 1, 2, &json!({"scheduling": {"killSelection": "OLDEST_FIRST"}})), "2"),
     ] {
         let mut driver = Driver::running(pod("/p", 1, 2));
+        driver.answers = true;
         driver.update_pod(changed(pod("/p", 1, 2), "2"));
         driver.offer("s2", 8.0, 8192.0);
         driver.run(2);
@@ -524,6 +527,7 @@ fn an_old_copy_that_is_out_of_reach_for_a_moment_stays_until_a_new_one_takes_its
 #[test]
 fn the_floor_holds_at_every_moment_and_not_only_at_the_start() {
     let mut driver = Driver::running(elastic(4, 0.75, 0.25));
+    driver.answers = true;
     driver.update_pod(changed(elastic(4, 0.75, 0.25), "2"));
     driver.offer("s2", 8.0, 8192.0);
     assert_eq!(driver.confirm_kills(), 1, "three must serve, so one may make room");
@@ -560,6 +564,7 @@ fn the_floor_holds_at_every_moment_and_not_only_at_the_start() {
 #[test]
 fn an_update_finds_copies_that_were_never_launched_also_after_a_restart() {
     let mut driver = Driver::connected();
+    driver.answers = true;
     driver.create(pod("/p", 1, 2));
     driver.offer("s1", 0.2, 8192.0);
     driver.run(0);

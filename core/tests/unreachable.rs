@@ -350,6 +350,7 @@ fn what_a_person_kills_is_replaced_at_once_out_of_reach_whyever_it_was_to_end_be
 #[test]
 fn disabled_neither_replaces_nor_gives_up() {
     let mut driver = Driver::running(disabled(1));
+    driver.answers = true;
     driver.update_all(0, TaskState::TaskUnreachable);
     driver.wait(10_000_000.0);
     assert_eq!(driver.picture(), ["v1.1 s1 Degraded"]);

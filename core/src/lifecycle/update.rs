@@ -53,7 +53,7 @@ impl Scheduler {
         {
             self.on_agent_gone(agent);
         }
-        self.reconciliation.answered(&status.task_id, self.now);
+        self.answered(&status.task_id);
         // Last, so that everything the update led to goes with the same records.
         self.acknowledge(&status);
     }

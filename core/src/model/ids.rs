@@ -170,6 +170,15 @@ impl PodId {
         Self::new(path)
     }
 
+    /// What the ids of all its instances begin with, and those of no other pod's.
+    pub(crate) fn instance_prefix(&self) -> String {
+        let mut text = String::with_capacity(self.as_str().len() + 1 + INSTANCE_LENGTH);
+        self.push_safe_path(&mut text);
+        text.push('.');
+        text.push_str(PREFIX);
+        text
+    }
+
     /// The path's segments, outermost first.
     pub fn segments(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.as_str().split('/').filter(|segment| !segment.is_empty())

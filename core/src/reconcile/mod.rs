@@ -15,7 +15,7 @@
 //! launch is silent. These questions go out by themselves, and do not pull a round along.
 //!
 //! Answers come as ordinary status updates. No answer is legal: a master that has just taken over says
-//! nothing about agents that have not come back yet.
+//! nothing about agents that have not come back yet. No rollout counts on copies there meanwhile (`rollout/doubt.rs`).
 //!
 //! What we know of a copy is old news until Mesos has been asked: it may be back in reach, up or ended by now. So no timer
 //! of a copy acts without a connection, and after a subscription, or an absence, none does before all questions of the first round are
@@ -38,6 +38,9 @@ const CHUNK_PAUSE: Duration = Duration::from_millis(100);
 
 /// The first pause before unanswered questions are repeated; it doubles up to the interval between rounds.
 const FIRST_RETRY: Duration = Duration::from_secs(15);
+
+/// The longest one: a rollout may be waiting for the answer.
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
 /// Given-up instances are remembered so long. Mesos itself forgets lost agents after two weeks.
 const FORGET_AFTER: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -92,8 +95,20 @@ impl Reconciliation {
         [self.next_urgent, self.next_chunk, retry, self.next_round].into_iter().flatten().min()
     }
 
+    /// The copies of `pod` that a question is open about, those of which it is about several tasks more than once.
+    pub(crate) fn asked_about(&self, pod: &PodId) -> impl Iterator<Item = Uuid> {
+        let prefix = pod.instance_prefix();
+        let open = [&self.unanswered, &self.repeated].into_iter();
+        let open = open.flat_map(move |tasks| {
+            let from = tasks.range::<str, _>((Bound::Included(&*prefix), Bound::Unbounded));
+            let prefix = prefix.clone();
+            from.take_while(move |task| task.as_str().starts_with(&prefix))
+        });
+        open.filter_map(|task| task.parse().ok().map(|id| id.uuid))
+    }
+
     /// Mesos said something about `task`.
-    pub(crate) fn answered(&mut self, task: &TaskId, now: Timestamp) {
+    fn answered(&mut self, task: &TaskId, now: Timestamp) {
         let was_open = self.unanswered.remove(task) || self.repeated.remove(task);
         if was_open && self.unanswered.is_empty() && self.repeated.is_empty() {
             // The pauses of later questions are their own.
@@ -152,17 +167,33 @@ fn tasks_to_ask_about<'a>(instance: &'a Instance, pod: &'a Pod) -> impl Iterator
 impl Scheduler {
     /// There is a new subscription, or it is doubtful what was heard: everything is uncertain.
     pub(crate) fn restart_reconciliation(&mut self) {
+        self.reconciliation = Reconciliation::default();
         self.start_round();
         self.reconciliation.trust = Trust::OnceAsked;
+        self.held.append(&mut self.in_doubt);
+    }
+
+    /// Mesos said something about `task`.
+    pub(crate) fn answered(&mut self, task: &TaskId) {
+        self.reconciliation.answered(task, self.now);
+        if !self.in_doubt.is_empty()
+            && let Ok(task) = task.parse()
+        {
+            self.look_again_if_in_doubt(&task.instance().pod);
+        }
     }
 
     fn start_round(&mut self) {
+        let unanswered = std::mem::take(&mut self.reconciliation.unanswered);
         self.reconciliation = Reconciliation {
             next: self.first_instance_after(None, self.now),
             began: self.now,
             implicit: true,
             next_chunk: Some(self.now),
             next_round: Some(self.now + self.config.reconciliation_interval),
+            // What was asked before and has no answer is asked again, with all the others.
+            unanswered,
+            retry: self.reconciliation.retry,
             trust: self.reconciliation.trust,
             ..Reconciliation::default()
         };
@@ -227,7 +258,7 @@ impl Scheduler {
             && at <= now
             && !self.reconciliation.unanswered.is_empty()
         {
-            let pause = (pause * 2).min(self.config.reconciliation_interval);
+            let pause = (pause * 2).min(LONGEST_RETRY);
             self.reconciliation.retry = Some((now + pause, pause));
             self.mark(Mark::ReconciledAgain);
             self.repeat_unanswered();

@@ -16,7 +16,7 @@ use crate::state::{Pod, Stage, Tally};
 
 /// What to do about a pod right now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Moves {
+pub(super) struct Moves {
     /// So many new copies are wanted.
     create: u32,
     /// So many copies are too many: while definitions are being replaced, of the current one, unless they have volumes.
@@ -47,6 +47,23 @@ impl Moves {
         self.places = 0;
         self.old_ready = 0;
         *self != held
+    }
+
+    /// Whether copies that serve may go.
+    pub(super) fn may_end_serving(self) -> bool {
+        self.surplus > 0 || self.old_ready > 0 || self.places > 0
+    }
+
+    /// Of copies that serve no more go than by `sure`, which counts on fewer of those in `tally`; and none for being too
+    /// many.
+    pub(super) fn only_sure(self, sure: Self, tally: Tally) -> Self {
+        Self {
+            surplus: self.surplus.min(tally.counted() - tally.serving()),
+            old_ready: self.old_ready.min(sure.old_ready),
+            places: self.places.min(sure.places),
+            spare: self.spare.min(sure.spare),
+            ..self
+        }
     }
 
     /// Begins nothing new: those that got lost are replaced if fewer are `there` than shall be and than there were.
@@ -110,6 +127,7 @@ impl Scheduler {
 
     fn drive_pod(&mut self, id: &PodId) {
         self.held.remove(id);
+        self.in_doubt.remove(id);
         let Some(pod) = self.state.pod(id) else {
             self.searches.forget(id);
             return;
@@ -142,6 +160,9 @@ impl Scheduler {
         }
         let there = tally.counted();
         let mut moves = plan(tally, &spec, replacing, lack_place);
+        if replacing {
+            moves = self.wait_for_answers(id, moves, |tally| plan(tally, &spec, replacing, lack_place));
+        }
         if let Some((_, is_now, before)) = next
             && (!is_now || self.has_to_wait(id))
         {
@@ -430,5 +451,18 @@ mod tests {
             assert_eq!(found, (row.go.0, row.go.1, row.create, row.ceiling), "{what}");
             assert_eq!((moves.surplus, moves.inactive), (0, 0), "{what}");
         }
+    }
+
+    /// Two of four are known to serve, one served, and one waits.
+    #[test]
+    fn while_mesos_owes_an_answer_only_those_go_that_are_not_needed_whatever_it_is() {
+        let mut tally = Tally::default();
+        [Stage::Available, Stage::Ready, Stage::Available, Stage::Waiting]
+            .map(|stage| tally.add(true, stage));
+        let moves =
+            Moves { create: 1, surplus: 2, old_ready: 2, old_unready: 3, places: 1, spare: 1, inactive: 1 };
+        let sure = Moves { old_ready: 1, ..Moves::default() };
+        let left = Moves { surplus: 1, old_ready: 1, places: 0, spare: 0, ..moves };
+        assert_eq!(moves.only_sure(sure, tally), left);
     }
 }

@@ -10,6 +10,7 @@
 //!              is missing: create, decommission; nothing if all is well
 //!              search.rs: do new copies find a place beside the old ones?
 //!              places.rs: if not, which of these make it
+//!              doubt.rs: what cannot be done before Mesos has answered
 //!                              │
 //!                              ▼
 //!              progress.rs: is the current step of its deployment done?
@@ -27,6 +28,7 @@ mod capacity;
 mod change;
 mod deadline;
 mod dependencies;
+mod doubt;
 mod drive;
 mod groups;
 mod places;

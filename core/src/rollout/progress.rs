@@ -123,6 +123,18 @@ impl Scheduler {
             {
                 text += &format!("; {why}");
             }
+            if let Some(until) = self.makes_place_from(pod).filter(|_| self.is_connected()) {
+                text += &format!(
+                    "; if they find no place beside older ones by {until}, those make it, as far as \
+                     minimumHealthCapacity allows"
+                );
+            }
+        }
+        if let Some(count) = self.copies_waited_for(found).filter(|_| self.is_connected()) {
+            text += &format!(
+                "; Mesos has not answered yet what became of {}: until then older ones that serve stay",
+                instances(count)
+            );
         }
         Some(text)
     }

@@ -135,6 +135,12 @@ impl Scheduler {
         !is_refused && self.state.missing_secret(pod).is_none()
     }
 
+    /// From when on old copies of the pod `id` make place for new ones that look for it.
+    pub(super) fn makes_place_from(&self, id: &PodId) -> Option<Timestamp> {
+        let search = self.searches.by_pod.get(id)?;
+        search.is_useful.then_some(search.until)
+    }
+
     /// There were no offers for a while: all that look for a place begin anew.
     pub(crate) fn restart_searches(&mut self) {
         let (searches, until) = (std::mem::take(&mut self.searches), self.now + self.patience());

@@ -28,6 +28,10 @@ pub(crate) struct Driver {
     pub(crate) store: std::collections::BTreeMap<Key, Entry>,
     /// The calls since they were last taken.
     pub(crate) calls: Vec<Call>,
+    /// Whether Mesos answers questions about tasks, as it spoke of them the last time.
+    pub(crate) answers: bool,
+    /// What Mesos said last of each task.
+    said: std::collections::BTreeMap<TaskId, TaskStatus>,
     starts: u64,
     commands: u64,
     offers: u64,
@@ -45,6 +49,8 @@ impl Driver {
             now: Timestamp::from_millis(1_600_000_000_000),
             store: std::collections::BTreeMap::new(),
             calls: Vec::new(),
+            answers: false,
+            said: std::collections::BTreeMap::new(),
             starts: 1,
             commands: 0,
             offers: 0,
@@ -109,11 +115,31 @@ impl Driver {
                 Action::LookUpSecrets(_) | Action::Publish(_) | Action::Reply { .. } => {}
             }
         }
+        for action in &output.actions {
+            if let Action::Call(Call::Reconcile { tasks }) = action
+                && self.answers
+            {
+                tasks.iter().for_each(|task| self.answer(&task.task_id));
+            }
+        }
         output
     }
 
     pub(crate) fn event(&mut self, event: Event) {
+        if let Event::Update(status) = &event {
+            self.said.insert(status.task_id.clone(), status.clone());
+        }
         let _ = self.step(Input::Event(Box::new(event)));
+    }
+
+    /// Mesos says of `task` what it said the last time.
+    fn answer(&mut self, task: &TaskId) {
+        if let Some(mut status) = self.said.get(task).cloned() {
+            status.uuid = None;
+            status.source = Some(StatusSource::SourceMaster);
+            status.reason = Some(StatusReason::ReasonReconciliation);
+            self.event(Event::Update(status));
+        }
     }
 
     /// Has the scheduler do what it left for later steps.

@@ -372,12 +372,6 @@ impl Cluster {
         Some((machine.index, self.standing_of(machine).1))
     }
 
-    /// Whether the master, which has taken over from another one, still waits for this agent to come: until then it says
-    /// nothing of what was on it.
-    pub fn is_awaited(&self, agent_id: &AgentId) -> bool {
-        self.master.standing(agent_id) == AgentStanding::Recovered
-    }
-
     /// The description of a machine.
     pub fn agent_config(&self, agent: AgentIndex) -> Option<&AgentConfig> {
         self.env.config.agents.get(agent.0 as usize)

@@ -6,8 +6,8 @@
 //! is to be killed does not count among those that serve. Others serve if Mesos has told the scheduler so, and not otherwise
 //! since: news that are on their way nobody can go by. But they do not travel for ever: a copy that has really been gone
 //! for a minute in which nothing was broken does not count whatever was said of it, since its scheduler has had time to
-//! hear of it, or to ask; unless the master itself says nothing, since it waits for the agent. Health has no such rule: by
-//! when it must be noticed depends on the checks.
+//! hear of it, or to ask and to hear nothing, as of an agent that a new master waits for. Health has no such rule: by when
+//! it must be noticed depends on the checks.
 //!
 //! *Ceiling.* A new copy may come only if there is room for it; those that are still ending take up room, whether or
 //! not there is a record of them. Where
@@ -22,7 +22,6 @@ use podium_core::model::deployment::ActionKind;
 use podium_core::model::ids::PodId;
 use podium_core::model::pod::PodSpec;
 use podium_core::model::time::Timestamp;
-use podium_core::{Entry, Key};
 
 use super::ledger::{Copy, Group, Ledger};
 use super::{Violation, short};
@@ -92,14 +91,7 @@ fn floor(spec: &PodSpec, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Viola
     };
     let Some(ended) = ledger.changes.iter().find(was_ended) else { return Ok(()) };
     let (least, _) = bounds(spec);
-    let agent_of = |copy: &Copy| match scene.store.get(&Key::Instance(copy.id.clone())) {
-        Some(Entry::Instance(instance)) => instance.agent_id(),
-        _ => None,
-    };
     let is_gone = |copy: &Copy| {
-        if agent_of(copy).is_some_and(|agent| scene.cluster.is_awaited(agent)) {
-            return false;
-        }
         let broken_since = ledger.newest_of(copy.id.uuid).and_then(Group::broken_since);
         let calm = broken_since.zip(scene.calm_since).map(|(broken, calm): (Timestamp, _)| broken.max(calm));
         calm.is_some_and(|since| scene.now.since(since) >= TRAVEL)
