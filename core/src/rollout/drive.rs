@@ -457,8 +457,9 @@ mod tests {
     #[test]
     fn while_mesos_owes_an_answer_only_those_go_that_are_not_needed_whatever_it_is() {
         let mut tally = Tally::default();
-        [Stage::Available, Stage::Ready, Stage::Available, Stage::Waiting]
-            .map(|stage| tally.add(true, stage));
+        for stage in [Stage::Available, Stage::Ready, Stage::Available, Stage::Waiting] {
+            tally.add(true, stage);
+        }
         let moves =
             Moves { create: 1, surplus: 2, old_ready: 2, old_unready: 3, places: 1, spare: 1, inactive: 1 };
         let sure = Moves { old_ready: 1, ..Moves::default() };
