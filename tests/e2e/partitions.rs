@@ -1,7 +1,9 @@
 //! Connections break: between an agent and the master, between the master and the daemon.
 
+use std::time::{Duration, Instant};
+
 use nix::sys::signal::Signal;
-use podium_tests::{Cluster, Daemon, Proxy, process};
+use podium_tests::{Cluster, Daemon, Proxy, eventually, process};
 use serde_json::{Value, json};
 
 use crate::pod::{all_task_ids, list, main_process, pod, sleeper, task_ids, text};
@@ -116,6 +118,40 @@ fn a_master_that_fails_over_disturbs_no_container() {
         assert!(main_process(&task_id).is_alive());
     }
     assert_eq!(daemon.get("/v2/info").expect(200)["frameworkId"], framework);
+}
+
+/// By its clock the time of a copy that was out of reach is over when it goes on; but the copy came back meanwhile.
+#[test]
+fn a_daemon_that_stood_still_asks_before_it_replaces_anything() {
+    let cluster = Cluster::start_with(2, &["--agent_ping_timeout", "1", "--max_agent_ping_timeouts", "3"]);
+    let daemon = Daemon::start_with(&["--master", cluster.url()]);
+    let mut definition = pod("/web", 1, &[sleeper("main")]);
+    definition["scheduling"] =
+        json!({ "unreachableStrategy": { "inactiveAfterSeconds": 60, "expungeAfterSeconds": 3600 } });
+    daemon.create(&definition);
+    let before = daemon.wait_until_stable("/web");
+    let state = cluster.state();
+    let is_its_agent = |agent: &&Value| agent["agent_id"] == before["instances"][0]["agentId"];
+    let agent = list(&state, "agents").iter().find(is_its_agent).unwrap()["agent"].clone();
+    cluster.command(&format!("agent/{agent}/cut-off"));
+    daemon.wait_for_status("/web", "the instance is out of reach", |status| {
+        (status["instances"][0]["containers"][0]["status"] == "TASK_UNREACHABLE").then_some(())
+    });
+
+    daemon.process().signal(Signal::SIGSTOP);
+    let stopped = Instant::now();
+    cluster.command(&format!("agent/{agent}/bring-back"));
+    eventually("it has stood still for longer than the instance may be out of reach", || {
+        let stands_still = stopped.elapsed();
+        if stands_still > Duration::from_secs(65) { Ok(()) } else { Err(format!("{stands_still:?}")) }
+    });
+    daemon.process().signal(Signal::SIGCONT);
+
+    let after = daemon.wait_until_stable("/web");
+    assert_eq!(all_task_ids(&after), all_task_ids(&before));
+    assert!(daemon.log().contains("nothing was done for"), "{}", daemon.log());
+    let metrics = daemon.get("/metrics").text;
+    assert!(metrics.contains("\npodium_launches_total 1\n"), "nothing was launched in its place: {metrics}");
 }
 
 #[test]
