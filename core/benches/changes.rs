@@ -34,6 +34,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 phase!(preparing);
 phase!(replacing);
+phase!(replacing_singly);
 phase!(killing);
 phase!(scaling);
 phase!(spreading);
@@ -49,10 +50,13 @@ fn main() {
     let sizes = || [1_000, 10_000, 100_000].into_iter().filter(|n| *n <= most);
     for (title, run) in [
         ("update (maximumOverCapacity 0.1)", replace as fn(usize) -> Cost),
+        ("the same, GROUP_BY @hostname, each by itself", replace_singly),
         ("kill of all copies", kill),
         ("scaling down to a tenth", |n| scale_down(n, &json!([]), scaling)),
-        ("the same, GROUP_BY one of 10 racks", |n| scale_down(n, &json!([constraint("rack")]), spreading)),
-        ("the same, GROUP_BY @hostname", |n| scale_down(n, &json!([constraint("@hostname")]), spreading)),
+        ("scaling down, GROUP_BY one of 10 racks", |n| {
+            scale_down(n, &json!([constraint("rack")]), spreading)
+        }),
+        ("scaling down, GROUP_BY @hostname", |n| scale_down(n, &json!([constraint("@hostname")]), spreading)),
         ("return of copies that were replaced, onReturn", give_back),
         ("way back to volumes", go_home),
         ("offers while volumes of so many are left over", pass_leftovers),
@@ -98,7 +102,12 @@ struct Cluster {
 impl Cluster {
     /// With all copies of `pod` running, 20 on an agent.
     fn running(pod: PodSpec) -> Self {
-        let driver = Driver::connected(Config { mesos_role: Role::from("dev"), ..Config::default() });
+        Self::running_with(Config::default(), pod)
+    }
+
+    /// The same under another configuration.
+    fn running_with(config: Config, pod: PodSpec) -> Self {
+        let driver = Driver::connected(Config { mesos_role: Role::from("dev"), ..config });
         let (took, longest) = Default::default();
         let mut cluster = Self {
             driver,
@@ -213,14 +222,27 @@ fn pod(copies: usize, more: &Value) -> PodSpec {
     read_pod(&json, &Rules::default()).expect("the pod is valid").pod
 }
 
-/// All copies are replaced by those of another definition, a tenth more at a time.
+/// All copies are replaced by those of another definition, a tenth more at a time. They can be relied on in hundreds.
 fn replace(copies: usize) -> Cost {
-    let upgrade = json!({ "minimumHealthCapacity": 1.0, "maximumOverCapacity": 0.1 });
-    let with = |label: &str| {
-        pod(copies, &json!({ "scheduling": { "upgrade": upgrade }, "labels": { "version": label } }))
-    };
-    let mut cluster = Cluster::running(with("1"));
-    cluster.begin(replacing);
+    replace_spread(copies, Config::default(), &json!([]), replacing)
+}
+
+/// The same of copies that are to stay on different hosts. Each of them can be relied on as soon as it runs, and an old
+/// one is chosen that goes for it.
+fn replace_singly(copies: usize) -> Cost {
+    let config = Config { minimum_ready: Duration::ZERO, ..Config::default() };
+    replace_spread(copies, config, &json!([constraint("@hostname")]), replacing_singly)
+}
+
+fn replace_spread(copies: usize, config: Config, constraints: &Value, phase: Step) -> Cost {
+    let scheduling = json!({
+        "upgrade": { "minimumHealthCapacity": 1.0, "maximumOverCapacity": 0.1 },
+        "placement": { "constraints": constraints }
+    });
+    let with =
+        |label: &str| pod(copies, &json!({ "scheduling": scheduling, "labels": { "version": label } }));
+    let mut cluster = Cluster::running_with(config, with("1"));
+    cluster.begin(phase);
     cluster.command(Command::UpdatePod { pod: with("2"), force: true, role_given: false });
     cluster.settle();
     assert_eq!(cluster.tasks.len(), 2 * copies, "each copy was replaced");

@@ -162,9 +162,6 @@ fn age(instance: &Instance) -> (Timestamp, Uuid) {
 /// How much would be lost with a copy; the least goes first.
 pub(super) type Class = u8;
 
-/// So many classes there are.
-pub(super) const CLASSES: usize = 9;
-
 /// The class of copies that another one is wanted for.
 const INACTIVE: Class = 1;
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use proptest::sample::Index;
 
 use super::{Among, Choice, Preference, Ranks, Versions, choose_plainly};
 use crate::model::ids::{AgentId, InstanceId, PodId, Role, Uuid};
@@ -30,7 +31,7 @@ type Copy = (Instance, Stage, bool);
 
 fn copy() -> impl Strategy<Value = Copy> {
     let ages = (0_i64..5, 0_i64..5, 0_i64..5);
-    let place = prop::option::of((0_u8..3, 0_u8..4));
+    let place = prop::option::of((0_u8..3, 0_u8..2, prop::option::of(0_u8..2), 0_u8..4));
     (any::<u128>(), prop::sample::select(&STAGES[..]), ages, place, prop::option::of(0_i64..5), any::<bool>())
         .prop_map(|(uuid, stage, (created, active, healthy), place, returned, is_current)| {
             let id = InstanceId { pod: PodId::from("/p"), uuid: Uuid::from_u128(uuid) };
@@ -41,13 +42,20 @@ fn copy() -> impl Strategy<Value = Copy> {
             let mut task = Task::provisioned("c".into(), Vec::new(), at(created));
             task.health_since = Some(at(healthy)).filter(|_| healthy > 0);
             instance.tasks = vec![task];
-            instance.agent = place.map(|(rack, host)| {
-                let rack = AttributeValue::Text(format!("r{rack}"));
+            instance.agent = place.map(|(rack, room, row, host)| {
+                let attribute = |name: &str, value: u8| {
+                    let value = AttributeValue::Text(value.to_string());
+                    Attribute { name: name.to_owned(), value }
+                };
+                let row = row.map(|row| attribute("row", row));
                 Arc::new(AgentInfo {
                     agent_id: AgentId::from(format!("s{host}")),
                     host: format!("h{host}"),
                     domain: None,
-                    attributes: vec![Attribute { name: "rack".to_owned(), value: rack }],
+                    attributes: [attribute("rack", rack), attribute("room", room)]
+                        .into_iter()
+                        .chain(row)
+                        .collect(),
                 })
             });
             (instance, stage, is_current)
@@ -86,34 +94,64 @@ fn spread_over(fields: &[&str]) -> Constraints {
     Constraints::compile(&fields.iter().map(constraint).collect::<Vec<_>>())
 }
 
+/// What happens to ranks.
+#[derive(Clone, Debug)]
+enum Event {
+    Added(Copy),
+    Removed(Index),
+    Changed(Index, Copy),
+    /// So many are chosen, by one of the choices.
+    Chosen(Index, usize),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        1 => copy().prop_map(Event::Added),
+        1 => any::<Index>().prop_map(Event::Removed),
+        2 => (any::<Index>(), copy()).prop_map(|(index, copy)| Event::Changed(index, copy)),
+        2 => (any::<Index>(), 0_usize..12).prop_map(|(choice, count)| Event::Chosen(choice, count)),
+    ]
+}
+
+fn ranked((instance, stage, is_current): &Copy) -> (&Instance, Stage, bool) {
+    (instance, *stage, *is_current)
+}
+
 proptest! {
     #[test]
     fn ranks_choose_as_the_rule_says(
         mut copies in prop::collection::vec(copy(), 0..30),
-        changes in prop::collection::vec((any::<prop::sample::Index>(), copy()), 0..10),
-        choices in prop::collection::vec((choice(), 0_usize..12), 1..5),
-        fields in prop::sample::select(vec![&[][..], &["rack"], &["@hostname"], &["rack", "@hostname"]]),
+        events in prop::collection::vec(event(), 1..40),
+        choices in prop::collection::vec(choice(), 1..4),
+        fields in prop::sample::select(vec![
+            &[][..], &["rack"], &["@hostname"], &["rack", "@hostname"], &["@hostname", "rack"], &["rack", "room", "row"],
+        ]),
     ) {
-        fn ranked(copies: &[Copy]) -> impl Iterator<Item = (&Instance, Stage, bool)> {
-            copies.iter().map(|(instance, stage, is_current)| (instance, *stage, *is_current))
-        }
         let constraints = spread_over(fields);
-        let mut ranks = Ranks::of(ranked(&copies));
-        // Some of the orders are there before the changes, and some are made after them.
-        for (choice, count) in choices.iter().take(2) {
-            ranks.choose(*choice, *count, || ranked(&copies), &constraints);
-        }
-        for (index, (instance, stage, is_current)) in changes {
-            if !copies.is_empty() {
-                let before = index.get(&copies).clone();
-                ranks.remove((&before.0, before.1, before.2), &constraints);
-                ranks.add((&instance, stage, is_current), &constraints);
-                *index.get_mut(&mut copies) = (instance, stage, is_current);
+        let mut ranks = Ranks::default();
+        for event in events {
+            match event {
+                Event::Added(copy) => {
+                    ranks.add(ranked(&copy), &constraints);
+                    copies.push(copy);
+                }
+                Event::Removed(index) if !copies.is_empty() => {
+                    let copy = copies.swap_remove(index.index(copies.len()));
+                    ranks.remove(ranked(&copy), &constraints);
+                }
+                Event::Changed(index, copy) if !copies.is_empty() => {
+                    let before = std::mem::replace(index.get_mut(&mut copies), copy);
+                    ranks.remove(ranked(&before), &constraints);
+                    ranks.add(ranked(index.get(&copies)), &constraints);
+                }
+                Event::Removed(_) | Event::Changed(..) => {}
+                Event::Chosen(index, count) => {
+                    let (choice, copies) = (*index.get(&choices), || copies.iter().map(ranked));
+                    let chosen = ranks.choose(choice, count, copies, &constraints);
+                    let by_the_rule = choose_plainly(copies(), choice, &constraints, count);
+                    prop_assert_eq!(chosen, by_the_rule, "{:?}", choice);
+                }
             }
-        }
-        for (choice, count) in choices {
-            let chosen = ranks.choose(choice, count, || ranked(&copies), &constraints);
-            prop_assert_eq!(chosen, choose_plainly(ranked(&copies), choice, &constraints, count), "{:?}", choice);
         }
     }
 }

@@ -46,7 +46,7 @@ pub(crate) use self::tally::{Stage, Tally};
 use self::waiting_copies::WaitingCopies;
 use crate::admission::{Change, change};
 use crate::config::Config;
-use crate::kill::{Choice, KillQueue, Ranks};
+use crate::kill::{Choice, KillQueue};
 use crate::lifecycle;
 use crate::model::deployment::Deployment;
 use crate::model::event::ApiEventKind;
@@ -240,7 +240,7 @@ impl State {
             (instance, stage, pod.counts_as_current(instance, stage))
         };
         let copies = || self.instances_of(pod).map(ranked);
-        let mut ranks = ranks.unwrap_or_else(|| Box::new(Ranks::of(copies())));
+        let mut ranks = ranks.unwrap_or_default();
         let chosen = ranks.choose(choice, count, copies, &pod.constraints);
         #[cfg(debug_assertions)]
         assert_eq!(chosen, crate::kill::choose_plainly(copies(), choice, &pod.constraints, count));
@@ -540,7 +540,7 @@ impl State {
         pod.tally.add(is_current, stage);
         if let Some(ranks) = &mut pod.ranks {
             ranks.add((instance, stage, is_current), &pod.constraints);
-            if ranks.are_useless() {
+            if ranks.are_useless(pod.instances.len()) {
                 pod.ranks = None;
             }
         }

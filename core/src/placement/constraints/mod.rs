@@ -205,10 +205,12 @@ impl Constraints {
         self.rules.iter().any(Rule::spreads)
     }
 
-    /// The values of `agent` that copies are to be spread over, constraint by constraint.
+    /// The values of `agent` that copies are to be spread over, constraint by constraint. The hostname comes last, which
+    /// has more values than most.
     pub(crate) fn spread_values<'a>(&self, agent: &'a AgentInfo) -> Vec<Option<Cow<'a, str>>> {
-        let spreading = self.rules.iter().filter(|rule| rule.spreads());
-        spreading.map(|rule| rule.field.of(agent).map(|value| value.text)).collect()
+        let mut spreading: Vec<&Rule> = self.rules.iter().filter(|rule| rule.spreads()).collect();
+        spreading.sort_by_key(|rule| rule.field == Field::Hostname);
+        spreading.into_iter().map(|rule| rule.field.of(agent).map(|value| value.text)).collect()
     }
 
     /// Whether one more copy may be placed on `agent`, with `placed` others of the `wanted` ones placed

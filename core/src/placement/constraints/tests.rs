@@ -217,6 +217,17 @@ fn group_by_spreads_what_is_wanted_now_over_so_many_values() {
 }
 
 #[test]
+fn the_hostname_is_the_last_of_the_values_that_copies_are_spread_over() {
+    let group_by = |field| constraint(field, ConstraintOperator::GroupBy, None);
+    let unique = constraint("rack", ConstraintOperator::Unique, None);
+    let constraints =
+        Constraints::compile(&[group_by("@hostname"), unique, group_by("rack"), group_by("@zone")]);
+    let agent = rack("r1");
+    let values = constraints.spread_values(&agent);
+    assert_eq!(values, [Some("r1".into()), None, Some("h".into())]);
+}
+
+#[test]
 fn all_constraints_must_hold_and_the_first_that_does_not_is_named() {
     let constraints = Constraints::compile(&[
         constraint("rack", ConstraintOperator::Like, Some("r.")),
