@@ -153,8 +153,6 @@ impl Rehearsal {
         let pods: BTreeSet<PodId> = deployment.affected_pods().cloned().collect();
         let named: BTreeSet<InstanceId> =
             self.copies.keys().filter(|copy| pods.contains(&copy.pod)).cloned().collect();
-        // One that was in the way is no more.
-        self.foreseen.retain(|_, other| other.pods.is_disjoint(&pods));
         let was_to = Deeds::planned(plan);
         self.foreseen.insert(id.clone(), Foreseen { pods, named, was_to, did: Deeds::default() });
     }
@@ -191,7 +189,12 @@ impl Rehearsal {
                 }
             }
             Record::Put(Entry::Deployment(deployment)) => {
-                let pods = deployment.affected_pods().cloned().collect();
+                let pods: BTreeSet<PodId> = deployment.affected_pods().cloned().collect();
+                // One that was in the way is no more, or goes on for its other pods.
+                self.foreseen.retain(|id, one| match *id == deployment.id {
+                    true => one.pods == pods,
+                    false => one.pods.is_disjoint(&pods),
+                });
                 self.deployments.insert(deployment.id.clone(), pods);
             }
             Record::Delete(Key::Deployment(id)) => {
