@@ -18,12 +18,20 @@ pub struct Store {
     entries: BTreeMap<Key, Entry>,
     /// Instances, which are most of all that is written and read: by number, for texts take longer to compare.
     instances: BTreeMap<(u128, PodId), Entry>,
+    /// The definition that each pod has now, which follows from the entries: it is asked for all the time.
+    specs: BTreeMap<PodId, Arc<PodSpec>>,
 }
 
 impl Store {
     /// Makes `records` durable.
     pub(super) fn apply(&mut self, records: impl IntoIterator<Item = Record>) {
         for record in records {
+            let pod = match &record {
+                Record::Put(Entry::Pod(pod)) => Some(pod.id.clone()),
+                Record::Put(Entry::PodVersion(spec)) => Some(spec.id.clone()),
+                Record::Delete(Key::Pod(id) | Key::PodVersion(id, _)) => Some(id.clone()),
+                Record::Put(_) | Record::Delete(_) => None,
+            };
             match record {
                 Record::Delete(Key::Instance(id)) => {
                     self.instances.remove(&number(&id));
@@ -38,7 +46,22 @@ impl Store {
                     self.entries.insert(entry.key(), entry);
                 }
             }
+            if let Some(pod) = pod {
+                self.note_spec(pod);
+            }
         }
+    }
+
+    /// Something was written or deleted that says which definition `pod` has.
+    fn note_spec(&mut self, pod: PodId) {
+        let current = match self.get(&Key::Pod(pod.clone())) {
+            Some(Entry::Pod(state)) => state.current,
+            _ => None,
+        };
+        match current.and_then(|version| self.version(&pod, version).cloned()) {
+            Some(spec) => self.specs.insert(pod, spec),
+            None => self.specs.remove(&pod),
+        };
     }
 
     /// One entry.
@@ -56,8 +79,7 @@ impl Store {
 
     /// The definition that a pod has now; none if it is deleted or never was.
     pub fn spec(&self, pod: &PodId) -> Option<&Arc<PodSpec>> {
-        let Some(Entry::Pod(state)) = self.get(&Key::Pod(pod.clone())) else { return None };
-        self.version(pod, state.current?)
+        self.specs.get(pod)
     }
 
     /// A definition that a pod has had.
