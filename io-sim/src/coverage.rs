@@ -170,22 +170,28 @@ pub(crate) struct Surveyor {
 }
 
 impl Surveyor {
+    #[inline]
     pub(crate) fn see(&mut self, seen: &Seen<'_>, scene: &Scene<'_>) {
         match seen {
-            Seen::Written(records) => {
-                for record in *records {
-                    if let Record::Put(Entry::Instance(instance)) = record {
-                        self.note(instance, scene);
-                    }
-                }
-                return;
-            }
+            Seen::Written(records) => return self.note_written(records, scene),
             Seen::Agent { .. } => {}
             Seen::Died { .. } => self.connection = Connection::Down,
             Seen::Restarted | Seen::Disconnected => self.connection = Connection::Disconnected,
             Seen::Subscribed => self.connection = Connection::Subscribed,
             _ => return,
         }
+        self.note_stored(scene);
+    }
+
+    fn note_written(&mut self, records: &[Record], scene: &Scene<'_>) {
+        for record in records {
+            if let Record::Put(Entry::Instance(instance)) = record {
+                self.note(instance, scene);
+            }
+        }
+    }
+
+    fn note_stored(&mut self, scene: &Scene<'_>) {
         for entry in scene.store.entries() {
             if let Entry::Instance(instance) = entry {
                 self.note(instance, scene);

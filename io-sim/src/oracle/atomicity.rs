@@ -60,12 +60,18 @@ impl Atomicity {
         Ok(())
     }
 
+    #[inline]
     pub(super) fn deadline(&self, calm_since: Option<Timestamp>) -> Option<Timestamp> {
         let first = self.broken.values().min()?;
         Some((*first).max(calm_since?) + PATIENCE)
     }
 
+    #[inline]
     pub(super) fn look(&self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
+        if self.broken.is_empty() { Ok(()) } else { self.look_closely(ledger, scene) }
+    }
+
+    fn look_closely(&self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
         let Some(calm_since) = scene.calm_since else { return Ok(()) };
         for (key, since) in &self.broken {
             let Some(group) = ledger.groups.get(key) else { continue };

@@ -144,11 +144,22 @@ impl Convergence {
         self.excused.len()
     }
 
+    #[inline]
     pub(super) fn look(&mut self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
-        let Some(mended_at) = self.mended_at else { return Ok(()) };
-        if self.next_look.is_some_and(|at| at > scene.now) {
-            return Ok(());
+        match self.mended_at {
+            Some(mended_at) if self.next_look.is_none_or(|at| at <= scene.now) => {
+                self.look_closely(mended_at, ledger, scene)
+            }
+            _ => Ok(()),
         }
+    }
+
+    fn look_closely(
+        &mut self,
+        mended_at: Timestamp,
+        ledger: &Ledger,
+        scene: &Scene<'_>,
+    ) -> Result<(), Violation> {
         self.next_look = Some(scene.now + INTERVAL);
         if let Some(since) = self.since {
             self.satisfied = scene.now.since(since) >= scene.plan.quiet.to_duration();

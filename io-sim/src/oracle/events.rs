@@ -161,8 +161,9 @@ impl Events {
     }
 
     /// With an API to be asked, the last turn is over.
+    #[inline]
     pub(super) fn look(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
-        if scene.api.is_some() { self.end_turn() } else { Ok(()) }
+        if self.is_turn_open && scene.api.is_some() { self.end_turn() } else { Ok(()) }
     }
 
     fn take_down(&mut self, record: &Record) {
