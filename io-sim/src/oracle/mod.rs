@@ -239,6 +239,13 @@ impl Witness for Jury {
         if matches!(seen, Seen::Time) {
             return self.look(scene);
         }
+        if matches!(seen, Seen::Published(_)) {
+            // Whatever it says has been seen by all others already, and before it was said.
+            if !self.is_deaf {
+                self.events.see(seen, &self.ledger, scene)?;
+            }
+            return self.rehearsal.see(seen, scene);
+        }
         self.ledger.see(seen, scene);
         self.durability.see(seen, scene)?;
         if !self.is_deaf {
