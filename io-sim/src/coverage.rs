@@ -166,6 +166,8 @@ impl fmt::Display for Coverage {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Surveyor {
     reached: BTreeMap<Combination, u64>,
+    /// The last of them: often the next one is the same.
+    last: Option<Combination>,
     connection: Connection,
 }
 
@@ -206,7 +208,9 @@ impl Surveyor {
             agent: instance.agent_id().and_then(|id| Some(scene.cluster.standing(id)?.1)),
             connection: self.connection,
         };
-        self.reached.insert(combination, 1);
+        if self.last.replace(combination) != Some(combination) {
+            self.reached.insert(combination, 1);
+        }
     }
 
     /// What the run has reached, with the rare paths that its scheduler took.

@@ -74,8 +74,11 @@ impl Atomicity {
     fn look_closely(&self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
         let Some(calm_since) = scene.calm_since else { return Ok(()) };
         for (key, since) in &self.broken {
+            if scene.now.since(calm_since.max(*since)) < PATIENCE {
+                continue;
+            }
             let Some(group) = ledger.groups.get(key) else { continue };
-            if scene.now.since(calm_since.max(*since)) >= PATIENCE && is_broken(group) {
+            if is_broken(group) {
                 let left: Vec<&str> = group
                     .members
                     .iter()

@@ -519,8 +519,8 @@ impl Client {
 
     /// Whether the agent's nature allows it to be offered to this framework.
     fn may_have(&self, slot: &Slot, master: &MasterConfig) -> bool {
-        let region = |domain: &Option<FaultDomain>| domain.as_ref().map(|domain| domain.region.clone());
-        let elsewhere = slot.domain.is_some() && region(&slot.domain) != region(&master.domain);
+        let home = master.domain.as_ref().map(|domain| &domain.region);
+        let elsewhere = slot.domain.as_ref().is_some_and(|domain| Some(&domain.region) != home);
         (!slot.has_gpus || self.has(FrameworkCapability::GpuResources))
             && (!elsewhere || self.has(FrameworkCapability::RegionAware))
     }
