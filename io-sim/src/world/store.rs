@@ -114,6 +114,7 @@ fn number(id: &InstanceId) -> (u128, PodId) {
 #[cfg(test)]
 mod tests {
     use podium_core::model::ids::DeploymentId;
+    use serde_json::json;
 
     use super::*;
 
@@ -124,5 +125,37 @@ mod tests {
         for other in [Key::Framework, Key::Pod(PodId::from("/a"))] {
             assert!(deployment < other);
         }
+    }
+
+    #[test]
+    fn the_definition_of_a_pod_follows_what_is_written_in_whatever_order() {
+        let entry = |json| Record::Put(serde_json::from_value(json).unwrap());
+        let version = |n: i64| Timestamp::from_millis(n).to_string();
+        let definition = |n| {
+            entry(json!({ "type": "pod_version",
+                "id": "/a", "version": version(n), "containers": [], "role": "*",
+                "scaling": { "kind": "fixed", "instances": 1 },
+                "scheduling": {
+                    "backoff": { "backoff": 1, "backoffFactor": 2, "maxLaunchDelay": 60 },
+                    "upgrade": { "minimumHealthCapacity": 1, "maximumOverCapacity": 1 },
+                    "placement": { "constraints": [], "acceptedResourceRoles": [] },
+                    "killSelection": "YOUNGEST_FIRST", "unreachableStrategy": "disabled"
+                },
+                "executorResources": { "cpus": 0.1, "mem": 32, "disk": 10 }
+            }))
+        };
+        let current = |n: Option<i64>| {
+            entry(json!({ "type": "pod", "id": "/a", "current": n.map(version), "newest": version(2) }))
+        };
+        let shown = |records: Vec<Record>| {
+            let mut store = Store::default();
+            store.apply(records);
+            store.spec(&PodId::from("/a")).map(|spec| spec.version.as_millis())
+        };
+        assert_eq!(shown(vec![definition(1), definition(2), current(Some(2))]), Some(2));
+        assert_eq!(shown(vec![current(Some(1)), definition(1)]), Some(1));
+        assert_eq!(shown(vec![definition(1), current(Some(1)), current(None)]), None);
+        let deleted = Record::Delete(Key::Pod(PodId::from("/a")));
+        assert_eq!(shown(vec![definition(1), current(Some(1)), deleted]), None);
     }
 }
