@@ -2,6 +2,8 @@
 
 mod harness;
 
+use std::sync::Arc;
+
 use harness::{Driver, from_json, pod};
 use podium_core::Config;
 use podium_core::model::ids::Role;
@@ -47,9 +49,9 @@ fn mount(root: &str, size: u32) -> Resource {
     disk(DiskSourceType::Mount, root, size)
 }
 
-fn kept_for(role: &str) -> Vec<Reservation> {
+fn kept_for(role: &str) -> Arc<[Reservation]> {
     let kind = ReservationType::Dynamic;
-    vec![Reservation { kind, role: Role::from(role), principal: None, labels: Vec::new() }]
+    Arc::from([Reservation { kind, role: Role::from(role), principal: None, labels: Vec::new() }])
 }
 
 /// Offers agent `s1` with these separate disks, and says what is done with disks.
@@ -240,7 +242,7 @@ fn what_is_reserved_for_somebody_is_not_taken() {
     let OperationInfo::Create(volumes) = &made[1].info else { panic!("{made:?}") };
     let mut another = waiting(1, &[json!({"type": "mount", "size": 100})]);
     let mut foreign = volumes[0].clone();
-    foreign.reservations[0].labels[0].value = Some("another framework".to_owned());
+    Arc::make_mut(&mut foreign.reservations)[0].labels[0].value = Some("another framework".to_owned());
     assert_eq!(offer(&mut another, &[foreign]), NOTHING);
 }
 

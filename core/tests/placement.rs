@@ -71,7 +71,7 @@ fn offer_to(driver: &mut Driver, role: &Role, reserved: f64, unreserved: f64) ->
         let amounts = [(ResourceKind::Cpus, cpus), (ResourceKind::Mem, 4096.0), (ResourceKind::Disk, 4096.0)];
         for (kind, amount) in amounts.into_iter().filter(|_| cpus > 0.0) {
             let resource = Resource::scalar(kind, Scalar::from_f64(amount)).allocated_to(role.clone());
-            offer.resources.push(Resource { reservations: reservations.clone(), ..resource });
+            offer.resources.push(Resource { reservations: reservations.clone().into(), ..resource });
         }
     }
     offer

@@ -166,26 +166,34 @@ impl fmt::Display for Coverage {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Surveyor {
     reached: BTreeMap<Combination, u64>,
+    /// The last of them: often the next one is the same.
+    last: Option<Combination>,
     connection: Connection,
 }
 
 impl Surveyor {
+    #[inline]
     pub(crate) fn see(&mut self, seen: &Seen<'_>, scene: &Scene<'_>) {
         match seen {
-            Seen::Written(records) => {
-                for record in *records {
-                    if let Record::Put(Entry::Instance(instance)) = record {
-                        self.note(instance, scene);
-                    }
-                }
-                return;
-            }
+            Seen::Written(records) => return self.note_written(records, scene),
             Seen::Agent { .. } => {}
             Seen::Died { .. } => self.connection = Connection::Down,
             Seen::Restarted | Seen::Disconnected => self.connection = Connection::Disconnected,
             Seen::Subscribed => self.connection = Connection::Subscribed,
             _ => return,
         }
+        self.note_stored(scene);
+    }
+
+    fn note_written(&mut self, records: &[Record], scene: &Scene<'_>) {
+        for record in records {
+            if let Record::Put(Entry::Instance(instance)) = record {
+                self.note(instance, scene);
+            }
+        }
+    }
+
+    fn note_stored(&mut self, scene: &Scene<'_>) {
         for entry in scene.store.entries() {
             if let Entry::Instance(instance) = entry {
                 self.note(instance, scene);
@@ -200,7 +208,9 @@ impl Surveyor {
             agent: instance.agent_id().and_then(|id| Some(scene.cluster.standing(id)?.1)),
             connection: self.connection,
         };
-        self.reached.insert(combination, 1);
+        if self.last.replace(combination) != Some(combination) {
+            self.reached.insert(combination, 1);
+        }
     }
 
     /// What the run has reached, with the rare paths that its scheduler took.

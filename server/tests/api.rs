@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use podium_core::model::ids::{Role, TaskId};
 use podium_core::model::mesos::{Event, Label, Reservation, ReservationType, TaskState};
 use reqwest::StatusCode;
@@ -392,12 +394,12 @@ async fn what_is_kept_without_a_record_is_listed() {
     offer.role = Some(role.clone());
     for resource in &mut offer.resources {
         resource.allocation_role = Some(role.clone());
-        resource.reservations.push(Reservation {
+        resource.reservations = Arc::from([Reservation {
             kind: ReservationType::Dynamic,
             role: role.clone(),
             principal: None,
             labels: vec![label("marathon_framework_id", "framework"), label("marathon_task_id", instance)],
-        });
+        }]);
     }
     let (agent, host) = (offer.agent_id.clone(), offer.hostname.clone());
     server.driver.event(Event::Offers(vec![offer])).await.unwrap();

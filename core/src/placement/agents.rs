@@ -176,7 +176,7 @@ fn once_all_is_given_back(pool: &Pool) -> Vec<Stack> {
     let mut stacks: Vec<Stack> = Vec::new();
     for stack in &pool.stacks {
         let reservations = match is_for_an_instance(&stack.reservations) {
-            true => Vec::new(),
+            true => Arc::default(),
             false => stack.reservations.clone(),
         };
         match stacks.iter_mut().find(|known| known.reservations == reservations) {

@@ -48,7 +48,7 @@ pub struct Launch {
     /// The role that the offer was made to.
     pub role: Role,
     /// The kinds of reservation that resources are taken from; an empty stack means unreserved.
-    pub pools: Arc<[Vec<Reservation>]>,
+    pub pools: Arc<[Arc<[Reservation]>]>,
     /// Which amounts are taken from where.
     pub draws: Vec<Draw>,
     /// The agent's ports that are taken, in the order of the containers' endpoints that have a host port.

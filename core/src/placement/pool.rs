@@ -33,7 +33,7 @@ pub(crate) struct Pool {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stack {
     /// The reservations; none means unreserved.
-    pub(crate) reservations: Vec<Reservation>,
+    pub(crate) reservations: Arc<[Reservation]>,
     /// Plain amounts.
     pub(crate) scalars: ScalarResources,
     /// Ports.
@@ -124,10 +124,10 @@ impl Pool {
         self.stacks.sort_by_key(|stack| stack.reservations.is_empty());
     }
 
-    fn stack(&mut self, reservations: &[Reservation]) -> &mut Stack {
-        let found = self.stacks.iter().position(|stack| stack.reservations == reservations);
+    fn stack(&mut self, reservations: &Arc<[Reservation]>) -> &mut Stack {
+        let found = self.stacks.iter().position(|stack| stack.reservations == *reservations);
         let index = found.unwrap_or_else(|| {
-            self.stacks.push(Stack { reservations: reservations.to_vec(), ..Stack::default() });
+            self.stacks.push(Stack { reservations: reservations.clone(), ..Stack::default() });
             self.stacks.len() - 1
         });
         &mut self.stacks[index]

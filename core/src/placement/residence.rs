@@ -24,6 +24,7 @@
 //! move must find room where it is.
 
 use std::collections::{BTreeMap, BTreeSet, btree_map};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -164,7 +165,7 @@ pub(crate) fn all_resources(spec: &PodSpec) -> ScalarResources {
 pub(super) fn note_disks(known: &mut Vec<Resource>, offered: &[Resource]) {
     let mut whole: Vec<Resource> = Vec::new();
     for part in offered {
-        let part = Resource { reservations: Vec::new(), ..plain_disk(part) };
+        let part = Resource { reservations: Arc::default(), ..plain_disk(part) };
         match whole.iter_mut().find(|disk| disk.disk == part.disk) {
             Some(disk) => disk.value = ResourceValue::Scalar(disk.amount() + part.amount()),
             None => whole.push(part),
@@ -207,7 +208,7 @@ impl Scheduler {
         for ((name, _), mut resource) in spec.persistent_volumes().zip(disks) {
             let random = self.random.id_part(&["volume", instance.pod.as_str(), name]);
             let volume = LocalVolume { name: name.to_owned(), uuid: new_uuid(self.now, random) };
-            resource.reservations.push(reserve.clone());
+            resource.reservations = resource.reservations.iter().chain([&reserve]).cloned().collect();
             resource.allocation_role = Some(pool.role.clone());
             resource.disk = Some(Box::new(DiskInfo {
                 persistence: Some(Persistence {

@@ -83,14 +83,23 @@ impl Scheduler {
     ) -> impl Iterator<Item = InstanceStatus> + 'a {
         // To find out why a pod waits costs a look at many agents, and holds for all copies that do.
         let why_pod_waits = OnceCell::new();
+        // Most copies are of one definition, and to write out its version takes as long as much of the rest.
+        let mut reference = (None, String::new());
         let instances = self.state.instances_after(pod, after);
-        instances.map(move |instance| self.instance_status(pod, instance, &why_pod_waits, now))
+        instances.map(move |instance| {
+            let version = instance.version;
+            if reference.0 != Some(version) {
+                reference = (Some(version), format!("/v2/pods{}::versions/{version}", instance.id.pod));
+            }
+            self.instance_status(pod, instance, reference.1.clone(), &why_pod_waits, now)
+        })
     }
 
     fn instance_status(
         &self,
         pod: &Pod,
         instance: &Instance,
+        spec_reference: String,
         why_pod_waits: &OnceCell<Option<String>>,
         now: Timestamp,
     ) -> InstanceStatus {
@@ -119,7 +128,7 @@ impl Scheduler {
             resources: spec.map(|spec| resources_in_use(spec, instance)).unwrap_or_default(),
             networks: networks_of(instance),
             containers,
-            spec_reference: format!("/v2/pods{}::versions/{}", instance.id.pod, instance.version),
+            spec_reference,
             local_volumes: local_volumes_of(instance),
             role: instance.role.clone(),
             incarnation: instance.incarnation,

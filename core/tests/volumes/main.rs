@@ -9,6 +9,7 @@ mod moves;
 mod updates;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use harness::{Driver, changed, from_json, pod};
@@ -176,7 +177,7 @@ fn everything_a_copy_uses_is_reserved_with_its_volumes_and_launched_in_one_call(
         labels: vec![label("marathon_framework_id", "fw"), label("marathon_task_id", &instance.to_string())],
     };
     for resource in used(&made) {
-        assert_eq!(resource.reservations, std::slice::from_ref(&expected), "{resource:?}");
+        assert_eq!(*resource.reservations, *std::slice::from_ref(&expected), "{resource:?}");
     }
     let status = &driver.instances()[0];
     let [volume] = &status.local_volumes[..] else { panic!("{status:?}") };
@@ -347,8 +348,9 @@ const UNKNOWN: &str = "gone.instance-0190163d-8694-739b-aea5-966c26f8ad91";
 fn relabel(kept: &[Resource], framework: &str, instance: &str) -> Vec<Resource> {
     let mut kept = kept.to_vec();
     for resource in &mut kept {
-        resource.reservations[0].labels[0].value = Some(framework.to_owned());
-        resource.reservations[0].labels[1].value = Some(instance.to_owned());
+        let labels = &mut Arc::make_mut(&mut resource.reservations)[0].labels;
+        labels[0].value = Some(framework.to_owned());
+        labels[1].value = Some(instance.to_owned());
     }
     kept
 }

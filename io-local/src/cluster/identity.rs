@@ -107,12 +107,13 @@ mod tests {
         let mut identity = Identity::recall(folder.path(), &mut agents).unwrap();
         assert_eq!(agents[0].agent_id, None);
         let reserved = Resource {
-            reservations: vec![Reservation {
+            reservations: [Reservation {
                 kind: ReservationType::Dynamic,
                 role: Role::from("dev"),
                 principal: None,
                 labels: Vec::new(),
-            }],
+            }]
+            .into(),
             ..Resource::scalar(ResourceKind::Cpus, Scalar::from_f64(0.5))
         };
         identity.ids.items = vec![Some("x".into()), None];

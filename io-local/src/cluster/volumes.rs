@@ -106,7 +106,7 @@ mod tests {
             source: None,
         };
         Resource {
-            reservations: vec![reservation],
+            reservations: [reservation].into(),
             disk: Some(Box::new(disk)),
             ..Resource::scalar(ResourceKind::Disk, Scalar::from_f64(1.0))
         }

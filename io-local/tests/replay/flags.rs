@@ -1,5 +1,6 @@
 //! The cluster of a recording, from the flags of its processes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use podium_core::model::ids::Role;
@@ -174,12 +175,12 @@ fn resource(text: &str) -> Option<Resource> {
     };
     let mut resource = Resource::new(ResourceKind::from(name), value);
     if let Some(role) = role.filter(|role| *role != "*") {
-        resource.reservations.push(Reservation {
+        resource.reservations = Arc::from([Reservation {
             kind: ReservationType::Static,
             role: Role::from(role),
             principal: None,
             labels: Vec::new(),
-        });
+        }]);
     }
     Some(resource)
 }

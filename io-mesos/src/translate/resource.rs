@@ -94,7 +94,7 @@ impl Translate for Resource {
         Ok(Self {
             kind: ResourceKind::from(proto.name.as_str()),
             value,
-            reservations,
+            reservations: reservations.into(),
             allocation_role: proto.allocation_info.and_then(|info| info.role).map(Role::from),
             disk: read_some("disk", proto.disk)?.map(Box::new),
             revocable: proto.revocable.is_some(),

@@ -132,9 +132,10 @@ fn offers_are_written_for_the_frameworks_capabilities() {
     let mut cpus =
         Resource::scalar(ResourceKind::Cpus, Scalar::from_thousandths(1500)).allocated_to("a".into());
     let unreserved = cpus.clone();
-    cpus.reservations = vec![reserved(ReservationType::Static, "a")];
+    cpus.reservations = [reserved(ReservationType::Static, "a")].into();
     let reserved_cpus = cpus.clone();
-    cpus.reservations.push(reserved(ReservationType::Dynamic, "a/b"));
+    cpus.reservations =
+        [reserved(ReservationType::Static, "a"), reserved(ReservationType::Dynamic, "a/b")].into();
     let offer = Offer {
         id: "o".into(),
         framework_id: "f".into(),
@@ -172,7 +173,7 @@ fn old_reservations_become_a_stack() {
     let read = |json: &str| {
         let json = format!(r#"{{"name":"mem","type":"SCALAR","scalar":{{"value":1}},{json}}}"#);
         Resource::from_proto(decode(json.as_bytes(), MediaType::Json).unwrap())
-            .map(|resource| resource.reservations)
+            .map(|resource| resource.reservations.to_vec())
     };
     assert_eq!(read(r#""role":"*""#), Ok(vec![]));
     assert_eq!(read(r#""role":"a""#), Ok(vec![reserved(ReservationType::Static, "a")]));

@@ -458,7 +458,7 @@ pub enum ContainerCommand {
         /// The container to look at, or to run the command in.
         container: ContainerId,
         /// What to do.
-        what: Probe,
+        what: Arc<Probe>,
     },
     /// A probe took too long or is of no interest any more.
     CancelProbe {

@@ -60,16 +60,25 @@ impl Atomicity {
         Ok(())
     }
 
+    #[inline]
     pub(super) fn deadline(&self, calm_since: Option<Timestamp>) -> Option<Timestamp> {
         let first = self.broken.values().min()?;
         Some((*first).max(calm_since?) + PATIENCE)
     }
 
+    #[inline]
     pub(super) fn look(&self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
+        if self.broken.is_empty() { Ok(()) } else { self.look_closely(ledger, scene) }
+    }
+
+    fn look_closely(&self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
         let Some(calm_since) = scene.calm_since else { return Ok(()) };
         for (key, since) in &self.broken {
+            if scene.now.since(calm_since.max(*since)) < PATIENCE {
+                continue;
+            }
             let Some(group) = ledger.groups.get(key) else { continue };
-            if scene.now.since(calm_since.max(*since)) >= PATIENCE && is_broken(group) {
+            if is_broken(group) {
                 let left: Vec<&str> = group
                     .members
                     .iter()

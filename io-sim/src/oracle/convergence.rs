@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use podium_core::Scheduler;
 use podium_core::model::deployment::Deployment;
-use podium_core::model::ids::{DeploymentId, InstanceId, PodId, TaskId};
+use podium_core::model::ids::{DeploymentId, InstanceId, PodId, TaskId, Uuid};
 use podium_core::model::mesos::{Call, OperationInfo};
 use podium_core::model::pod::PodSpec;
 use podium_core::model::time::Timestamp;
@@ -144,11 +144,22 @@ impl Convergence {
         self.excused.len()
     }
 
+    #[inline]
     pub(super) fn look(&mut self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
-        let Some(mended_at) = self.mended_at else { return Ok(()) };
-        if self.next_look.is_some_and(|at| at > scene.now) {
-            return Ok(());
+        match self.mended_at {
+            Some(mended_at) if self.next_look.is_none_or(|at| at <= scene.now) => {
+                self.look_closely(mended_at, ledger, scene)
+            }
+            _ => Ok(()),
         }
+    }
+
+    fn look_closely(
+        &mut self,
+        mended_at: Timestamp,
+        ledger: &Ledger,
+        scene: &Scene<'_>,
+    ) -> Result<(), Violation> {
         self.next_look = Some(scene.now + INTERVAL);
         if let Some(since) = self.since {
             self.satisfied = scene.now.since(since) >= scene.plan.quiet.to_duration();
@@ -359,11 +370,13 @@ fn all_are_answered(ledger: &Ledger, scene: &Scene<'_>) -> bool {
 
 /// A group that runs, and no copy is shown that it belongs to.
 fn stray<'a>(mut live: impl Iterator<Item = &'a Group>, scene: &Scene<'_>) -> Option<&'a Group> {
-    let is_shown = |group: &Group| {
-        let status = scene.api.and_then(|api| api.pod_status(&group.instance.pod, scene.clock));
-        status.is_some_and(|status| status.instances.iter().any(|it| it.id == group.instance))
-    };
-    live.find(|group| !is_shown(group))
+    // All copies are asked for once, not those of its pod for each group: that is dear.
+    let pods = scene.api.into_iter().flat_map(|api| api.pods().map(move |spec| (api, &spec.id)));
+    let shown: BTreeSet<Uuid> = pods
+        .flat_map(|(api, pod)| api.instance_statuses(pod, None, scene.clock))
+        .map(|status| status.id.uuid)
+        .collect();
+    live.find(|group| !shown.contains(&group.instance.uuid))
 }
 
 /// Whether the master has all agents on its books.

@@ -149,11 +149,37 @@ pub(super) fn replaces(new: &PodSpec, old: &PodSpec) -> bool {
     if new.version == old.version {
         return false;
     }
-    let (from, to) = (&old.scheduling.placement, &new.scheduling.placement);
-    let scheduling = new.scheduling.clone();
-    let old_with_settings =
-        PodSpec { version: new.version, scaling: new.scaling, scheduling, ..PodSpec::clone(old) };
-    old_with_settings != *new
+    // Whoever adds something to definitions has to say here whether it is compared.
+    let PodSpec {
+        id,
+        version: _,
+        labels,
+        user,
+        environment,
+        containers,
+        secrets,
+        volumes,
+        networks,
+        scaling: _,
+        scheduling,
+        executor_resources,
+        role,
+        linux_info,
+        legacy_shared_cgroups,
+    } = old;
+    let (from, to) = (&scheduling.placement, &new.scheduling.placement);
+    *id != new.id
+        || *labels != new.labels
+        || *user != new.user
+        || *environment != new.environment
+        || *containers != new.containers
+        || *secrets != new.secrets
+        || *volumes != new.volumes
+        || *networks != new.networks
+        || *executor_resources != new.executor_resources
+        || *role != new.role
+        || *linux_info != new.linux_info
+        || *legacy_shared_cgroups != new.legacy_shared_cgroups
         || !are_one_set(&from.constraints, &to.constraints)
         || !are_one_set(&from.accepted_resource_roles, &to.accepted_resource_roles)
 }

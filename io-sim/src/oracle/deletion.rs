@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use podium_core::model::ids::PodId;
 use podium_core::model::time::Timestamp;
-use podium_core::{Command, Entry, Response};
+use podium_core::{Command, Entry, Response, Scheduler};
 
 use super::definitions::is_below;
 use super::ledger::Ledger;
@@ -23,7 +23,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Default)]
 pub(super) struct Deletion {
     gone: BTreeSet<PodId>,
-    looked_at: Timestamp,
+    next_look: Timestamp,
 }
 
 impl Deletion {
@@ -70,11 +70,16 @@ impl Deletion {
         Ok(())
     }
 
+    #[inline]
     pub(super) fn look(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
-        let Some(api) = scene.api.filter(|_| scene.now.since(self.looked_at) >= INTERVAL) else {
-            return Ok(());
-        };
-        self.looked_at = scene.now;
+        match scene.api {
+            Some(api) if self.next_look <= scene.now => self.look_closely(api, scene.now),
+            _ => Ok(()),
+        }
+    }
+
+    fn look_closely(&mut self, api: &Scheduler, now: Timestamp) -> Result<(), Violation> {
+        self.next_look = now + INTERVAL;
         match self.gone.iter().find(|pod| api.pod(pod).is_some()) {
             Some(pod) => {
                 let sentence = format!("pod {pod} was deleted, and the API still shows it");

@@ -161,8 +161,9 @@ impl Events {
     }
 
     /// With an API to be asked, the last turn is over.
+    #[inline]
     pub(super) fn look(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
-        if scene.api.is_some() { self.end_turn() } else { Ok(()) }
+        if self.is_turn_open && scene.api.is_some() { self.end_turn() } else { Ok(()) }
     }
 
     fn take_down(&mut self, record: &Record) {
@@ -229,11 +230,11 @@ impl Events {
             ApiEventKind::StatusUpdateEvent { task_id, task_status, ip_addresses, .. } => {
                 turn.published.push((task_id.clone(), *task_status));
                 let Ok(id) = task_id.parse() else { return Ok(()) };
-                let said = (*task_status, ip_addresses.clone());
-                let before =
-                    self.containers.entry(id.uuid).or_default().insert(task_id.clone(), said.clone());
+                let of_instance = self.containers.entry(id.uuid).or_default();
+                let before = of_instance.insert(task_id.clone(), (*task_status, ip_addresses.clone()));
+                let is_same = before.is_some_and(|(state, at)| state == *task_status && at == *ip_addresses);
                 let is_news = || turn.heard.iter().any(|(of, _, is_news)| of == task_id && *is_news);
-                if before == Some(said) && !is_news() {
+                if is_same && !is_news() {
                     return bad(format!("it was said twice that {task_id} is {task_status}"));
                 }
                 Ok(())

@@ -36,7 +36,12 @@ impl Expectations {
         }
     }
 
+    #[inline]
     pub(super) fn look(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
+        if self.is_satisfied() { Ok(()) } else { self.look_closely(scene) }
+    }
+
+    fn look_closely(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
         let open = self.open.get_or_insert_with(|| {
             let expectations = scene.plan.expect.iter().enumerate();
             expectations.map(|(index, it)| (scene.start + it.at.to_duration(), index)).collect()

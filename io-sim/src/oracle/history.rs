@@ -53,6 +53,7 @@ impl History {
         Ok(())
     }
 
+    #[inline]
     pub(super) fn look(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
         if let Some(api) = scene.api
             && self.next_look.is_none_or(|at| at <= scene.now)

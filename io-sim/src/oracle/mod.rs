@@ -184,10 +184,12 @@ impl fmt::Debug for Seldom {
 impl Seldom {
     const INTERVAL: Duration = Duration::from_secs(30);
 
+    #[inline]
     fn look(&mut self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
-        if self.next_look > scene.now {
-            return Ok(());
-        }
+        if self.next_look > scene.now { Ok(()) } else { self.look_closely(ledger, scene) }
+    }
+
+    fn look_closely(&mut self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
         self.next_look = scene.now + Self::INTERVAL;
         self.demand.look(ledger, scene)?;
         self.questions.look(ledger, scene)?;
@@ -213,7 +215,7 @@ impl Jury {
     }
 
     /// Time has passed, which it does more often than anything else happens: only those are asked who look at how
-    /// things are.
+    /// things are, and it costs next to nothing that most of them do so only now and then.
     fn look(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
         if !self.is_deaf {
             self.events.look(scene)?;
@@ -236,6 +238,13 @@ impl Witness for Jury {
         self.calm_since = scene.calm_since;
         if matches!(seen, Seen::Time) {
             return self.look(scene);
+        }
+        if matches!(seen, Seen::Published(_)) {
+            // Whatever it says has been seen by all others already, and before it was said.
+            if !self.is_deaf {
+                self.events.see(seen, &self.ledger, scene)?;
+            }
+            return self.rehearsal.see(seen, scene);
         }
         self.ledger.see(seen, scene);
         self.durability.see(seen, scene)?;

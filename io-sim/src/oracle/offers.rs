@@ -70,8 +70,14 @@ impl Offers {
         Ok(())
     }
 
+    #[inline]
     pub(super) fn look(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
-        if scene.api.is_some() && !self.rescinded.is_empty() {
+        let is_due = self.next_look.is_some_and(|at| at <= scene.now);
+        if is_due || !self.rescinded.is_empty() { self.look_closely(scene) } else { Ok(()) }
+    }
+
+    fn look_closely(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
+        if scene.api.is_some() {
             // What was under way has been said by now.
             self.rescinded.clear();
         }

@@ -66,9 +66,13 @@ struct Deeds {
 }
 
 impl Rehearsal {
+    #[inline]
     pub(super) fn see(&mut self, seen: &Seen<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
+        if scene.plan.rehearsed { self.see_rehearsed(seen, scene) } else { Ok(()) }
+    }
+
+    fn see_rehearsed(&mut self, seen: &Seen<'_>, scene: &Scene<'_>) -> Result<(), Violation> {
         match seen {
-            _ if !scene.plan.rehearsed => {}
             Seen::Asked(command) => {
                 let Some(api) = scene.api else { return Ok(()) };
                 let preview = api.rehearse(Command::clone(command)).play(scene.clock);

@@ -53,6 +53,7 @@ impl Restore {
         }
     }
 
+    #[inline]
     pub(super) fn look(&mut self, scene: &Scene<'_>) -> Result<(), Violation> {
         if self.always || self.next_look <= scene.now { self.compare(scene) } else { Ok(()) }
     }

@@ -177,11 +177,13 @@ impl Unreachable {
         Err(Violation::new(NAME, sentence))
     }
 
+    #[inline]
     pub(super) fn look(&mut self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
         self.latest = self.latest.max(scene.clock);
-        if self.next_look > scene.now {
-            return Ok(());
-        }
+        if self.next_look > scene.now { Ok(()) } else { self.look_closely(ledger, scene) }
+    }
+
+    fn look_closely(&mut self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
         self.next_look = scene.now + INTERVAL;
         let late = |since: Timestamp| {
             let able_since = scene.awake_since?.max(self.asked_since?);

@@ -117,11 +117,22 @@ impl Volumes {
         }
     }
 
+    #[inline]
     pub(super) fn look(&mut self, ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation> {
-        let Some(mended_at) = self.mended_at else { return Ok(()) };
-        if self.next_look.is_some_and(|at| at > scene.now) {
-            return Ok(());
+        match self.mended_at {
+            Some(mended_at) if self.next_look.is_none_or(|at| at <= scene.now) => {
+                self.look_closely(mended_at, ledger, scene)
+            }
+            _ => Ok(()),
         }
+    }
+
+    fn look_closely(
+        &mut self,
+        mended_at: Timestamp,
+        ledger: &Ledger,
+        scene: &Scene<'_>,
+    ) -> Result<(), Violation> {
         self.next_look = Some(scene.now + INTERVAL);
         let left = reserved_for_gone(ledger, scene);
         self.left.retain(|instance, _| left.contains_key(instance));

@@ -335,7 +335,10 @@ impl AgentPlan {
                 (ResourceKind::Disk, reserved.disk),
             ];
             resources.extend(amounts.into_iter().filter(|(_, amount)| *amount > 0.0).map(
-                |(kind, amount)| Resource { reservations: vec![reservation.clone()], ..scalar(kind, amount) },
+                |(kind, amount)| Resource {
+                    reservations: [reservation.clone()].into(),
+                    ..scalar(kind, amount)
+                },
             ));
         }
         let attribute = |(name, value): (&String, &String)| Attribute {

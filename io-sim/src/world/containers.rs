@@ -238,7 +238,7 @@ impl Containers {
             // Nothing is written to volumes here.
             ContainerCommand::RemoveVolume { .. } => {}
             ContainerCommand::Probe { probe, container, what } => {
-                let what = match what {
+                let what = match *what {
                     Probe::Command(_) => ProbeKind::Command,
                     Probe::Http { .. } => ProbeKind::Http,
                     Probe::Tcp { .. } => ProbeKind::Tcp,

@@ -106,6 +106,8 @@ pub struct World<'p, S, W> {
     told_at: Timestamp,
     verdict: Option<Violation>,
     outputs: Vec<cluster::Output>,
+    /// Where containers put what comes of something; empty in between.
+    results: (Vec<(Duration, Timer)>, Vec<Change>),
 }
 
 /// What is known of a machine's agent.
@@ -206,6 +208,7 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
             told_at: START,
             verdict: None,
             outputs: Vec::new(),
+            results: (Vec::new(), Vec::new()),
         };
         world.queue.plan(START, Work::Start);
         for (index, planned) in plan.workload.iter().enumerate() {
@@ -394,7 +397,7 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
                     }
                 }
                 cluster::Output::Container(command) => {
-                    let (mut timers, mut changes) = (Vec::new(), Vec::new());
+                    let (mut timers, mut changes) = std::mem::take(&mut self.results);
                     self.containers.command(command, &mut timers, &mut changes);
                     self.note_containers(timers, changes);
                 }
@@ -409,7 +412,7 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
     }
 
     fn on_container_timer(&mut self, timer: Timer) {
-        let (mut timers, mut changes) = (Vec::new(), Vec::new());
+        let (mut timers, mut changes) = std::mem::take(&mut self.results);
         let event = self.containers.fire(self.now, timer, &mut timers, &mut changes);
         self.note_containers(timers, changes);
         if let Some(event) = event {
@@ -426,11 +429,11 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
         }
     }
 
-    fn note_containers(&mut self, timers: Vec<(Duration, Timer)>, changes: Vec<Change>) {
-        for (delay, timer) in timers {
+    fn note_containers(&mut self, mut timers: Vec<(Duration, Timer)>, mut changes: Vec<Change>) {
+        for (delay, timer) in timers.drain(..) {
             self.queue.plan(self.now + delay, Work::Container(timer));
         }
-        for change in changes {
+        for change in changes.drain(..) {
             match change {
                 Change::Launched(container) => {
                     self.counts.launches += 1;
@@ -443,5 +446,6 @@ impl<'p, S: Subject, W: Witness> World<'p, S, W> {
                 Change::Ended(container, exit) => self.see(&Seen::Ended { container: &container, exit }),
             }
         }
+        self.results = (timers, changes);
     }
 }

@@ -1,6 +1,7 @@
 //! Resources (`mesos.v1.Resource`), in the post-refinement format: unreserved means an empty stack.
 
 use std::fmt;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -157,8 +158,9 @@ pub struct Resource {
     pub kind: ResourceKind,
     /// How much.
     pub value: ResourceValue,
-    /// The stack of reservations; empty means unreserved, the last entry counts.
-    pub reservations: Vec<Reservation>,
+    /// The stack of reservations; empty means unreserved, the last entry counts. Shared: resources are copied all the time,
+    /// and parts of one have the same.
+    pub reservations: Arc<[Reservation]>,
     /// The role that it is offered to or used by (`AllocationInfo.role`).
     pub allocation_role: Option<Role>,
     /// For disk: its source and what lies on it. Boxed, because it is large and nearly always absent.
@@ -187,7 +189,7 @@ impl Resource {
         Self {
             kind,
             value,
-            reservations: Vec::new(),
+            reservations: Arc::default(),
             allocation_role: None,
             disk: None,
             revocable: false,

@@ -222,11 +222,13 @@ impl<'a> Assembly<'a> {
     }
 
     fn resource(&self, kind: ResourceKind, value: ResourceValue, pool: usize) -> Resource {
-        let mut reservations = self.launch.pools[pool].clone();
+        let reservations = &self.launch.pools[pool];
         let made_first = self.launch.home.as_ref().and_then(|home| home.reserve.as_ref());
-        reservations.extend(made_first.cloned());
         Resource {
-            reservations,
+            reservations: match made_first {
+                Some(made_first) => reservations.iter().chain([made_first]).cloned().collect(),
+                None => reservations.clone(),
+            },
             allocation_role: Some(self.launch.role.clone()),
             ..Resource::new(kind, value)
         }

@@ -65,7 +65,7 @@ fn launch(spec: PodSpec) -> Launch {
             attributes: Vec::new(),
         }),
         role: Role::new("*"),
-        pools: Arc::from([Vec::new()]),
+        pools: Arc::from([Arc::default()]),
         draws,
         spec: Arc::new(spec),
     }
@@ -192,7 +192,7 @@ fn one_amount_may_come_from_several_pools_and_equal_amounts_from_different_ones(
     json["containers"].as_array_mut().unwrap().push(second);
     let mut launch = launch(admit(&json));
     launch.role = Role::new("web");
-    launch.pools = Arc::from([Vec::new(), vec![reserved.clone()]]);
+    launch.pools = Arc::from([Arc::default(), Arc::from([reserved.clone()])]);
     let draw = |member, thousandths, pool| Draw {
         member,
         kind: ResourceKind::Cpus,
@@ -207,7 +207,7 @@ fn one_amount_may_come_from_several_pools_and_equal_amounts_from_different_ones(
     ];
     launch.ports = vec![PortDraw { port: 31_000, pool: 1 }, PortDraw { port: 31_001, pool: 0 }];
     let resource = |kind, value, reservations: &[Reservation]| Resource {
-        reservations: reservations.to_vec(),
+        reservations: reservations.into(),
         ..Resource::new(kind, value).allocated_to(Role::new("web"))
     };
     let cpus = |thousandths, reservations: &[Reservation]| {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use podium_core::model::ids::{AgentId, ExecutorId, FrameworkId, OfferId, Role, TaskId};
@@ -85,7 +86,7 @@ fn resource() -> impl Strategy<Value = Resource> {
         |(kind, value, reservations, allocation_role, disk, (revocable, shared), provider_id)| Resource {
             kind,
             value,
-            reservations,
+            reservations: reservations.into(),
             allocation_role,
             disk: disk.map(Box::new),
             revocable,
@@ -100,8 +101,8 @@ pub(super) fn old_resource() -> impl Strategy<Value = Resource> {
     let role = "[a-z]{1,4}".prop_map(Role::from);
     (resource(), role).prop_map(|(mut resource, role)| {
         resource.allocation_role = None;
-        resource.reservations.truncate(1);
-        for reservation in &mut resource.reservations {
+        resource.reservations = resource.reservations.iter().take(1).cloned().collect();
+        for reservation in Arc::make_mut(&mut resource.reservations) {
             reservation.role = role.clone();
             if reservation.kind == ReservationType::Static {
                 reservation.principal = None;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use podium_core::model::mesos::{OperationState, ReservationType, Resource, StatusUuid};
+use podium_core::model::mesos::{OperationState, Reservation, ReservationType, Resource, StatusUuid};
 
 use super::{Machine, Phase, Sender};
 use crate::cluster::env::Env;
@@ -69,7 +69,8 @@ impl Machine {
 pub(super) fn converted(mut total: Resources, converted: &[Resource]) -> Resources {
     let plain = |resource: &Resource| {
         let mut plain = plain_disk(resource);
-        plain.reservations.retain(|reservation| reservation.kind == ReservationType::Static);
+        let is_static = |reservation: &&Reservation| reservation.kind == ReservationType::Static;
+        plain.reservations = plain.reservations.iter().filter(is_static).cloned().collect();
         plain
     };
     let before = Resources::sum(&converted.iter().map(plain).collect::<Vec<_>>());

@@ -4,6 +4,7 @@
 //! failures in a row the member is killed. Failures do not count during the grace period until the first
 //! success. A check's result is reported when it differs from the one before, and never kills.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use podium_core::model::mesos::{CheckStatus, Probe, StatusReason, TaskState};
@@ -25,6 +26,8 @@ pub(super) enum Kind {
 /// Looks at a member again and again.
 #[derive(Clone, Debug)]
 pub(super) struct Prober {
+    /// What a look is; absent if the message named nothing.
+    what: Option<Arc<Probe>>,
     /// When the next look begins.
     next: Option<Alarm>,
     /// The look under way, and when it takes too long.
@@ -46,7 +49,9 @@ impl Executor {
         for (kind, delay) in [(Kind::Health, health), (Kind::Check, check)] {
             if let Some(delay) = delay {
                 let next = self.plan_probe(env, member, kind, delay);
+                let what = self.probe_of(member, kind).map(|(what, ..)| Arc::new(what.clone()));
                 *self.prober(member, kind) = Some(Prober {
+                    what,
                     next: Some(next),
                     running: None,
                     started: env.now,
@@ -88,15 +93,11 @@ impl Executor {
     }
 
     pub(super) fn start_probe(&mut self, env: &mut Env, member: usize, kind: Kind) {
-        let Some((what, _, timeout)) = self.probe_of(member, kind) else { return };
-        let what = what.clone();
+        let Some((.., timeout)) = self.probe_of(member, kind) else { return };
         let container = self.members[member].container.clone();
         let reference = ContainerRef { agent: self.agent, executor: self.number, member: Some(member) };
-        let is_idle =
-            |prober: &Option<Prober>| prober.as_ref().is_some_and(|prober| prober.running.is_none());
-        if !is_idle(self.prober(member, kind)) {
-            return;
-        }
+        let Some(Prober { what: Some(what), running: None, .. }) = self.prober(member, kind) else { return };
+        let what = what.clone();
         let probe = env.new_probe(reference);
         let timer = ExecutorTimer::ProbeTimeout(probe);
         // Zero means no limit.

@@ -427,25 +427,36 @@ impl Allocator {
                 continue;
             }
             let role = &client.roles[position];
-            let mut resources = available.clone();
-            resources.retain(|item| client.understands(item) && is_allocatable_to(item, &role.role));
-            resources.unlimited_first();
-            if let Some(limits) = self.quota.get(&role.role) {
-                for (kind, limit) in limits {
-                    let left = limit.saturating_sub(Scalar::from_thousandths(role.allocated.get(kind)));
-                    resources.limit(kind, left);
-                }
+            let may_be_its =
+                |item: &Resource| client.understands(item) && is_allocatable_to(item, &role.role);
+            let limits = self.quota.get(&role.role);
+            // Mostly it may have all there is: that is moved, and back if it does not get it.
+            let is_all = limits.is_none() && available.as_slice().iter().all(may_be_its);
+            let mut resources = if is_all { std::mem::take(&mut available) } else { available.clone() };
+            if !is_all {
+                resources.retain(may_be_its);
+                resources.unlimited_first();
             }
-            if !is_allocatable(&resources, &env.config.master) {
-                continue;
+            for (kind, limit) in limits.into_iter().flatten() {
+                let left = limit.saturating_sub(Scalar::from_thousandths(role.allocated.get(kind)));
+                resources.limit(kind, left);
             }
+            let is_enough = is_allocatable(&resources, &env.config.master);
             let role = &mut client.roles[position];
-            if let Some(until) = role.filtered_until(agent, &resources, env.now) {
-                recheck = Some(recheck.map_or(until, |earlier| earlier.min(until)));
+            let refused = if is_enough { role.filtered_until(agent, &resources, env.now) } else { None };
+            if !is_enough || refused.is_some() {
+                recheck = [recheck, refused].into_iter().flatten().min();
+                if is_all {
+                    available = resources;
+                }
                 continue;
             }
             is_changed = true;
-            available.subtract(&resources);
+            if is_all {
+                resources.unlimited_first();
+            } else {
+                available.subtract(&resources);
+            }
             slot.allocated.add_all(&resources);
             role.allocated.add(&resources);
             let role = role.role.clone();
@@ -508,8 +519,8 @@ impl Client {
 
     /// Whether the agent's nature allows it to be offered to this framework.
     fn may_have(&self, slot: &Slot, master: &MasterConfig) -> bool {
-        let region = |domain: &Option<FaultDomain>| domain.as_ref().map(|domain| domain.region.clone());
-        let elsewhere = slot.domain.is_some() && region(&slot.domain) != region(&master.domain);
+        let home = master.domain.as_ref().map(|domain| &domain.region);
+        let elsewhere = slot.domain.as_ref().is_some_and(|domain| Some(&domain.region) != home);
         (!slot.has_gpus || self.has(FrameworkCapability::GpuResources))
             && (!elsewhere || self.has(FrameworkCapability::RegionAware))
     }

@@ -364,6 +364,8 @@ fn persistence_id(resource: &Resource) -> Option<&str> {
 /// The same without its last reservation.
 fn unreserved(resource: &Resource) -> Resource {
     let mut resource = resource.clone();
-    resource.reservations.pop();
+    if let Some((_, below)) = resource.reservations.split_last() {
+        resource.reservations = below.into();
+    }
     resource
 }

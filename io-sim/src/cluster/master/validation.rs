@@ -99,7 +99,7 @@ pub(super) fn validate_resources<'a>(
             return Err(format!("Resource '{}' is invalid: {wrong}", Plain(resource)));
         }
         let mut above: Option<&str> = None;
-        for reservation in &resource.reservations {
+        for reservation in resource.reservations.iter() {
             let role = reservation.role.as_str();
             let wrong = if role == "*" {
                 Some("role \"*\" cannot be reserved")

@@ -127,12 +127,13 @@ fn an_unanswered_offer_runs_out_if_so_configured() {
 fn reserved_resources_go_to_their_role_and_those_below_it() {
     let mut config = config(1);
     let reserved = |role: &str, cpus: f64| Resource {
-        reservations: vec![Reservation {
+        reservations: [Reservation {
             kind: ReservationType::Static,
             role: Role::new(role),
             principal: None,
             labels: Vec::new(),
-        }],
+        }]
+        .into(),
         ..Resource::scalar(ResourceKind::Cpus, Scalar::from_f64(cpus))
     };
     config.agents[0].resources.extend([reserved("a", 1.0), reserved("b", 2.0), reserved("a/x", 4.0)]);

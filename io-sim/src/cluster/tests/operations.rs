@@ -1,5 +1,6 @@
 //! Reservations and volumes, and what their frameworks hear of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use podium_core::model::ids::{AgentId, Role};
@@ -14,12 +15,13 @@ use super::harness::{A0, World, config, framework, task};
 
 fn reserved(item: Resource) -> Resource {
     Resource {
-        reservations: vec![Reservation {
+        reservations: [Reservation {
             kind: ReservationType::Dynamic,
             role: Role::new("pods"),
             principal: None,
             labels: Vec::new(),
-        }],
+        }]
+        .into(),
         ..item
     }
 }
@@ -102,9 +104,9 @@ fn impossible_operations_are_refused() {
     let mut world = World::new(1);
     let cpus = |amount| reserved(Resource::scalar(ResourceKind::Cpus, Scalar::from_f64(amount)));
     let mut foreign = cpus(1.0);
-    foreign.reservations[0].role = Role::new("other");
+    Arc::make_mut(&mut foreign.reservations)[0].role = Role::new("other");
     let mut unreserved = volume("v", 1.0);
-    unreserved.reservations.clear();
+    unreserved.reservations = Arc::default();
     let statuses = operate(
         &mut world,
         vec![
