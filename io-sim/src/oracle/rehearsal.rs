@@ -157,6 +157,9 @@ impl Rehearsal {
         let pods: BTreeSet<PodId> = deployment.affected_pods().cloned().collect();
         let named: BTreeSet<InstanceId> =
             self.copies.keys().filter(|copy| pods.contains(&copy.pod)).cloned().collect();
+        if named.iter().any(|id| is_coming_back(id, scene)) {
+            return;
+        }
         let was_to = Deeds::planned(plan);
         self.foreseen.insert(id.clone(), Foreseen { pods, named, was_to, did: Deeds::default() });
     }
@@ -251,6 +254,17 @@ fn is_well(instance: &Instance) -> bool {
 fn is_to_end(instance: &Instance) -> bool {
     instance.goal == Goal::Decommissioned
         || instance.kill_requested.is_some_and(|request| request.reason == KillReason::Upgrading)
+}
+
+/// Whether a copy that was to end was to be launched again before there was the deployment. If it has ended by then it
+/// comes back as the new version, and before that it is an old one that does not serve.
+fn is_coming_back(id: &InstanceId, scene: &Scene<'_>) -> bool {
+    match scene.store.get(&Key::Instance(id.clone())) {
+        Some(Entry::Instance(instance)) => {
+            instance.goal == Goal::Running && instance.kill_requested.is_some()
+        }
+        _ => false,
+    }
 }
 
 fn is_away(condition: Condition) -> bool {
