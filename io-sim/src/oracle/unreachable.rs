@@ -237,10 +237,15 @@ fn what_is_due(copy: &Copy, ledger: &Ledger, scene: &Scene<'_>) -> Option<&'stat
 fn may_be_given_up(change: &CopyChange, was: &Copy, ledger: &Ledger, scene: &Scene<'_>) -> bool {
     let pod = &change.id.pod;
     let Some(spec) = scene.store.spec(pod) else { return true };
-    // Those that the same step brought took its place, or that of others.
-    let is_new =
-        |copy: &Copy| ledger.changes.iter().any(|change| change.was.is_none() && change.id == copy.id);
-    let others = ledger.copies_of(pod).filter(|copy| copy.wanted && !copy.inactive && !is_new(copy)).count();
+    // Those that the same step brought took its place, or that of others; and those whose time was over in it may have been
+    // there when it was decided who goes.
+    let was_there = |copy: &Copy| {
+        let change = ledger.changes.iter().find(|change| change.id == copy.id);
+        change.map_or(!copy.inactive, |change| {
+            change.was.as_ref().is_some_and(|was| !was.inactive || !copy.inactive)
+        })
+    };
+    let others = ledger.copies_of(pod).filter(|copy| copy.wanted && was_there(copy)).count();
     let is_deploying = ledger.is_deploying(pod);
     ledger.is_killed(was)
         || others >= spec.instances() as usize && (is_deploying || !was.inactive || spec.instances() == 0)
