@@ -138,6 +138,11 @@ fn a_daemon_that_stood_still_asks_before_it_replaces_anything() {
         (status["instances"][0]["containers"][0]["status"] == "TASK_UNREACHABLE").then_some(())
     });
 
+    let asked = |metrics: &str| {
+        let line = metrics.lines().find(|line| line.starts_with(r#"podium_calls_total{call="RECONCILE"}"#));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).unwrap_or(0.0)
+    };
+    let asked_before = asked(&daemon.get("/metrics").text);
     daemon.process().signal(Signal::SIGSTOP);
     let stopped = Instant::now();
     cluster.command(&format!("agent/{agent}/bring-back"));
@@ -151,6 +156,7 @@ fn a_daemon_that_stood_still_asks_before_it_replaces_anything() {
     assert_eq!(all_task_ids(&after), all_task_ids(&before));
     assert!(daemon.log().contains("nothing was done for"), "{}", daemon.log());
     let metrics = daemon.get("/metrics").text;
+    assert!(asked(&metrics) > asked_before, "Mesos was not asked: {metrics}");
     assert!(metrics.contains("\npodium_launches_total 1\n"), "nothing was launched in its place: {metrics}");
 }
 
