@@ -173,13 +173,11 @@ fn obeys_constraints(ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation
             continue;
         }
         let old_ones_stay = !ledger.is_deploying(pod);
-        let holds_place = |copy: &Copy, group: &Group| match group.has_ended() {
-            // Whoever has volumes goes back to them, as what the current definition says.
-            true => spec.is_resident(),
-            false => {
-                let old = || scene.store.version(pod, copy.version);
-                old_ones_stay || copy.version == spec.version || old().is_some_and(|old| !replaces(spec, old))
-            }
+        // Whoever has volumes goes back to them, as what the current definition says.
+        let holds_place = |copy: &Copy, group: &Group| {
+            let old = || scene.store.version(pod, copy.version);
+            let stays = || old_ones_stay || old().is_some_and(|old| !replaces(spec, old));
+            spec.is_resident() || !group.has_ended() && (copy.version == spec.version || stays())
         };
         let others = ledger.copies_of(pod).filter(|copy| copy.id != change.id && !ledger.is_given_up(copy));
         let others = others.filter_map(|copy| {
