@@ -6,15 +6,16 @@ use std::collections::BTreeSet;
 use podium_core::config::AcceptedResourceRoles;
 use podium_core::model::group;
 use podium_core::model::ids::{GroupId, PodId};
-use podium_core::model::mesos::{Resource, ResourceKind, ResourceValue};
+use podium_core::model::mesos::{Resource, ResourceKind, ResourceValue, TaskState};
 use podium_core::model::number::Scalar;
 use podium_core::model::pod::{PersistentVolume, PersistentVolumeType, PodSpec};
 use podium_core::view::{InstanceStatus, PodInstanceState, PodStatus};
 use podium_core::{Entry, Scheduler};
 
 use super::definitions::replaces;
-use super::ledger::{Group, GroupKey, Ledger};
+use super::ledger::{Group, GroupKey, Ledger, Truth};
 use super::{capacity, constraints, volumes};
+use crate::cluster::{ExecutorView, TaskView};
 use crate::plan::Span;
 use crate::world::{Scene, Store};
 
@@ -27,9 +28,13 @@ pub(super) fn is_infeasible(spec: &PodSpec, api: &Scheduler, ledger: &Ledger, sc
     if !status.instances.iter().any(|instance| is_wrong(&instance)) {
         return false;
     }
-    let is_lost = |instance: &&InstanceStatus| has_lost_its_volumes(spec, instance, scene);
+    let is_lost = |instance: &&InstanceStatus| has_lost_its_volumes(spec, instance, api, scene);
     let wrong: Vec<&InstanceStatus> =
         status.instances.iter().filter(is_wrong).filter(|instance| !is_lost(instance)).collect();
+    let mut groups = wrong.iter().filter_map(|instance| ledger.newest_of(instance.id.uuid));
+    if groups.any(|group| is_passed_over(group, scene)) {
+        return true;
+    }
     if wrong.is_empty() || !can_become_healthy(spec, scene) || !is_permitted(spec, api, scene) {
         return true;
     }
@@ -81,13 +86,39 @@ pub(super) fn depends_on(pod: &PodId, others: &BTreeSet<PodId>, store: &Store) -
     }
 }
 
-/// Whether an instance waits for volumes that are on no machine any more: it does so until somebody wipes it.
-fn has_lost_its_volumes(spec: &PodSpec, instance: &InstanceStatus, scene: &Scene<'_>) -> bool {
+/// Whether an instance waits for volumes that are on no machine any more, which it does until somebody wipes it; or that
+/// are in use by what an earlier framework has launched, which nobody can end who knows of it (see [`super::convergence`]).
+fn has_lost_its_volumes(
+    spec: &PodSpec,
+    instance: &InstanceStatus,
+    api: &Scheduler,
+    scene: &Scene<'_>,
+) -> bool {
     let is_for_it = |resource: &Resource| volumes::resident(resource).is_some_and(|id| id == instance.id);
-    spec.is_resident()
-        && instance.status == PodInstanceState::Pending
-        && instance.incarnation > 0
-        && !scene.cluster.agents().any(|agent| agent.running && agent.total.iter().any(is_for_it))
+    let is_there = || scene.cluster.agents().any(|agent| agent.running && agent.total.iter().any(is_for_it));
+    let executor_id = instance.id.executor_id();
+    let is_orphan = |executor: ExecutorView<'_>| {
+        executor.alive
+            && *executor.executor_id == executor_id
+            && Some(executor.framework_id) != api.framework_id()
+    };
+    let waits = instance.status == PodInstanceState::Pending && instance.incarnation > 0;
+    spec.is_resident() && waits && (!is_there() || scene.cluster.executors().any(is_orphan))
+}
+
+/// Whether `group` exists for nobody but the master: an agent that was told to end the framework passes over what it is to
+/// launch until it has, and says nothing (Mesos, `Slave::run`). A master that has taken over meanwhile, and knows the
+/// framework again, takes it for launched, and nothing that it is told to end it with finds it.
+fn is_passed_over(group: &Group, scene: &Scene<'_>) -> bool {
+    if group.has_ended() || group.members.values().any(|member| member.truth != Truth::Absent) {
+        return false;
+    }
+    let executor_id = group.instance.executor_id();
+    let is_launched = |task: &TaskView<'_>| {
+        *task.executor_id == executor_id && task.state == TaskState::TaskStaging && !task.unreachable
+    };
+    scene.cluster.tasks().any(|task| is_launched(&task))
+        && !scene.cluster.executors().any(|executor| *executor.executor_id == executor_id)
 }
 
 /// Whether the containers of `spec` can become healthy before their health checks end them. Failures count from
@@ -137,8 +168,8 @@ fn has_room(
     let placed = constraints::placed(api, spec, status, ledger, scene);
     scene.cluster.agents().any(|agent| {
         let is_here = |group: &&Group| group.agent == Some(agent.index) && Some(group.key()) != without;
-        let live = ledger.groups.values().filter(|group| group.is_live());
-        let here: Vec<&Group> = live.filter(is_here).collect();
+        let uses = |group: &&Group| group.is_live() || is_passed_over(group, scene);
+        let here: Vec<&Group> = ledger.groups.values().filter(is_here).filter(uses).collect();
         let enough = needed.iter().all(|(kind, amount)| {
             let has = usable(agent.total, kind, spec, scene);
             has.saturating_sub(used(&here, kind)) >= *amount

@@ -1,10 +1,10 @@
 //! What is on a persistent volume is there as long as its instance, and nothing is kept for instances that are gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use podium_core::Input;
-use podium_core::model::ids::InstanceId;
+use podium_core::model::ids::{ExecutorId, InstanceId};
 use podium_core::model::mesos::{Call, LaunchGroup, OperationInfo, Resource};
 use podium_core::model::time::Timestamp;
 
@@ -134,7 +134,13 @@ impl Volumes {
         scene: &Scene<'_>,
     ) -> Result<(), Violation> {
         self.next_look = Some(scene.now + INTERVAL);
-        let left = reserved_for_gone(ledger, scene);
+        let mut left = reserved_for_gone(ledger, scene);
+        if !left.is_empty() {
+            // What is in use nobody is offered. Whether its user should have ended others judge.
+            let executors = scene.cluster.executors().filter(|executor| executor.alive);
+            let users: BTreeSet<&ExecutorId> = executors.map(|executor| executor.executor_id).collect();
+            left.retain(|instance, _| !users.contains(&instance.executor_id()));
+        }
         self.left.retain(|instance, _| left.contains_key(instance));
         for (instance, host) in left {
             let since = *self.left.entry(instance.clone()).or_insert(scene.now);
