@@ -3,7 +3,8 @@
 //!
 //! Where a plan's clients try every request first, what the answer was to be is compared with what it is: the same
 //! refusal or the same kind of success, the same definition, the same steps. If all goes well until the deployment is
-//! done, as a dry run supposes, it has started as many copies and ended those that the dry run said.
+//! done, as a dry run supposes, it has started as many copies and ended those that the dry run said; or as many others if one
+//! that stays came further meanwhile, since that one goes later then.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::RefUnwindSafe;
@@ -53,6 +54,8 @@ struct Foreseen {
     pods: BTreeSet<PodId>,
     /// The copies that were there before.
     named: BTreeSet<InstanceId>,
+    /// Whether those that stay are as they were.
+    names_hold: bool,
     was_to: Deeds,
     did: Deeds,
 }
@@ -102,7 +105,8 @@ impl Rehearsal {
                     self.foreseen.remove(id);
                 }
                 ApiEventKind::DeploymentSuccess { id, .. } => match self.foreseen.remove(id) {
-                    Some(Foreseen { was_to, did, .. }) if was_to != did => {
+                    Some(foreseen) if !foreseen.is_done_as_foreseen() => {
+                        let Foreseen { was_to, did, .. } = foreseen;
                         return bad(format!("deployment {id} was to do {was_to:?}, and did {did:?}"));
                     }
                     _ => {}
@@ -161,7 +165,8 @@ impl Rehearsal {
             return;
         }
         let was_to = Deeds::planned(plan);
-        self.foreseen.insert(id.clone(), Foreseen { pods, named, was_to, did: Deeds::default() });
+        let did = Deeds::default();
+        self.foreseen.insert(id.clone(), Foreseen { pods, named, names_hold: true, was_to, did });
     }
 
     fn take_down(&mut self, record: &Record) {
@@ -177,6 +182,13 @@ impl Rehearsal {
                 let Some(foreseen) = self.foreseen.values_mut().find(|one| one.pods.contains(&id.pod)) else {
                     return;
                 };
+                // Who goes is decided a portion at a time, and one that has come further meanwhile goes later.
+                if before.is_some_and(|(_, condition, _)| condition != instance.condition)
+                    && !is_to_end(instance)
+                    && foreseen.named.contains(id)
+                {
+                    foreseen.names_hold = false;
+                }
                 if before.is_none() {
                     *foreseen.did.started.entry(id.pod.clone()).or_default() += 1;
                 }
@@ -213,6 +225,13 @@ impl Rehearsal {
 }
 
 impl Foreseen {
+    fn is_done_as_foreseen(&self) -> bool {
+        let Self { was_to, did, .. } = self;
+        was_to.started == did.started
+            && was_to.ended == did.ended
+            && (!self.names_hold || was_to.named == did.named)
+    }
+
     fn ends(&mut self, id: &InstanceId) {
         // One that came back may have to go all the same.
         if !self.named.contains(id) || self.did.named.insert(id.clone()) {
