@@ -453,6 +453,31 @@ mod tests {
         }
     }
 
+    /// One of four new copies serves, one old one is ending, and the other three new ones wait for a place.
+    #[test]
+    fn who_goes_anyway_makes_place_as_well() {
+        let upgrade = json!({"minimumHealthCapacity": 0.5, "maximumOverCapacity": 1});
+        let spec = json!({
+            "id": "/p",
+            "scaling": {"kind": "fixed", "instances": 4},
+            "containers": [{"name": "c", "exec": {"command": {"shell": "true"}}, "resources": {"cpus": 1, "mem": 1}}],
+            "scheduling": {"upgrade": upgrade}
+        });
+        let spec = read_pod(&spec, &Rules::default()).expect("the test's pod is valid").pod;
+        let moves = |old: [Stage; 4]| {
+            let mut tally = Tally::default();
+            tally.add(true, Stage::Available);
+            (0..3).for_each(|_| tally.add(true, Stage::Waiting));
+            tally.add(false, Stage::Stopping);
+            old.into_iter().for_each(|stage| tally.add(false, stage));
+            let moves = plan(tally, &spec, true, 3);
+            (moves.old_ready, moves.old_unready, moves.places, moves.spare)
+        };
+        let serves = Stage::Available;
+        assert_eq!(moves([serves; 4]), (1, 0, 1, 2), "five serve, and two must");
+        assert_eq!(moves([serves, serves, serves, Stage::Unready]), (0, 1, 1, 2));
+    }
+
     /// Two of four are known to serve, one served, and one waits.
     #[test]
     fn while_mesos_owes_an_answer_only_those_go_that_are_not_needed_whatever_it_is() {

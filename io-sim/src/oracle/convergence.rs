@@ -66,7 +66,7 @@ pub(super) struct Convergence {
     orphans: Orphans,
 }
 
-/// What ran when the framework was torn down. What agents have not ended when another master takes over, since they were
+/// What ran, or was to, when the framework was torn down. What agents have not ended when another master takes over, since they were
 /// out of reach or the word is still on its way, nobody knows any more to have to end: Mesos keeps it for the framework's
 /// `failover_timeout`.
 #[derive(Clone, Debug, Default)]
@@ -79,8 +79,9 @@ impl Orphans {
     fn see(&mut self, fault: &Fault, ledger: &Ledger) {
         match fault {
             Fault::FrameworkTornDown {} => {
-                let live = ledger.groups.iter().filter(|(_, group)| group.is_live());
-                self.doomed.extend(live.map(|(key, _)| *key));
+                // An agent that does not react just now may begin what it was told to launch later.
+                let left = ledger.groups.iter().filter(|(_, group)| !group.has_ended());
+                self.doomed.extend(left.map(|(key, _)| *key));
             }
             Fault::MasterFailover {} | Fault::MasterStopped { .. } => {
                 self.forgotten.append(&mut self.doomed);
