@@ -66,9 +66,9 @@ pub(super) struct Convergence {
     orphans: Orphans,
 }
 
-/// What ran, or was to, when the framework was torn down. What agents have not ended when another master takes over, since they were
-/// out of reach or the word is still on its way, nobody knows any more to have to end: Mesos keeps it for the framework's
-/// `failover_timeout`.
+/// What ran, or was to, when the framework was torn down. What agents have not ended when another master takes over, since
+/// they were out of reach or the word is still on its way, nobody knows any more to have to end: Mesos keeps it for the
+/// framework's `failover_timeout`.
 #[derive(Clone, Debug, Default)]
 struct Orphans {
     doomed: BTreeSet<GroupKey>,
