@@ -673,3 +673,21 @@ fn what_on_return_says_holds_for_a_replacement_that_has_only_just_started() {
         assert_eq!(driver.picture(), [format!("v1.1 {left} Stable")]);
     }
 }
+
+/// It was lost while it started, so nobody has seen yet that it stays.
+#[test]
+fn a_copy_that_runs_for_the_first_time_when_it_returns_is_as_new_as_others() {
+    let mut driver = Driver::connected();
+    driver.create(patient(2, 0, 6000));
+    driver.offer("s1", 0.3, 96.0);
+    driver.offer("s2", 0.3, 96.0);
+    driver.run(1);
+    driver.wait(60.0);
+    driver.update_all(0, TaskState::TaskStarting);
+    driver.update_all(0, TaskState::TaskUnreachable);
+    driver.offer("s3", 8.0, 8192.0);
+    driver.run(2);
+    driver.wait(1.0);
+    driver.update_all(0, TaskState::TaskRunning);
+    assert_eq!(driver.picture(), ["v1.1 s1 Terminal", "v1.1 s2 Stable", "v1.1 s3 Stable"]);
+}

@@ -9,7 +9,7 @@
 use std::cmp::Reverse;
 
 use crate::model::ids::Uuid;
-use crate::model::instance::{Condition, Instance};
+use crate::model::instance::{Condition, Instance, Task};
 use crate::model::pod::{KillSelection, OnReturn};
 use crate::model::time::Timestamp;
 use crate::placement::Constraints;
@@ -186,8 +186,8 @@ pub(super) fn class(instance: &Instance, stage: Stage) -> Class {
         Stage::Launching if instance.condition == Condition::Provisioned => LAUNCHING,
         Stage::Launching => 5,
         Stage::Unready => 6,
-        // Whether it stays so is not known yet, unless it only comes back from where nobody saw it.
-        Stage::Ready if instance.tasks.iter().all(|task| task.returned_from.is_none()) => SERVES,
+        // Whether it stays so is not known yet, unless it ran before, where nobody saw it for a while.
+        Stage::Ready if !instance.tasks.iter().any(Task::runs_again) => SERVES,
         Stage::Ready | Stage::Available => 8,
     }
 }

@@ -347,6 +347,14 @@ impl Task {
         !self.condition.is_terminal() && self.condition != Condition::Unreachable
     }
 
+    /// Whether it runs, and did so before it was out of reach the last time.
+    pub(crate) fn runs_again(&self) -> bool {
+        // It has been running since then, and was first said to run earlier.
+        self.condition == Condition::Running
+            && self.returned_from.is_some()
+            && self.started_at.is_some_and(|started| started < self.since)
+    }
+
     /// Whether it has ended by the word of whoever ran it, and not by what somebody else concluded: then it may
     /// turn out to be alive.
     pub fn reported_its_end(&self) -> bool {

@@ -256,11 +256,6 @@ impl Group {
         all?.into_iter().max()
     }
 
-    /// Whether something of it was out of reach and came back.
-    pub(super) fn has_returned(&self) -> bool {
-        self.members.values().any(|member| member.returned_from.is_some())
-    }
-
     pub(super) fn key(&self) -> GroupKey {
         GroupKey { instance: self.instance.uuid, incarnation: self.incarnation }
     }

@@ -244,9 +244,8 @@ impl<'a> Choice<'a> {
     /// Whether a copy that serves cannot be relied on yet. Where there are health checks their verdict says that.
     fn has_just_started(self, copy: Candidate<'_>) -> bool {
         let is_checked = self.spec.containers.iter().any(|container| container.health_check.is_some());
-        let has_returned = copy.group.is_some_and(Group::has_returned);
         let is_young = self.ran(copy).is_some_and(|ran| ran < JUST_STARTED);
-        copy.usefulness == Use::Serves && !is_checked && !has_returned && is_young
+        copy.usefulness == Use::Serves && !is_checked && is_young
     }
 
     fn ran(self, copy: Candidate<'_>) -> Option<Duration> {
