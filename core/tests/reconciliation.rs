@@ -270,6 +270,29 @@ fn a_rollout_counts_on_no_copy_that_mesos_says_nothing_of() {
     }
 }
 
+/// Answers come one by one, and what they leave to spare goes before the last one has come.
+#[test]
+fn a_rollout_goes_on_within_a_minute_as_far_as_answers_have_come() {
+    let spec = |instances| pod("/p", 1, instances);
+    let mut driver = Driver::running(spec(3));
+    driver.update_pod(harness::changed(spec(3), "2"));
+    driver.offer("s2", 8.0, 8192.0);
+    let old: Vec<TaskStatus> = (0..3).map(|n| driver.status(n, "a", TaskState::TaskRunning)).collect();
+    driver.restart();
+    driver.subscribe();
+    driver.event(Event::Update(old[0].clone()));
+    driver.run(3);
+    driver.run(4);
+    driver.wait(60.0);
+    assert_eq!(driver.kills(), NOTHING, "three are known to serve, and three must");
+    driver.event(Event::Update(old[1].clone()));
+    driver.wait(60.0);
+    let mut picture = driver.picture();
+    picture.sort();
+    let old = ["v1.1 s1 Stable", "v1.1 s1 Terminal", "v1.1 s1 Terminal"];
+    assert_eq!(picture[..3], old, "the one that nobody knows of, and one of four others");
+}
+
 /// Without word from Mesos nobody goes, and whoever scaled the pod down is not told that it is done.
 #[test]
 fn scaling_down_without_a_connection_is_not_done_before_the_copies_go() {

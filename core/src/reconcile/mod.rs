@@ -179,7 +179,7 @@ impl Scheduler {
         if !self.in_doubt.is_empty()
             && let Ok(task) = task.parse()
         {
-            self.look_again_if_in_doubt(&task.instance().pod);
+            self.look_again_if_certain(&task.instance().pod);
         }
     }
 
@@ -261,6 +261,7 @@ impl Scheduler {
             let pause = (pause * 2).min(LONGEST_RETRY);
             self.reconciliation.retry = Some((now + pause, pause));
             self.mark(Mark::ReconciledAgain);
+            self.look_again_at_those_in_doubt();
             self.repeat_unanswered();
         }
         if self.reconciliation.next_chunk.is_some_and(|at| at <= now) {

@@ -22,7 +22,8 @@ impl Scheduler {
     /// reach; none if there is no such question.
     fn tally_in_doubt(&self, pod: &Pod) -> Option<Tally> {
         let mut tally = pod.tally;
-        for uuid in self.doubted_copies(pod) {
+        let doubted: BTreeSet<Uuid> = self.doubted_copies(pod).collect();
+        for uuid in doubted {
             let Some(instance) = self.state.instance(uuid) else { continue };
             let stage = pod.stage(instance);
             let is_current = pod.counts_as_current(instance, stage);
@@ -32,13 +33,14 @@ impl Scheduler {
         (tally != pod.tally).then_some(tally)
     }
 
-    /// The copies of `pod` that served when last heard of, and that a question is open about.
-    fn doubted_copies(&self, pod: &Pod) -> BTreeSet<Uuid> {
+    /// The copies of `pod` that served when last heard of, and that a question is open about; those with several containers
+    /// perhaps more than once.
+    fn doubted_copies(&self, pod: &Pod) -> impl Iterator<Item = Uuid> {
         let served = |uuid: &Uuid| {
             let stage = self.state.instance(*uuid).map(|instance| pod.stage(instance));
             matches!(stage, Some(Stage::Ready | Stage::Available))
         };
-        self.reconciliation.asked_about(&pod.state.id).filter(served).collect()
+        self.reconciliation.asked_about(&pod.state.id).filter(served)
     }
 
     /// Of `moves`, which replace copies of the pod `id`, leaves out what can be done only if Mesos answers as it did the last
@@ -49,7 +51,8 @@ impl Scheduler {
         moves: Moves,
         plan: impl FnOnce(Tally) -> Moves,
     ) -> Moves {
-        if !moves.may_end_serving() {
+        // Before that nobody who serves goes in any case.
+        if !moves.may_end_serving() || !self.is_up_to_date() {
             return moves;
         }
         let Some(pod) = self.state.pod(id) else { return moves };
@@ -62,16 +65,24 @@ impl Scheduler {
         sure
     }
 
-    /// Mesos said something about a task of the pod `id`.
-    pub(crate) fn look_again_if_in_doubt(&mut self, id: &PodId) {
-        if self.in_doubt.contains(id) {
+    /// Mesos said something about a task of the pod `id`. If that was the last answer it is looked at again: thousands of
+    /// answers shall not be thousands of looks at all that are still to come.
+    pub(crate) fn look_again_if_certain(&mut self, id: &PodId) {
+        let is_certain = |pod: &Pod| self.doubted_copies(pod).next().is_none();
+        if self.in_doubt.contains(id) && self.state.pod(id).is_none_or(is_certain) {
             self.state.changes.touched.insert(id.clone());
         }
     }
 
+    /// Looks again at all pods that wait for answers, some of which may have come.
+    pub(crate) fn look_again_at_those_in_doubt(&mut self) {
+        self.state.changes.touched.append(&mut self.in_doubt);
+    }
+
     /// How many copies of `pod` Mesos has not spoken of since it was asked, if others would go if it did.
     pub(super) fn copies_waited_for(&self, pod: &Pod) -> Option<u32> {
-        let waited_for = || u32::try_from(self.doubted_copies(pod).len()).unwrap_or(u32::MAX);
+        let doubted = || self.doubted_copies(pod).collect::<BTreeSet<Uuid>>().len();
+        let waited_for = || u32::try_from(doubted()).unwrap_or(u32::MAX);
         self.in_doubt.contains(&pod.state.id).then(waited_for).filter(|count| *count > 0)
     }
 }
