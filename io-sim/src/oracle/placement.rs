@@ -173,11 +173,13 @@ fn obeys_constraints(ledger: &Ledger, scene: &Scene<'_>) -> Result<(), Violation
             continue;
         }
         let old_ones_stay = !ledger.is_deploying(pod);
-        // Whoever has volumes goes back to them, as what the current definition says.
+        // Whoever has volumes goes back to them, as what the current definition says; one of an earlier pod of that name does
+        // not.
         let holds_place = |copy: &Copy, group: &Group| {
             let old = || scene.store.version(pod, copy.version);
             let stays = || old_ones_stay || old().is_some_and(|old| !replaces(spec, old));
-            spec.is_resident() || !group.has_ended() && (copy.version == spec.version || stays())
+            let goes_back = spec.is_resident() && (copy.wanted || group.has_ended());
+            goes_back || !group.has_ended() && (copy.version == spec.version || stays())
         };
         let others = ledger.copies_of(pod).filter(|copy| copy.id != change.id && !ledger.is_given_up(copy));
         let others = others.filter_map(|copy| {
