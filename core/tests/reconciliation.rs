@@ -238,7 +238,7 @@ fn a_rollout_counts_on_no_copy_that_mesos_says_nothing_of() {
     let silent = driver.status(1, "a", TaskState::TaskRunning);
     driver.restart();
     driver.subscribe();
-    driver.event(Event::Update(heard));
+    driver.event(Event::Update(heard.clone()));
     driver.run(2);
     driver.wait(30.0);
     assert_eq!(driver.kills(), NOTHING);
@@ -262,6 +262,19 @@ fn a_rollout_counts_on_no_copy_that_mesos_says_nothing_of() {
         assert_eq!((state, driver.kills().len()), (state, kills));
         assert!(!driver.deployments()[0].contains("Mesos has not answered"), "{:?}", driver.deployments());
     }
+    // Another connection asks anew, and its answers count as well.
+    let mut again = driver.clone();
+    let _ = again.step(Input::Disconnected);
+    again.subscribe();
+    again.wait(0.2);
+    again.calls.clear();
+    let new: Vec<TaskStatus> = (2..4).map(|n| again.status(n, "a", TaskState::TaskRunning)).collect();
+    for status in [silent.clone(), heard].into_iter().chain(new) {
+        assert_eq!(again.kills(), NOTHING);
+        again.event(Event::Update(status));
+    }
+    again.wait(0.1);
+    assert_eq!(again.kills(), ["/p.a.1"]);
     // It is asked again each minute, also when the next round has begun.
     driver.wait(90.0);
     for _ in 0..15 {

@@ -170,7 +170,6 @@ impl Scheduler {
         self.reconciliation = Reconciliation::default();
         self.start_round();
         self.reconciliation.trust = Trust::OnceAsked;
-        self.held.append(&mut self.in_doubt);
     }
 
     /// Mesos said something about `task`.
